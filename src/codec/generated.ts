@@ -1,0 +1,273 @@
+// Generated from schemas/avro by `npm run generate`. Do not edit.
+
+/** One delivery of one canonical event of a call. Equal event_id: the same event, delivered again. */
+export interface CallEvent {
+  /** tencent or aliyun. */
+  provider: string;
+  /** The vendor's application id. */
+  app_id: string;
+  /** Call id. */
+  call_id: string;
+  /** Room id, or empty. */
+  room_id: string;
+  /** User, or empty. */
+  user_id: string;
+  /** caller, callee or empty. */
+  role: string;
+  /** Canonical event name; record for a record or status callback, media for a media poll. */
+  event: string;
+  /** When it happened, as the vendor says. Epoch milliseconds; null: unknown. */
+  event_at: number | null;
+  /** When it arrived. Epoch milliseconds. */
+  received_at: number;
+  /** Name of the source. */
+  source: string;
+  /** Client platform, or empty. */
+  platform: string;
+  /** CallResult, lower-cased, or empty. */
+  call_result: string;
+  /** Deterministic id of the event: equal for every delivery of it. */
+  event_id: string;
+  /** Topic of the raw delivery. */
+  raw_topic: string;
+  /** Partition of the raw delivery. */
+  raw_partition: number;
+  /** Offset of the raw delivery. */
+  raw_offset: number;
+  /** Position of the element within the delivery. */
+  raw_index: number;
+  /** JSON object of every other field of the body: with the columns, enough to re-fold the call. */
+  detail: string;
+}
+
+/** One user of the call. */
+export interface CallLeg {
+  /** User. */
+  user_id: string;
+  /** caller or callee. */
+  role: string;
+  /** Outcome of this leg. */
+  outcome: string;
+  /** When it rang. Epoch milliseconds; null: unknown. */
+  rang_at: number | null;
+  /** When the user joined. Epoch milliseconds; null: unknown. */
+  joined_at: number | null;
+  /** When the user left. Epoch milliseconds; null: unknown. */
+  left_at: number | null;
+  /** left_at - joined_at. */
+  talk_ms: number;
+  /** A callee who did not answer. */
+  missed: boolean;
+  /** Also busy or cancelled. */
+  missed_inclusive: boolean;
+  /** Client platform, or empty. */
+  platform: string;
+  /** First entry of the media room. Epoch milliseconds; null: unknown. */
+  media_joined_at: number | null;
+  /** Last exit of the media room. Epoch milliseconds; null: unknown. */
+  media_left_at: number | null;
+  /** Connection losses of the media path. */
+  media_drops: number;
+}
+
+/** A distinct callback event. Strings are positions in `strings`; 0 is the empty string. */
+export interface EventEntry {
+  /** user_id. */
+  user: number;
+  /** Position in the list of canonical events. */
+  event: number;
+  /** 0 unknown, 1 caller, 2 callee. */
+  role: number;
+  /** EventTime. Epoch milliseconds; null: unknown. */
+  event_at: number | null;
+  /** Smallest arrival. Epoch milliseconds. */
+  received_at: number;
+  /** StartCallTs. Epoch milliseconds; null: unknown. */
+  start_call_ts: number | null;
+  /** AcceptTs. Epoch milliseconds; null: unknown. */
+  accept_ts: number | null;
+  /** EndTs. Epoch milliseconds; null: unknown. */
+  end_ts: number | null;
+  /** TotalNum. */
+  total_num: number;
+  /** room_id. */
+  room: number;
+  /** media_type. */
+  media_type: number;
+  /** call_type. */
+  call_type: number;
+  /** call_result. */
+  call_result: number;
+  /** platform. */
+  platform: number;
+}
+
+/** A distinct record: a REST record or a status callback. */
+export interface RecordEntry {
+  /** record or status. */
+  origin: string;
+  /** The exact source text. */
+  text: string;
+  /** Smallest arrival. Epoch milliseconds. */
+  received_at: number;
+}
+
+/** A distinct media poll of one user. */
+export interface MediaEntry {
+  /** User. */
+  user_id: string;
+  /** The exact source text. */
+  text: string;
+  /** Smallest arrival. Epoch milliseconds. */
+  received_at: number;
+}
+
+/** One revision of one call: its measures, and the distinct inputs they were derived from. */
+export interface Call {
+  /** tencent or aliyun. */
+  provider: string;
+  /** The vendor's application id. */
+  app_id: string;
+  /** Call id. */
+  call_id: string;
+  /** 1 for the first publication of a call, one more for each further one. */
+  revision: number;
+  /** True when the call is over and nothing changed for the settle time. */
+  final: boolean;
+  /** Room id, or empty. */
+  room_id: string;
+  /** single, group, channel or empty. */
+  call_type: string;
+  /** audio, video or empty. */
+  media_type: string;
+  /** User id of the caller, or empty. */
+  caller: string;
+  /** The other users, sorted. */
+  callees: string[];
+  /** Number of users. */
+  total_users: number;
+  /** ringing, active or ended. */
+  status: string;
+  /** answered, no_answer, rejected, busy, cancelled, failed or unknown. */
+  outcome: string;
+  /** Why it ended; empty while it is not over. */
+  end_reason: string;
+  /** When the call started. Epoch milliseconds. */
+  started_at: number;
+  /** When it was answered. Epoch milliseconds; null: unknown. */
+  accepted_at: number | null;
+  /** When it ended. Epoch milliseconds; null: unknown. */
+  ended_at: number | null;
+  /** Ring time in milliseconds. */
+  ring_ms: number;
+  /** Talk time in milliseconds. */
+  talk_ms: number;
+  /** Over and not answered by anyone in time. */
+  missed: boolean;
+  /** Also cancelled or busy. */
+  missed_inclusive: boolean;
+  /** Kinds of inputs used: event, status, record, media, channel. */
+  sources: string[];
+  /** What is odd about the inputs. */
+  anomalies: string[];
+  /** Smallest arrival of the inputs known at the first revision; never changes. Epoch milliseconds. */
+  first_seen_at: number;
+  /** When this revision was made. Epoch milliseconds. */
+  updated_at: number;
+  /** One per user, sorted by user_id. */
+  legs: CallLeg[];
+  /** Stream time of the last change of the inputs. Epoch milliseconds. */
+  last_change_at: number;
+  /** Latest of min(event time, arrival, append time) of the inputs: what the horizon becomes when the call leaves the state. Epoch milliseconds. */
+  latest_at: number;
+  /** A timeout has closed the call. */
+  timed_out: boolean;
+  /** Every minute (epoch ms, start of the minute) of started_at the call was ever published under, for rollups. */
+  published_minutes: number[];
+  /** Earliest accepted_at ever published for the call when over, for concurrency. Epoch milliseconds; null: unknown. */
+  span_from: number | null;
+  /** Latest ended_at ever published for the call when over, for concurrency. Epoch milliseconds; null: unknown. */
+  span_to: number | null;
+  /** String table of the events; position 0 is the empty string. */
+  strings: string[];
+  /** Distinct callback events. */
+  events: EventEntry[];
+  /** Distinct records and status callbacks. */
+  records: RecordEntry[];
+  /** Distinct media polls. */
+  media: MediaEntry[];
+}
+
+/** An input that could not be processed, with what is needed to send it through again. */
+export interface DeadLetter {
+  /** Where it failed: decode, parse, fold or row. */
+  stage: string;
+  /** Stable code of the reason. */
+  reason: string;
+  /** Explanation for people. */
+  error: string;
+  /** Name of the source, or empty. */
+  source: string;
+  /** Application id, or empty. */
+  app_id: string;
+  /** When it arrived. Epoch milliseconds. */
+  received_at: number;
+  /** Topic of the input. */
+  origin_topic: string;
+  /** Partition of the input. */
+  origin_partition: number;
+  /** Offset of the input. */
+  origin_offset: number;
+  /** Position of the element within the delivery; -1: the whole delivery. */
+  origin_index: number;
+  /** Key of the input. */
+  key: string;
+  /** The original bytes: the body, or the whole record value at stage decode. */
+  body: Buffer;
+}
+
+/** What to fetch from a vendor about one call. */
+export interface PollTask {
+  /** record or media. */
+  kind: string;
+  /** tencent or aliyun. */
+  provider: string;
+  /** The vendor's application id. */
+  app_id: string;
+  /** Call id. */
+  call_id: string;
+  /** Room id, or empty. */
+  room_id: string;
+  /** User to fetch, or empty. */
+  user_id: string;
+  /** Start of the call. Epoch milliseconds; null: unknown. */
+  started_at: number | null;
+  /** End of the call. Epoch milliseconds; null: unknown. */
+  ended_at: number | null;
+  /** Not before. Epoch milliseconds. */
+  due_at: number;
+  /** 0 for the first attempt. */
+  attempt: number;
+  /** Why: timed_out, conflict, ended. */
+  reason: string;
+}
+
+/** One delivery of a vendor, untouched: a callback, or one element of a polled page. */
+export interface RawEvent {
+  /** Unique id of the delivery; an equal id is a repeat of the same delivery. */
+  id: string;
+  /** Name of the source, for example tuicallkit. */
+  source: string;
+  /** The vendor's application id. */
+  app_id: string;
+  /** When it arrived. Epoch milliseconds. */
+  received_at: number;
+  /** How it was authenticated: secret, signature, address, app, or polled. */
+  auth: string;
+  /** Address of the sender; empty when polled. */
+  remote_addr: string;
+  /** The query string as received, without the question mark and without secrets. */
+  query: string;
+  /** The untouched bytes. */
+  body: Buffer;
+}

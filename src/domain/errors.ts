@@ -1,0 +1,13 @@
+/**
+ * The one error class of the project. `code` is stable and documented; the message may change.
+ * Codes are upper snake case, prefixed by the part that raises them (for example `CONFIG_INVALID`, `STREAM_GAP`).
+ */
+export class CallstreamError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'CallstreamError';
+    this.code = code;
+  }
+}

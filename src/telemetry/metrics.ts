@@ -1,0 +1,72 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/**
+ * Every metric of callstream, in one place: name, type, labels, meaning. docs/metrics.md is generated from this list.
+ * Labels come from small fixed sets; never a call, user or secret.
+ */
+export const METRICS = {
+  callstream_ingest_requests_total: { type: 'counter', labels: ['source', 'code'], help: 'Callback requests answered, by HTTP status.' },
+  callstream_ingest_ack_seconds: {
+    type: 'histogram',
+    labels: ['source'],
+    help: 'From a whole request body to the durable acknowledgement.',
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  },
+  callstream_ingest_producer_renewals_total: { type: 'counter', labels: ['reason'], help: 'Kafka producers thrown away after a failed or incomplete send.' },
+  callstream_spool_events: { type: 'gauge', labels: [], help: 'Events waiting in the local spool.' },
+  callstream_spool_bytes: { type: 'gauge', labels: [], help: 'Bytes of the local spool.' },
+  callstream_spool_quarantined_total: { type: 'counter', labels: [], help: 'Spool records set aside because their checksum failed.' },
+  callstream_task_state: { type: 'gauge', labels: ['worker', 'state'], help: 'Stream tasks by lifecycle state.' },
+  callstream_task_records_total: { type: 'counter', labels: ['worker'], help: 'Input records processed and committed.' },
+  callstream_task_transactions_total: { type: 'counter', labels: ['worker', 'result'], help: 'Transactions by result (committed, failed).' },
+  callstream_task_takeovers_total: { type: 'counter', labels: ['worker', 'result'], help: 'Takeovers of a task by result.' },
+  callstream_task_restored_records_total: { type: 'counter', labels: ['worker'], help: 'State records read back at takeovers.' },
+  callstream_task_lag: { type: 'gauge', labels: ['worker', 'topic'], help: 'Input records not yet committed.' },
+  callstream_stream_time_seconds: { type: 'gauge', labels: ['worker', 'partition'], help: 'Stream time of a task, epoch seconds.' },
+  callstream_dead_letters_total: { type: 'counter', labels: ['stage', 'reason'], help: 'Dead letters written.' },
+  callstream_inputs_total: { type: 'counter', labels: ['source', 'result'], help: 'Inputs seen by the sessions worker: folded, duplicate, dead, late.' },
+  callstream_calls: { type: 'gauge', labels: ['stage'], help: 'Calls in the state of the sessions worker, by stage.' },
+  callstream_calls_over_cap: { type: 'gauge', labels: [], help: 'Calls held beyond the memory cap because they are not over.' },
+  callstream_call_revisions_total: { type: 'counter', labels: [], help: 'Call revisions published.' },
+  callstream_calls_timed_out_total: { type: 'counter', labels: [], help: 'Calls closed by a timeout.' },
+  callstream_calls_reopened_total: { type: 'counter', labels: [], help: 'Calls that were over and are not any more.' },
+  callstream_calls_left_total: { type: 'counter', labels: [], help: 'Calls that left the worker state after retention.' },
+  callstream_late_inputs_total: { type: 'counter', labels: ['result'], help: 'Late inputs: deferred, taken_back, new.' },
+  callstream_sink_rows_total: { type: 'counter', labels: ['table'], help: 'Rows acknowledged by ClickHouse.' },
+  callstream_sink_inserts_total: { type: 'counter', labels: ['table', 'result'], help: 'Inserts by result (ok, retriable, permanent, unknown).' },
+  callstream_sink_flush_seconds: { type: 'histogram', labels: [], help: 'Duration of one flush.', buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] },
+  callstream_sink_lag: { type: 'gauge', labels: ['topic'], help: 'Records not yet in ClickHouse.' },
+  callstream_roller_buckets_total: { type: 'counter', labels: [], help: 'Rollup minutes recomputed.' },
+  callstream_roller_dirty: { type: 'gauge', labels: [], help: 'Rollup minutes touched and not yet rolled.' },
+} as const satisfies Record<string, MetricDefinition>;
+
+export interface MetricDefinition {
+  type: 'counter' | 'gauge' | 'histogram';
+  labels: readonly string[];
+  help: string;
+  buckets?: readonly number[];
+}
+
+type Instrument<D extends MetricDefinition> = D['type'] extends 'counter'
+  ? Counter<D['labels'][number]>
+  : D['type'] extends 'gauge'
+    ? Gauge<D['labels'][number]>
+    : Histogram<D['labels'][number]>;
+
+export type Metrics = { readonly [K in keyof typeof METRICS]: Instrument<(typeof METRICS)[K]> } & { readonly registry: Registry };
+
+/** A fresh set of all metrics in a registry of its own, so that two workers in one process never share counters. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const out: Record<string, unknown> = { registry };
+  for (const [name, d] of Object.entries(METRICS) as [string, MetricDefinition][]) {
+    const base = { name, help: d.help, labelNames: [...d.labels], registers: [registry] };
+    out[name] =
+      d.type === 'counter'
+        ? new Counter(base)
+        : d.type === 'gauge'
+          ? new Gauge(base)
+          : new Histogram({ ...base, ...(d.buckets ? { buckets: [...d.buckets] } : {}) });
+  }
+  return out as Metrics;
+}
