@@ -70,7 +70,6 @@ export function launch(options: Launch): Promise<Running> {
       reject(new CallstreamError('LOCAL_START_FAILED', `Cannot run ${options.command} for ${options.name}: ${cause.message}`, { cause })),
     );
     child.once('spawn', () => {
-      // biome-ignore lint/style/noNonNullAssertion: a process that was spawned has an id.
       const pid = child.pid!;
       const watchdog = watch(pid);
       const exited = new Promise<Exit>((done) => {
