@@ -2,8 +2,8 @@
 export interface CloudEvent {
   /** Deterministic: equal for a repetition of the same event. */
   id: string;
-  /** The last part of `callstream.<name>.v1`. */
-  name: 'call' | 'call-event' | 'recording' | 'alert';
+  /** The topic without its prefix: `<name>` of `callstream.<name>.v1`. */
+  name: 'calls' | 'call-events' | 'recordings' | 'alerts';
   /** `//provider/app`. */
   source: string;
   /** Epoch milliseconds. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { COMPATIBILITY, SchemaType, SchemaRegistry as Client } from '@kafkajs/confluent-schema-registry';
+import { SchemaRegistry as Client, COMPATIBILITY, SchemaType } from '@kafkajs/confluent-schema-registry';
 import type { Type } from 'avsc';
 import { CallstreamError } from '../domain/errors.js';
 import { subjectOf, type TopicSpec } from './topics.js';
@@ -47,7 +47,9 @@ export class SchemaRegistry {
       return id;
     } catch (error) {
       if (statusOf(error) === 409) {
-        throw new CodecError('SCHEMA_INCOMPATIBLE', `the registry refuses the schema of ${subjectOf(topic)}: ${messageOf(error)}`, { cause: error });
+        throw new CodecError('SCHEMA_INCOMPATIBLE', `the registry refuses the schema of ${subjectOf(topic)}: ${messageOf(error)}`, {
+          cause: error,
+        });
       }
       throw this.#unavailable(error);
     }
@@ -59,7 +61,9 @@ export class SchemaRegistry {
       return await this.#client.getRegistryIdBySchema(subjectOf(topic), { type: SchemaType.AVRO, schema: schemaText(topic) });
     } catch (error) {
       if (statusOf(error) === 404 || messageOf(error).includes('not registered')) {
-        throw new CodecError('SCHEMA_NOT_REGISTERED', `the schema of ${subjectOf(topic)} is not registered: run callstream migrate`, { cause: error });
+        throw new CodecError('SCHEMA_NOT_REGISTERED', `the schema of ${subjectOf(topic)} is not registered: run callstream migrate`, {
+          cause: error,
+        });
       }
       throw this.#unavailable(error);
     }
@@ -77,9 +81,13 @@ export class SchemaRegistry {
 
   #unavailable(error: unknown): CodecError {
     const host = new URL(this.#url);
-    return new CodecError('REGISTRY_UNAVAILABLE', `the schema registry at ${host.protocol}//${host.host} does not answer: ${messageOf(error)}`, {
-      cause: error,
-    });
+    return new CodecError(
+      'REGISTRY_UNAVAILABLE',
+      `the schema registry at ${host.protocol}//${host.host} does not answer: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

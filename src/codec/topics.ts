@@ -43,7 +43,13 @@ export const TOPICS = {
   tasks: topic<PollTask>('tasks', 'poll-task', 'delete', 14 * DAY),
 } as const;
 
-function topic<T>(name: string, schema: string, cleanup: TopicSpec['cleanup'], retentionMs: number | null, more: Partial<TopicSpec> = {}): Topic<T> {
+function topic<T>(
+  name: string,
+  schema: string,
+  cleanup: TopicSpec['cleanup'],
+  retentionMs: number | null,
+  more: Partial<TopicSpec> = {},
+): Topic<T> {
   return { name: `callstream.${name}`, schema, cleanup, retentionMs, partitionFactor: 1, ...more };
 }
 

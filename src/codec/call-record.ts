@@ -1,0 +1,159 @@
+import type { CallFacts, CallState, EventInput, MediaEvent, RecordFields } from '../domain/types.js';
+import { type CallType, EVENTS, type EventName, type MediaType, type Provider, type Role } from '../domain/vocabulary.js';
+import type { Call, EventEntry } from './generated.js';
+
+/** How the source texts kept inside a Call record are read again. Pure; total: what it once accepted it accepts again. */
+export interface TextReaders {
+  record(origin: 'record' | 'status', text: string): RecordFields;
+  media(text: string): MediaEvent[];
+}
+
+/** The part of a Call record that is neither derived nor input: its history of publication. */
+export interface Publication {
+  revision: number;
+  final: boolean;
+  first_seen_at: number;
+  updated_at: number;
+  /** Stream time of the last change. */
+  last_change_at: number;
+  /** See the schema's field of this name. */
+  latest_at: number;
+  published_minutes: number[];
+  span_from: number | null;
+  span_to: number | null;
+}
+
+const ROLES: readonly Role[] = ['', 'caller', 'callee'];
+const EVENT_CODES = new Map<EventName, number>(EVENTS.map((name, code) => [name, code]));
+
+/** The Avro record of one revision. */
+export function packCall(state: CallState, facts: CallFacts, publication: Publication): Call {
+  const strings: string[] = [''];
+  const events = new Array<EventEntry>(state.events.length);
+  for (let i = 0; i < events.length; i++) events[i] = packEvent(state.events[i]!, strings);
+  return {
+    provider: state.provider,
+    app_id: state.app_id,
+    call_id: state.call_id,
+    revision: publication.revision,
+    final: publication.final,
+    room_id: facts.room_id,
+    call_type: facts.call_type,
+    media_type: facts.media_type,
+    caller: facts.caller,
+    callees: facts.callees,
+    total_users: facts.total_users,
+    status: facts.status,
+    outcome: facts.outcome,
+    end_reason: facts.end_reason,
+    started_at: facts.started_at,
+    accepted_at: facts.accepted_at,
+    ended_at: facts.ended_at,
+    ring_ms: facts.ring_ms,
+    talk_ms: facts.talk_ms,
+    missed: facts.missed,
+    missed_inclusive: facts.missed_inclusive,
+    sources: facts.sources,
+    anomalies: facts.anomalies,
+    first_seen_at: publication.first_seen_at,
+    updated_at: publication.updated_at,
+    legs: facts.legs,
+    last_change_at: publication.last_change_at,
+    latest_at: publication.latest_at,
+    timed_out: state.timed_out,
+    published_minutes: publication.published_minutes,
+    span_from: publication.span_from,
+    span_to: publication.span_to,
+    strings,
+    events,
+    records: state.records.map((r) => ({ origin: r.origin, text: r.text, received_at: r.received_at })),
+    media: state.media.map((m) => ({ user_id: m.user_id, text: m.text, received_at: m.received_at })),
+  };
+}
+
+/** The state and history inside a Call record. Throws when an event code or string position is out of range: the record is damaged. */
+export function unpackCall(call: Call, readers: TextReaders): { state: CallState; publication: Publication } {
+  return {
+    state: {
+      provider: call.provider as Provider,
+      app_id: call.app_id,
+      call_id: call.call_id,
+      events: call.events.map((e) => unpackEvent(e, call.strings)),
+      records: call.records.map((r) => {
+        const origin = r.origin === 'record' ? 'record' : 'status';
+        return { kind: 'record', origin, text: r.text, fields: readers.record(origin, r.text), received_at: r.received_at };
+      }),
+      media: call.media.map((m) => ({
+        kind: 'media',
+        user_id: m.user_id,
+        text: m.text,
+        events: readers.media(m.text),
+        received_at: m.received_at,
+      })),
+      timed_out: call.timed_out,
+    },
+    publication: {
+      revision: call.revision,
+      final: call.final,
+      first_seen_at: call.first_seen_at,
+      updated_at: call.updated_at,
+      last_change_at: call.last_change_at,
+      latest_at: call.latest_at,
+      published_minutes: call.published_minutes,
+      span_from: call.span_from,
+      span_to: call.span_to,
+    },
+  };
+}
+
+function packEvent(e: EventInput, strings: string[]): EventEntry {
+  return {
+    user: intern(strings, e.user_id),
+    event: EVENT_CODES.get(e.event)!,
+    role: ROLES.indexOf(e.role),
+    event_at: e.event_at,
+    received_at: e.received_at,
+    start_call_ts: e.start_call_ts,
+    accept_ts: e.accept_ts,
+    end_ts: e.end_ts,
+    total_num: e.total_num,
+    room: intern(strings, e.room_id),
+    media_type: intern(strings, e.media_type),
+    call_type: intern(strings, e.call_type),
+    call_result: intern(strings, e.call_result),
+    platform: intern(strings, e.platform),
+  };
+}
+
+function unpackEvent(e: EventEntry, strings: string[]): EventInput {
+  const event = EVENTS[e.event];
+  if (event === undefined) throw new RangeError(`event code ${e.event} is not known`);
+  return {
+    kind: 'event',
+    user_id: at(strings, e.user),
+    event,
+    event_at: e.event_at,
+    role: ROLES[e.role] ?? '',
+    start_call_ts: e.start_call_ts,
+    accept_ts: e.accept_ts,
+    end_ts: e.end_ts,
+    total_num: e.total_num,
+    room_id: at(strings, e.room),
+    media_type: at(strings, e.media_type) as MediaType,
+    call_type: at(strings, e.call_type) as CallType,
+    call_result: at(strings, e.call_result),
+    platform: at(strings, e.platform),
+    received_at: e.received_at,
+  };
+}
+
+function intern(strings: string[], s: string): number {
+  const i = strings.indexOf(s);
+  return i >= 0 ? i : strings.push(s) - 1;
+}
+
+function at(strings: string[], i: number): string {
+  const s = strings[i];
+  if (s === undefined) throw new RangeError(`string position ${i} is not in the record`);
+  return s;
+}

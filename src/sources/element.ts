@@ -1,0 +1,41 @@
+import type { CallInput, CallKey } from '../domain/types.js';
+import type { JsonObject } from './json.js';
+
+/** What a source needs of a raw delivery: the RawEvent record of schemas/avro/raw-event.avsc, without the parts only people read. */
+export interface Delivery {
+  source: string;
+  app_id: string;
+  /** Epoch milliseconds. */
+  received_at: number;
+  query: string;
+  body: Buffer;
+}
+
+/** One input of a delivery that could be read. */
+export interface ReadElement {
+  ok: true;
+  /** Position within the delivery; 0 for a delivery of one. */
+  index: number;
+  key: CallKey;
+  input: CallInput;
+  /** The parsed element, for {@link Source.describe}. */
+  body: JsonObject;
+}
+
+/** One input of a delivery that could not be read: a dead letter of stage `parse`. */
+export interface UnreadElement {
+  ok: false;
+  /** Position within the delivery; -1: the whole delivery. */
+  index: number;
+  reason: ParseReason;
+  /** For people: what was wrong. */
+  error: string;
+}
+
+export type Element = ReadElement | UnreadElement;
+
+/** Stable codes of what makes an input unreadable. */
+export type ParseReason = 'not_utf8' | 'not_json' | 'not_an_object' | 'no_call_id' | 'unknown_event' | 'no_event';
+
+/** Key under which every input of a call travels: `provider:app:call`. Provider and app id hold no colon, so it is unambiguous. */
+export const joinKey = (key: CallKey): string => `${key.provider}:${key.app_id}:${key.call_id}`;

@@ -1,0 +1,135 @@
+/**
+ * TUICallKit v1 call-event and call-status callbacks (vendor-docs/tuicallkit-call-event-callback.txt; vendors.md §4.1).
+ * The body decides what it is: a non-empty `Event` is a call event, else a non-empty `CallResult` is a call status; `command` is only a hint.
+ */
+import { createHash } from 'node:crypto';
+import type { EventInput, RecordFields, RecordInput } from '../domain/types.js';
+import { type CallType, EVENTS, type EventName, type MediaType, type Role } from '../domain/vocabulary.js';
+import { type Delivery, type Element, joinKey, type ReadElement } from './element.js';
+import { countOf, Digits, idOf, isGiven, type JsonObject, parseObject, timeOf, wordOf } from './json.js';
+import { queryParameter } from './query.js';
+import type { Source } from './registry.js';
+
+const NAME = 'tuicallkit';
+const TOPIC = 'callstream.raw.tuicallkit';
+const PROVIDER = 'tencent';
+const EVENT_NAMES: ReadonlySet<string> = new Set(EVENTS);
+/** Success as the vendor's status page wants it. */
+const SUCCESS = '{"ErrorCode":0,"ErrorMessage":"Success"}';
+
+export const tuicallkit: Source = {
+  name: NAME,
+  topic: TOPIC,
+  provider: PROVIDER,
+  toInputs,
+  describe,
+  webhook: {
+    name: NAME,
+    topic: TOPIC,
+    provider: PROVIDER,
+    appIdIn: 'query',
+    appIdOf: (query) => queryParameter(query, 'sdkappid'),
+    keyOf(appId, _query, body) {
+      const parsed = parseObject(body);
+      const callId = parsed.ok ? idOf(parsed.body, 'CallId') : '';
+      return joinKey({
+        provider: PROVIDER,
+        app_id: appId,
+        call_id: callId === '' ? createHash('sha256').update(body).digest('hex') : callId,
+      });
+    },
+    successBody: () => SUCCESS,
+  },
+};
+
+/** The inputs of one delivery: exactly one element. */
+function toInputs(raw: Delivery): Element[] {
+  const parsed = parseObject(raw.body);
+  if (!parsed.ok) return [parsed];
+  const { body, text } = parsed;
+  const callId = idOf(body, 'CallId');
+  if (callId === '') return [{ ok: false, index: 0, reason: 'no_call_id', error: 'the body has no usable CallId' }];
+  const key = { provider: PROVIDER, app_id: raw.app_id, call_id: callId } as const;
+  if (isGiven(body, 'Event')) {
+    const event = wordOf(body, 'Event');
+    if (!EVENT_NAMES.has(event))
+      return [
+        { ok: false, index: 0, reason: 'unknown_event', error: `the Event ${JSON.stringify(body.Event)?.slice(0, 80)} is not known` },
+      ];
+    return [{ ok: true, index: 0, key, input: eventInput(body, event as EventName, raw), body }];
+  }
+  if (isGiven(body, 'CallResult')) {
+    const input: RecordInput = { kind: 'record', origin: 'status', text, fields: statusFields(body), received_at: raw.received_at };
+    return [{ ok: true, index: 0, key, input, body }];
+  }
+  return [{ ok: false, index: 0, reason: 'no_event', error: 'the body has neither an Event nor a CallResult' }];
+}
+
+function eventInput(body: JsonObject, event: EventName, raw: Delivery): EventInput {
+  return {
+    kind: 'event',
+    user_id: idOf(body, 'UserId'),
+    event,
+    event_at: timeOf(body, 'EventTime'),
+    role: roleOf(body),
+    start_call_ts: timeOf(body, 'StartCallTs'),
+    accept_ts: timeOf(body, 'AcceptTs'),
+    end_ts: timeOf(body, 'EndTs'),
+    total_num: countOf(body, 'TotalNum'),
+    room_id: idOf(body, 'RoomId'),
+    media_type: mediaTypeOf(body),
+    call_type: callTypeOf(body),
+    call_result: wordOf(body, 'CallResult'),
+    platform: queryParameter(raw.query, 'optplatform') ?? '',
+    received_at: raw.received_at,
+  };
+}
+
+/** What a status callback says of its call. Its user is one that the record lists, and its caller when the Role says so. */
+export function statusFields(body: JsonObject): RecordFields {
+  const user = idOf(body, 'UserId');
+  return {
+    start_at: timeOf(body, 'StartCallTs'),
+    accept_at: timeOf(body, 'AcceptTs'),
+    end_at: timeOf(body, 'EndTs'),
+    result: wordOf(body, 'CallResult'),
+    caller: roleOf(body) === 'caller' ? user : '',
+    users: user === '' ? [] : [user],
+    total_users: countOf(body, 'TotalNum'),
+    room_id: idOf(body, 'RoomId'),
+    media_type: mediaTypeOf(body),
+    call_type: callTypeOf(body),
+    event_at: timeOf(body, 'EventTime'),
+  };
+}
+
+function roleOf(body: JsonObject): Role {
+  const role = wordOf(body, 'Role');
+  return role === 'caller' || role === 'callee' ? role : '';
+}
+
+function mediaTypeOf(body: JsonObject): MediaType {
+  const type = wordOf(body, 'MediaType');
+  return type === 'audio' || type === 'video' ? type : '';
+}
+
+function callTypeOf(body: JsonObject): CallType {
+  const type = wordOf(body, 'CallType');
+  return type === 'single' || type === 'group' ? type : '';
+}
+
+/** Fields that `call_events` has columns of its own for. */
+const COLUMNS: ReadonlySet<string> = new Set(['CallId', 'RoomId', 'UserId', 'Role', 'Event', 'EventTime', 'CallResult']);
+
+/** The detail of a `call_events` row: of an event, every field without a column, and a time or role that its column could not keep; of a status, its text. */
+function describe(element: ReadElement): string {
+  const { input, body } = element;
+  if (input.kind !== 'event') return input.text;
+  const detail: JsonObject = {};
+  for (const [name, value] of Object.entries(body)) {
+    const kept =
+      COLUMNS.has(name) && !(name === 'EventTime' && input.event_at === null) && !(name === 'Role' && input.role === '' && value !== '');
+    if (!kept) detail[name] = value instanceof Digits ? value.text : value;
+  }
+  return JSON.stringify(detail, (_name, value) => (value instanceof Digits ? value.text : value));
+}
