@@ -1,0 +1,122 @@
+/**
+ * What the stream runtime and the logic it runs say to each other. Nothing here knows Kafka's client; offsets are numbers (safe below 2^53).
+ */
+
+/** One record of an input topic. `key` and `value` are views on a larger buffer: copy what is kept beyond the call. */
+export interface InputRecord {
+  topic: string;
+  partition: number;
+  offset: number;
+  /** Append time (raw topics carry LogAppendTime), epoch ms. */
+  timestamp: number;
+  key: Buffer | null;
+  value: Buffer | null;
+  headers: Readonly<Record<string, string>>;
+}
+
+/** One record to publish. Every record names its partition: a task writes partition p of each output topic only (dead letters may differ, see design.md §1). */
+export interface OutputRecord {
+  topic: string;
+  partition: number;
+  key: string | Buffer;
+  /** null: a tombstone. */
+  value: Buffer | null;
+  headers?: Readonly<Record<string, string>>;
+}
+
+/** Counts of one transaction by name, for example `{ folded: 4, duplicate: 1 }`; reported only once the transaction is committed. */
+export type ProcessedCounts = Readonly<Record<string, number>>;
+
+/** What the commit metadata of a task says; on every input partition and on the task's partition of the output topic. JSON, at most 4,096 bytes. */
+export interface TaskMeta {
+  v: 1;
+  /** Stream time at the commit, epoch ms; 0: not known yet. */
+  streamTime: number;
+  /** Latest time of any call that has left the state, epoch ms; null: none has left. */
+  horizon: number | null;
+  /** Offset on the output partition from which a restore must read; null: nothing to read. */
+  restoreFrom: number | null;
+  /** Offset of the last record that the task wrote to its output partition; null: none yet. */
+  lastOutput: number | null;
+  /** Partition count of the topics when this was written: a change is refused. */
+  partitions: number;
+  /** Consumer group that wrote it. */
+  group: string;
+}
+
+/** The processor's own part of {@link TaskMeta}. */
+export interface ProcessorMeta {
+  horizon: number | null;
+  restoreFrom: number | null;
+}
+
+/**
+ * The logic of one task (= partition p of every input topic of the worker): deterministic and synchronous but for `prepare`.
+ * Never sees Kafka or a clock. Thrown away, and made anew from the state topic, after any failure.
+ *
+ * Life: (`restore`* `restored`) ( `process`* `punctuate`? `flush` `meta` `committed` )*
+ */
+export interface Processor {
+  /** A record of the output topic, in order, while restoring; a later record of a key replaces the earlier. Only with `restores`. */
+  restore?(record: InputRecord): void;
+  /** End of the restore, and start of the work; `meta` as last committed, null: this task never committed. */
+  restored(meta: TaskMeta | null): void;
+  /**
+   * Optional look-ahead before `process` sees the records, all of one topic (resolving writer schemas; one query for a batch of the deferred topic).
+   * A rejection is an environment error: tried again with backoff. For the deferred topic only that topic waits, everything else goes on meanwhile.
+   */
+  prepare?(records: readonly InputRecord[]): Promise<void>;
+  /**
+   * Takes one input. Data errors become dead letters, not exceptions: whatever it throws stops the worker.
+   * `streamTime` is the task's, before this record. Returns the record's received_at (epoch ms), null when it has none (then its append time counts).
+   */
+  process(record: InputRecord, streamTime: number): number | null;
+  /** Runs the timers that are due at this stream time. */
+  punctuate(streamTime: number): void;
+  /** Stream time at which `punctuate` next has work; null: none. */
+  nextTimer(): number | null;
+  /** Everything to publish since the last flush; called once per transaction. `now` is wall-clock time, epoch ms. */
+  flush(now: number): { outputs: OutputRecord[]; processed?: ProcessedCounts };
+  /**
+   * The processor's part of the commit metadata, asked for after the outputs are sent and before the commit.
+   * `base` is the offset of the first record of this transaction on the output partition; null when it has none there.
+   */
+  meta(base: number | null): ProcessorMeta;
+  /** The transaction of the last flush is committed; `base` as in `meta`. */
+  committed(base: number | null): void;
+  /** True while the processor is full: no input is taken, timers run on. */
+  saturated?(): boolean;
+}
+
+/** What the runtime lends to the processor of a task. */
+export interface TaskContext {
+  partition: number;
+  /** Report every input in order: counts the failures that may mean a bad deploy, and throws when they pass the limit. */
+  failures: FailureCounter;
+}
+
+/** Rule 10's brake. Bodies that a source calls unreadable are `ok` here: anyone can post garbage. */
+export interface FailureCounter {
+  ok(): void;
+  /** An exception of pure code, or a value that cannot be decoded. @throws CallstreamError STREAM_DEAD_LETTER_LIMIT */
+  failed(reason: string): void;
+}
+
+/** Called at named points of a task's life; tests make it throw or never return. */
+export type FaultPoint = (point: FaultPointName, partition: number) => void | Promise<void>;
+
+export const FAULT_POINTS = [
+  'before-fence',
+  'after-fence',
+  'before-restore',
+  'after-restore',
+  'before-seek',
+  'after-seek',
+  'before-send',
+  'after-send',
+  'before-send-offsets',
+  'after-send-offsets',
+  'before-commit',
+  'after-commit',
+] as const;
+export type FaultPointName = (typeof FAULT_POINTS)[number];
