@@ -25,7 +25,9 @@ function typeOf(schema) {
   throw new Error(`unsupported Avro type ${JSON.stringify(schema)}`);
 }
 
-for (const file of readdirSync(dir).filter((f) => f.endsWith('.avsc')).sort()) {
+for (const file of readdirSync(dir)
+  .filter((f) => f.endsWith('.avsc'))
+  .sort()) {
   typeOf(JSON.parse(readFileSync(new URL(file, dir), 'utf8')));
 }
 const text = `// Generated from schemas/avro by \`npm run generate\`. Do not edit.\n\n${interfaces.join('\n')}`;

@@ -21,6 +21,8 @@ export interface Publication {
   published_minutes: number[];
   span_from: number | null;
   span_to: number | null;
+  deadline_at: number | null;
+  record_task: boolean;
 }
 
 const ROLES: readonly Role[] = ['', 'caller', 'callee'];
@@ -61,6 +63,8 @@ export function packCall(state: CallState, facts: CallFacts, publication: Public
     last_change_at: publication.last_change_at,
     latest_at: publication.latest_at,
     timed_out: state.timed_out,
+    deadline_at: publication.deadline_at,
+    record_task: publication.record_task,
     published_minutes: publication.published_minutes,
     span_from: publication.span_from,
     span_to: publication.span_to,
@@ -102,6 +106,8 @@ export function unpackCall(call: Call, readers: TextReaders): { state: CallState
       published_minutes: call.published_minutes,
       span_from: call.span_from,
       span_to: call.span_to,
+      deadline_at: call.deadline_at,
+      record_task: call.record_task,
     },
   };
 }

@@ -16,7 +16,7 @@ export interface CallEvent {
   role: string;
   /** Canonical event name; record for a record or status callback, media for a media poll. */
   event: string;
-  /** When it happened, as the vendor says. Epoch milliseconds; null: unknown. */
+  /** When it happened, as the vendor says. Epoch milliseconds, or null. */
   event_at: number | null;
   /** When it arrived. Epoch milliseconds. */
   received_at: number;
@@ -48,11 +48,11 @@ export interface CallLeg {
   role: string;
   /** Outcome of this leg. */
   outcome: string;
-  /** When it rang. Epoch milliseconds; null: unknown. */
+  /** When it rang. Epoch milliseconds, or null. */
   rang_at: number | null;
-  /** When the user joined. Epoch milliseconds; null: unknown. */
+  /** When the user joined. Epoch milliseconds, or null. */
   joined_at: number | null;
-  /** When the user left. Epoch milliseconds; null: unknown. */
+  /** When the user left. Epoch milliseconds, or null. */
   left_at: number | null;
   /** left_at - joined_at. */
   talk_ms: number;
@@ -62,9 +62,9 @@ export interface CallLeg {
   missed_inclusive: boolean;
   /** Client platform, or empty. */
   platform: string;
-  /** First entry of the media room. Epoch milliseconds; null: unknown. */
+  /** First entry of the media room. Epoch milliseconds, or null. */
   media_joined_at: number | null;
-  /** Last exit of the media room. Epoch milliseconds; null: unknown. */
+  /** Last exit of the media room. Epoch milliseconds, or null. */
   media_left_at: number | null;
   /** Connection losses of the media path. */
   media_drops: number;
@@ -78,15 +78,15 @@ export interface EventEntry {
   event: number;
   /** 0 unknown, 1 caller, 2 callee. */
   role: number;
-  /** EventTime. Epoch milliseconds; null: unknown. */
+  /** EventTime. Epoch milliseconds, or null. */
   event_at: number | null;
   /** Smallest arrival. Epoch milliseconds. */
   received_at: number;
-  /** StartCallTs. Epoch milliseconds; null: unknown. */
+  /** StartCallTs. Epoch milliseconds, or null. */
   start_call_ts: number | null;
-  /** AcceptTs. Epoch milliseconds; null: unknown. */
+  /** AcceptTs. Epoch milliseconds, or null. */
   accept_ts: number | null;
-  /** EndTs. Epoch milliseconds; null: unknown. */
+  /** EndTs. Epoch milliseconds, or null. */
   end_ts: number | null;
   /** TotalNum. */
   total_num: number;
@@ -154,9 +154,9 @@ export interface Call {
   end_reason: string;
   /** When the call started. Epoch milliseconds. */
   started_at: number;
-  /** When it was answered. Epoch milliseconds; null: unknown. */
+  /** When it was answered. Epoch milliseconds, or null. */
   accepted_at: number | null;
-  /** When it ended. Epoch milliseconds; null: unknown. */
+  /** When it ended. Epoch milliseconds, or null. */
   ended_at: number | null;
   /** Ring time in milliseconds. */
   ring_ms: number;
@@ -182,11 +182,15 @@ export interface Call {
   latest_at: number;
   /** A timeout has closed the call. */
   timed_out: boolean;
+  /** Stream time at which a timeout closes the call unless a further event comes; null when it is over. Epoch milliseconds, or null. */
+  deadline_at: number | null;
+  /** A task to fetch the record of the call has been emitted. */
+  record_task: boolean;
   /** Every minute (epoch ms, start of the minute) of started_at the call was ever published under, for rollups. */
   published_minutes: number[];
-  /** Earliest accepted_at ever published for the call when over, for concurrency. Epoch milliseconds; null: unknown. */
+  /** Earliest accepted_at ever published for the call when over, for concurrency. Epoch milliseconds, or null. */
   span_from: number | null;
-  /** Latest ended_at ever published for the call when over, for concurrency. Epoch milliseconds; null: unknown. */
+  /** Latest ended_at ever published for the call when over, for concurrency. Epoch milliseconds, or null. */
   span_to: number | null;
   /** String table of the events; position 0 is the empty string. */
   strings: string[];
@@ -240,9 +244,9 @@ export interface PollTask {
   room_id: string;
   /** User to fetch, or empty. */
   user_id: string;
-  /** Start of the call. Epoch milliseconds; null: unknown. */
+  /** Start of the call. Epoch milliseconds, or null. */
   started_at: number | null;
-  /** End of the call. Epoch milliseconds; null: unknown. */
+  /** End of the call. Epoch milliseconds, or null. */
   ended_at: number | null;
   /** Not before. Epoch milliseconds. */
   due_at: number;
