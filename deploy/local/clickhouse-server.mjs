@@ -7,13 +7,21 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { DataType, load, open } from 'ffi-rs';
 
-const require = createRequire(import.meta.url);
-const musl = process.platform === 'linux' && process.report.getReport().header.glibcVersionRuntime === undefined;
-const platform = process.platform === 'linux' ? `linux-${process.arch}-${musl ? 'musl' : 'gnu'}` : `${process.platform}-${process.arch}`;
+const { platform, arch } = process;
+const engine = `@chdb/lib-${platform}-${arch}${platform === 'linux' ? '-gnu' : ''}`;
+// The engine is a dependency of chdb's, so it may be nested below it.
+const fromChdb = createRequire(createRequire(import.meta.url).resolve('chdb/package.json'));
 
-// chdb depends on its engine package, which npm may nest below it.
-const fromChdb = createRequire(require.resolve('chdb/package.json'));
-open({ library: 'chdb', path: join(dirname(fromChdb.resolve(`@chdb/lib-${platform}/package.json`)), 'libchdb.so') });
+let manifest;
+try {
+  manifest = fromChdb.resolve(`${engine}/package.json`);
+} catch {
+  console.error(
+    `The embedded ClickHouse has no engine for ${platform} ${arch} (npm package ${engine}). Set CLICKHOUSE_URL to a server of your own.`,
+  );
+  process.exit(1);
+}
+open({ library: 'chdb', path: join(dirname(manifest), 'libchdb.so') });
 
 const argv = ['clickhouse', ...process.argv.slice(2)];
 process.exitCode = load({

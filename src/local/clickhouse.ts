@@ -1,16 +1,22 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { ServerOptions } from './kafka.js';
+import { join, resolve } from 'node:path';
+import { ENV, LOOPBACK } from '../config/defaults.js';
+import { answers } from './http-probe.js';
 import { deployFile } from './paths.js';
-import { claimPort, LOOPBACK } from './ports.js';
-import { endProcess, type Launch, launch, type Server, untilReady } from './process.js';
+import { claimPort } from './ports.js';
+import { endProcess, launch, untilReady } from './process.js';
+import type { Server, ServerOptions } from './server.js';
 
-const STOP_TIMEOUT_MS = 30_000;
+/** Being told to stop, the engine waits for idle keep-alive connections; what it has acknowledged is safe before that. */
+const STOP_PATIENCE_MS = 2_000;
 
-/** The engine opens `/dev/stdin` and reads to its end, so it lives as long as our end of this FIFO (a socket, which Node would use, cannot be opened so). */
-function lifeline(): { read: number; write: number } {
+/** Serves HTTP until the end of standard input. */
+const SERVE = `SYSTEM START LISTEN HTTP; SELECT count() FROM file('/dev/stdin', LineAsString) FORMAT Null`;
+
+/** Both ends of a FIFO without a name: the engine opens `/dev/stdin` by path, which fails for the socket that Node makes of a 'pipe'. */
+function pipe(): { read: number; write: number } {
   const dir = mkdtempSync(join(tmpdir(), 'callstream-'));
   try {
     const path = join(dir, 'stdin');
@@ -32,46 +38,46 @@ function lifeline(): { read: number; write: number } {
  * @throws CallstreamError LOCAL_PORT_TAKEN, LOCAL_START_FAILED
  */
 export async function startClickHouse(options: ServerOptions): Promise<Server> {
-  const port = await claimPort('ClickHouse', options.port, 'CALLSTREAM_CLICKHOUSE_PORT');
-  mkdirSync(options.dataDir, { recursive: true });
+  const port = await claimPort('ClickHouse', options.port, ENV.clickhousePort);
+  const dataDir = resolve(options.dataDir);
+  mkdirSync(dataDir, { recursive: true });
   const address = `http://${LOOPBACK}:${port}`;
-  const { read, write } = lifeline();
-  let open = true;
-  const close = () => {
-    if (open) closeSync(write);
-    open = false;
-  };
-  const launched: Launch = {
+  const logFile = join(options.logDir, 'clickhouse.log');
+  const stdin = pipe();
+  const running = await launch({
     name: 'ClickHouse',
     command: process.execPath,
     args: [
       deployFile('clickhouse-server.mjs'),
+      '--config-file',
+      deployFile('clickhouse.xml'),
+      '--log-level=warning',
       '--path',
-      options.dataDir,
+      dataDir,
       '--query',
-      "SYSTEM START LISTEN HTTP; SELECT count() FROM file('/dev/stdin', LineAsString) FORMAT Null",
+      SERVE,
       '--',
       `--http_port=${port}`,
       `--listen_host=${LOOPBACK}`,
     ],
-    cwd: options.dataDir,
-    stdin: read,
-    logFile: join(options.logDir, 'clickhouse.log'),
+    cwd: dataDir,
+    stdin: stdin.read,
+    logFile,
+  });
+  let open = true;
+  const closeStdin = () => {
+    if (open) closeSync(stdin.write);
+    open = false;
   };
-  const running = await launch(launched);
-  void running.exited.then(close);
-  await untilReady(running, launched, async () => (await fetch(`${address}/ping`)).ok);
+  void running.exited.then(closeStdin);
+  await untilReady(running, () => answers(`${address}/ping`));
   return {
     pid: running.pid,
     port,
     address,
-    logFile: launched.logFile,
+    logFile,
     exited: running.exited,
-    kill: (signal) => {
-      running.child.kill(signal);
-    },
-    stop: async () => {
-      await endProcess(running, close, STOP_TIMEOUT_MS);
-    },
+    kill: running.kill,
+    stop: () => endProcess(running, closeStdin, STOP_PATIENCE_MS),
   };
 }

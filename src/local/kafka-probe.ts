@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { LOOPBACK } from './ports.js';
+import { LOOPBACK } from '../config/defaults.js';
 
 const METADATA = 3;
 const METADATA_VERSION = 1;

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
+import { ENV, PORTS } from '../config/defaults.js';
 import { CallstreamError } from '../domain/errors.js';
 import { startClickHouse } from './clickhouse.js';
-import { type ServerOptions, startKafka } from './kafka.js';
-import type { Exit, Server } from './process.js';
+import { startKafka } from './kafka.js';
 import { startRegistry } from './registry.js';
+import type { Exit, Server, ServerOptions } from './server.js';
 
 export const SERVER_NAMES = ['kafka', 'registry', 'clickhouse'] as const;
 export type ServerName = (typeof SERVER_NAMES)[number];
@@ -14,13 +15,11 @@ const STARTERS: Record<ServerName, (options: ServerOptions) => Promise<Server>> 
   clickhouse: startClickHouse,
 };
 
-const DEFAULT_PORTS: Record<ServerName, number> = { kafka: 9092, registry: 8081, clickhouse: 8123 };
-
 /** How to start a stack. */
 export interface StackOptions {
   /** Each server keeps its data in a folder of its own in here, and its log in `log/`. */
   dataDir: string;
-  /** 0 takes a free port. */
+  /** Of 127.0.0.1; those of the contract when absent; 0 takes a free one. */
   ports?: Partial<Record<ServerName, number>>;
   /** Servers that run already: the address of each is passed through and nothing is started for it. */
   use?: Partial<Record<ServerName, string>>;
@@ -51,9 +50,9 @@ export function stackFromEnv(env: NodeJS.ProcessEnv): Pick<StackOptions, 'ports'
   const use: Partial<Record<ServerName, string>> = {};
   const ports: Partial<Record<ServerName, number>> = {};
   const variables: Record<ServerName, [address: string, port: string]> = {
-    kafka: ['KAFKA_BROKERS', 'CALLSTREAM_KAFKA_PORT'],
-    registry: ['SCHEMA_REGISTRY_URL', 'CALLSTREAM_REGISTRY_PORT'],
-    clickhouse: ['CLICKHOUSE_URL', 'CALLSTREAM_CLICKHOUSE_PORT'],
+    kafka: [ENV.kafkaBrokers, ENV.kafkaPort],
+    registry: [ENV.registryUrl, ENV.registryPort],
+    clickhouse: [ENV.clickhouseUrl, ENV.clickhousePort],
   };
   for (const name of SERVER_NAMES) {
     const [address, port] = variables[name];
@@ -85,7 +84,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const embedded = SERVER_NAMES.filter((name) => options.use?.[name] === undefined);
   const results = await Promise.allSettled(
     embedded.map(async (name) => {
-      const server = await start(name, options.ports?.[name] ?? DEFAULT_PORTS[name]);
+      const server = await start(name, options.ports?.[name] ?? PORTS[name]);
       servers.set(name, server);
       options.onStarted?.(name, server.address, performance.now() - begun);
     }),
