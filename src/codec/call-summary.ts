@@ -19,7 +19,9 @@ const FIELDS: ReadonlySet<string> = new Set(['revision', 'final', 'status', 'end
 export function callSummaryReader(): (frame: Buffer) => CallSummary {
   const schema = JSON.parse(schemaText(TOPICS.calls)) as { fields: { name: string }[] };
   const whole = Type.forSchema(schema as Parameters<typeof Type.forSchema>[0]);
-  const summary = Type.forSchema({ ...schema, fields: schema.fields.filter((f) => FIELDS.has(f.name)) } as Parameters<typeof Type.forSchema>[0]);
+  const summary = Type.forSchema({ ...schema, fields: schema.fields.filter((f) => FIELDS.has(f.name)) } as Parameters<
+    typeof Type.forSchema
+  >[0]);
   const resolver = summary.createResolver(whole);
   return (frame) => summary.decode(frame, 5, resolver).value as CallSummary;
 }

@@ -8,6 +8,8 @@ const HEADER = 5;
 
 /** What turns the values of one topic into bytes and back. */
 export interface TopicCodec<T> {
+  /** Id of the schema that {@link encode} writes. */
+  readonly id: number;
   /** One framed value. Throws AVRO_INVALID when the value does not fit the schema. */
   encode(value: T): Buffer;
   /** Loads the writer schema of every frame that is not yet known. Throws REGISTRY_UNAVAILABLE: wait and call again. */
@@ -30,7 +32,7 @@ type Resolver = ReturnType<Type['createResolver']>;
 
 class Codec<T> implements TopicCodec<T> {
   readonly #type: Type;
-  readonly #id: number;
+  readonly id: number;
   readonly #registry: Pick<SchemaRegistry, 'writer'> | null;
   /** By writer id; null: this very schema, which needs no resolver; undefined: not looked up; 'unknown': the registry has no such id. */
   readonly #writers = new Map<number, Resolver | null | 'unknown'>();
@@ -38,7 +40,7 @@ class Codec<T> implements TopicCodec<T> {
 
   constructor(type: Type, id: number, registry: Pick<SchemaRegistry, 'writer'> | null) {
     this.#type = type;
-    this.#id = id;
+    this.id = id;
     this.#registry = registry;
     this.#writers.set(id, null);
   }
@@ -58,7 +60,7 @@ class Codec<T> implements TopicCodec<T> {
     const out = Buffer.allocUnsafeSlow(end);
     this.#scratch.copy(out, 0, 0, end);
     out[0] = 0;
-    out.writeInt32BE(this.#id, 1);
+    out.writeInt32BE(this.id, 1);
     return out;
   }
 
@@ -95,3 +97,6 @@ class Codec<T> implements TopicCodec<T> {
     }
   }
 }
+
+/** The schema id of a frame, or null when it is not one. */
+export const schemaIdOf = (frame: Buffer): number | null => (frame.length < HEADER || frame[0] !== 0 ? null : frame.readInt32BE(1));

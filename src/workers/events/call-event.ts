@@ -1,0 +1,69 @@
+import { hash } from 'node:crypto';
+import type { CallEvent, RawEvent } from '../../codec/generated.js';
+import type { CallInput } from '../../domain/types.js';
+import { joinKey, type ReadElement } from '../../sources/element.js';
+import type { Source } from '../../sources/registry.js';
+import type { InputRecord } from '../../stream/types.js';
+
+/** The canonical event of one element of a raw delivery. */
+export function callEvent(element: ReadElement, source: Source, record: InputRecord, raw: RawEvent): CallEvent {
+  const { key, input } = element;
+  const common = {
+    provider: key.provider,
+    app_id: key.app_id,
+    call_id: key.call_id,
+    received_at: raw.received_at,
+    source: raw.source,
+    event_id: eventId(joinKey(key), input),
+    raw_topic: record.topic,
+    raw_partition: record.partition,
+    raw_offset: record.offset,
+    raw_index: element.index,
+    detail: source.describe(element),
+  };
+  switch (input.kind) {
+    case 'event':
+      return {
+        ...common,
+        room_id: input.room_id,
+        user_id: input.user_id,
+        role: input.role,
+        event: input.event,
+        event_at: input.event_at,
+        platform: input.platform,
+        call_result: input.call_result,
+      };
+    case 'record':
+      return {
+        ...common,
+        room_id: input.fields.room_id,
+        user_id: input.origin === 'status' ? (input.fields.users[0] ?? '') : '',
+        role: input.origin === 'status' && input.fields.caller !== '' ? 'caller' : '',
+        event: 'record',
+        event_at: input.fields.event_at,
+        platform: '',
+        call_result: input.fields.result,
+      };
+    case 'media':
+      return { ...common, room_id: '', user_id: input.user_id, role: '', event: 'media', event_at: null, platform: '', call_result: '' };
+  }
+}
+
+/**
+ * Id of an input, equal for every delivery of it: of an event, its call, user, name and time; of a record or a poll, its call, kind and text.
+ * 128 bits of SHA-256, as hex.
+ */
+export function eventId(call: string, input: CallInput): string {
+  return hash('sha256', JSON.stringify(identityOf(call, input))).slice(0, 32);
+}
+
+function identityOf(call: string, input: CallInput): unknown[] {
+  switch (input.kind) {
+    case 'event':
+      return [call, 'event', input.user_id, input.event, input.event_at];
+    case 'record':
+      return [call, input.origin, input.text];
+    case 'media':
+      return [call, 'media', input.user_id, input.text];
+  }
+}

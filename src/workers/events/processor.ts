@@ -1,0 +1,113 @@
+import { cloudEventHeaders } from '../../codec/cloudevents.js';
+import type { TopicCodec } from '../../codec/codec.js';
+import type { CallEvent, DeadLetter, RawEvent } from '../../codec/generated.js';
+import { CodecError } from '../../codec/registry.js';
+import { TOPICS } from '../../codec/topics.js';
+import type { ReadElement } from '../../sources/element.js';
+import { type Source, sourceOf } from '../../sources/registry.js';
+import type { FailureCounter, InputRecord, OutputRecord, Processor, ProcessorMeta } from '../../stream/types.js';
+import { deadLetterOutput, type Stage } from '../dead-letter.js';
+import { callEvent } from './call-event.js';
+
+export interface EventCodecs {
+  raw: TopicCodec<RawEvent>;
+  callEvent: TopicCodec<CallEvent>;
+  deadLetter: TopicCodec<DeadLetter>;
+}
+
+/**
+ * The events worker's logic, without state: every raw delivery becomes one canonical event per element, or one dead letter per element that
+ * cannot be read. Nothing is dropped and nothing deduplicated: each delivery is accounted for (contract.md §7.2).
+ */
+export class EventsProcessor implements Processor {
+  readonly #partition: number;
+  readonly #codecs: EventCodecs;
+  readonly #failures: FailureCounter;
+  #outputs: OutputRecord[] = [];
+  #counts: Record<string, number> = {};
+
+  constructor(deps: { partition: number; codecs: EventCodecs; failures: FailureCounter }) {
+    this.#partition = deps.partition;
+    this.#codecs = deps.codecs;
+    this.#failures = deps.failures;
+  }
+
+  restored(): void {}
+
+  async prepare(records: readonly InputRecord[]): Promise<void> {
+    await this.#codecs.raw.resolve(records.map((r) => r.value));
+  }
+
+  process(record: InputRecord): number | null {
+    let raw: RawEvent;
+    try {
+      raw = this.#codecs.raw.decode(record.value ?? Buffer.alloc(0));
+    } catch (error) {
+      this.#failures.failed('decode');
+      this.#dead(record, null, -1, 'decode', error instanceof CodecError ? error.code.toLowerCase() : 'exception', String(error));
+      return null;
+    }
+    const source = sourceOf(raw.source);
+    if (source === undefined) {
+      this.#dead(record, raw, -1, 'parse', 'unknown_source', `no source is called ${raw.source}`);
+      return raw.received_at;
+    }
+    try {
+      for (const element of source.toInputs(raw)) {
+        if (element.ok) this.#outputs.push(this.#event(element, source, record, raw));
+        else this.#dead(record, raw, element.index, 'parse', element.reason, element.error);
+      }
+      this.#failures.ok();
+    } catch (error) {
+      this.#failures.failed('fold');
+      this.#dead(record, raw, -1, 'fold', 'exception', String(error));
+    }
+    return raw.received_at;
+  }
+
+  punctuate(): void {}
+
+  nextTimer(): null {
+    return null;
+  }
+
+  flush(): { outputs: OutputRecord[]; processed: Record<string, number> } {
+    const outputs = this.#outputs;
+    const processed = this.#counts;
+    this.#outputs = [];
+    this.#counts = {};
+    return { outputs, processed };
+  }
+
+  meta(): ProcessorMeta {
+    return { horizon: null, restoreFrom: null };
+  }
+
+  committed(): void {}
+
+  #event(element: ReadElement, source: Source, record: InputRecord, raw: RawEvent): OutputRecord {
+    const event = callEvent(element, source, record, raw);
+    this.#count('events');
+    return {
+      topic: TOPICS.callEvents.name,
+      partition: this.#partition,
+      key: Buffer.from(record.key ?? ''),
+      value: this.#codecs.callEvent.encode(event),
+      headers: cloudEventHeaders({
+        id: event.event_id,
+        name: 'call-events',
+        source: `//${event.provider}/${event.app_id}`,
+        time: event.event_at ?? event.received_at,
+      }),
+    };
+  }
+
+  #dead(record: InputRecord, raw: RawEvent | null, index: number, stage: Stage, reason: string, error: string): void {
+    this.#count('dead');
+    this.#outputs.push(deadLetterOutput(this.#codecs.deadLetter, this.#partition, { record, raw, index, stage, reason, error }));
+  }
+
+  #count(name: string): void {
+    this.#counts[name] = (this.#counts[name] ?? 0) + 1;
+  }
+}

@@ -1,0 +1,466 @@
+import { type Publication, packCall, type TextReaders, unpackCall } from '../../codec/call-record.js';
+import type { CallSummary } from '../../codec/call-summary.js';
+import type { TopicCodec } from '../../codec/codec.js';
+import type { Call } from '../../codec/generated.js';
+import { deriveCall, firstReceivedAt } from '../../domain/call.js';
+import { addInput, emptyState } from '../../domain/state.js';
+import { deadline } from '../../domain/timeouts.js';
+import type { CallFacts, CallInput, CallKey, CallState } from '../../domain/types.js';
+import type { SessionSettings } from './settings.js';
+import { Timers } from './timers.js';
+
+/** Bytes of distinct inputs that one call may hold: its record must fit into one Kafka message, and one id must not fill the memory. */
+const MAX_INPUT_BYTES = 2 * 1024 * 1024;
+/** How far an EventTime may lie ahead of its arrival and still tell that a call is new. */
+const MAX_SKEW_MS = 600_000;
+const MINUTE = 60_000;
+/** Final calls looked at per timer run when the memory cap asks some to leave early. */
+const EARLY_LEAVERS_PER_RUN = 20_000;
+
+interface LiveCall {
+  state: CallState;
+  publication: Publication;
+  /** A callback event came since the last publication: whether a timeout closes the call is asked anew. */
+  recheck: boolean;
+  inputBytes: number;
+}
+
+interface Slot {
+  /** Decoded, while it is not over or has just changed; else null and `bytes` is the call. */
+  live: LiveCall | null;
+  /** The last revision as published; null before the first and while `live`. */
+  bytes: Buffer | null;
+  dirty: boolean;
+  over: boolean;
+  final: boolean;
+  /** Only a timeout has closed it, so it may still get fresh events. */
+  timedOutOnly: boolean;
+  lastChange: number;
+  latestAt: number;
+  deadline: number | null;
+  /** Stream time of the last publication. */
+  publishedAt: number;
+  /** Offset of the last revision on the calls partition; -1: not committed yet. */
+  offset: number;
+  /** Earliest armed timer. */
+  armed: number;
+}
+
+export type Folded = 'folded' | 'unchanged' | 'too_large';
+
+/** What happened since the last look; the worker turns it into metrics once the transaction is committed. */
+export interface CallCounts {
+  timed_out: number;
+  reopened: number;
+  left: number;
+  revisions: number;
+}
+
+/** One revision to publish. */
+export interface Revision {
+  key: string;
+  call: Call;
+  value: Buffer;
+  /** Its record should be fetched from the vendor: a timeout closed it. */
+  wantsRecord: boolean;
+}
+
+/**
+ * The calls of one task: what semantics.md "Time" says of timeouts, settling, retention and reopening, and what is needed to restore.
+ * Slots stand in the order of their last publication, so the first tells how far back a restore must read.
+ */
+export class CallTable {
+  readonly #slots = new Map<string, Slot>();
+  readonly #timers = new Timers();
+  readonly #dirty: string[] = [];
+  /** Final calls past their retention that ClickHouse does not have yet. */
+  #waiting: string[] = [];
+  readonly #settings: SessionSettings;
+  readonly #codec: TopicCodec<Call>;
+  readonly #readers: TextReaders;
+  readonly #summary: (frame: Buffer) => CallSummary;
+  /** Next offset that the sink will read of the calls partition: everything before it is in ClickHouse. */
+  #sinkPosition = 0;
+  #sinkMoved = false;
+  #horizon: number | null = null;
+  #counts: CallCounts = { timed_out: 0, reopened: 0, left: 0, revisions: 0 };
+
+  constructor(options: {
+    settings: SessionSettings;
+    codec: TopicCodec<Call>;
+    readers: TextReaders;
+    summary: (frame: Buffer) => CallSummary;
+  }) {
+    this.#settings = options.settings;
+    this.#codec = options.codec;
+    this.#readers = options.readers;
+    this.#summary = options.summary;
+  }
+
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  /** Latest time of any call that has left; null: none has, so nothing is late. */
+  get horizon(): number | null {
+    return this.#horizon;
+  }
+
+  setSinkPosition(position: number): void {
+    this.#sinkMoved ||= position !== this.#sinkPosition;
+    this.#sinkPosition = position;
+  }
+
+  has(key: string): boolean {
+    return this.#slots.has(key);
+  }
+
+  // ---- restore
+
+  /** One record of the calls topic, in order. */
+  restore(key: string, value: Buffer, offset: number): void {
+    this.#slots.delete(key);
+    this.#slots.set(key, slotOf(Buffer.from(value), offset));
+  }
+
+  /** End of the restore: `streamTime` and `horizon` as the last commit left them. Throws CodecError for a record that cannot be read. */
+  restored(streamTime: number, horizon: number | null): void {
+    this.#horizon = horizon;
+    for (const [key, slot] of this.#slots) {
+      this.#summarise(slot);
+      slot.publishedAt = streamTime;
+      this.#arm(key, slot);
+    }
+  }
+
+  /** Puts a call back that had left, as ClickHouse has it. */
+  takeBack(key: string, value: Buffer, streamTime: number): void {
+    const slot = slotOf(value, -1);
+    this.#summarise(slot);
+    slot.publishedAt = streamTime;
+    this.#slots.set(key, slot);
+  }
+
+  /** Forgets a call that was taken back for nothing. */
+  putAway(key: string): void {
+    const slot = this.#slots.get(key);
+    if (slot !== undefined && !slot.dirty && slot.offset === -1) this.#slots.delete(key);
+  }
+
+  // ---- inputs
+
+  /** Whether only ClickHouse can tell if this input's call, which is not in the state, is new (design.md "Late input"). */
+  isLate(input: CallInput): boolean {
+    if (this.#horizon === null) return false;
+    return !(
+      input.kind === 'event' &&
+      input.event === 'start_call' &&
+      input.event_at !== null &&
+      input.event_at <= input.received_at + MAX_SKEW_MS &&
+      input.event_at > this.#horizon
+    );
+  }
+
+  /** Folds one input into its call, which is made when it is not there. `appendTime` is the record's timestamp. */
+  fold(key: string, id: CallKey, input: CallInput, streamTime: number, appendTime: number): Folded {
+    let slot = this.#slots.get(key);
+    if (slot === undefined) {
+      slot = newSlot(emptyState(id));
+      this.#slots.set(key, slot);
+    }
+    const live = this.#live(slot);
+    const bytes = sizeOf(input);
+    if (live.inputBytes + bytes > MAX_INPUT_BYTES) return 'too_large';
+    if (!addInput(live.state, input)) {
+      this.#rest(slot);
+      return 'unchanged';
+    }
+    live.inputBytes += bytes;
+    if (input.kind === 'event') live.recheck = true;
+    slot.latestAt = Math.max(slot.latestAt, latestOf(input, appendTime));
+    this.#touch(key, slot, streamTime);
+    return 'folded';
+  }
+
+  /** Derives a call anew from what it has, and publishes it if it says something else: after a repair of the rules. */
+  refold(key: string, streamTime: number): void {
+    const slot = this.#slots.get(key);
+    if (slot === undefined || slot.bytes === null) return;
+    const before = this.#codec.decode(slot.bytes);
+    const live = this.#live(slot);
+    const after = packCall(live.state, deriveCall(live.state), live.publication);
+    if (JSON.stringify(before) === JSON.stringify(after)) this.#rest(slot);
+    else this.#touch(key, slot, streamTime);
+  }
+
+  // ---- time
+
+  /** Stream time of the earliest timer, or null. */
+  nextTimer(): number | null {
+    return this.#waiting.length > 0 && this.#sinkMoved ? 0 : this.#timers.next();
+  }
+
+  /** Runs every timer due at this stream time. */
+  punctuate(streamTime: number): void {
+    for (let keys = this.#timers.take(streamTime); keys !== null; keys = this.#timers.take(streamTime)) {
+      for (const key of keys) {
+        const slot = this.#slots.get(key);
+        if (slot !== undefined) this.#due(key, slot, streamTime);
+      }
+    }
+    if (this.#waiting.length > 0 && this.#sinkMoved) {
+      this.#sinkMoved = false;
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const key of waiting) {
+        const slot = this.#slots.get(key);
+        if (slot !== undefined) this.#due(key, slot, streamTime);
+      }
+    }
+    if (this.#slots.size > this.#settings.maxCallsPerTask) this.#leaveEarly();
+  }
+
+  #due(key: string, slot: Slot, streamTime: number): void {
+    if (slot.armed <= streamTime) slot.armed = Number.POSITIVE_INFINITY;
+    if (slot.dirty) return;
+    if (this.#dueAt(slot) > streamTime) {
+      this.#arm(key, slot);
+    } else if (!slot.over) {
+      const live = this.#live(slot);
+      if (slot.deadline !== null && slot.deadline <= streamTime) {
+        live.state.timed_out = true;
+        this.#counts.timed_out++;
+        slot.lastChange = streamTime;
+      }
+      this.#mark(key, slot);
+    } else if (!slot.final) {
+      slot.final = true;
+      this.#live(slot);
+      this.#mark(key, slot);
+    } else if (streamTime < slot.lastChange + this.#stays(slot)) {
+      // It stays longer than a restore may reach back: published again, as it is.
+      this.#live(slot);
+      this.#mark(key, slot);
+    } else if (slot.offset >= 0 && slot.offset < this.#sinkPosition) {
+      this.#leave(key, slot);
+    } else {
+      this.#waiting.push(key);
+    }
+  }
+
+  #leave(key: string, slot: Slot): void {
+    this.#horizon = Math.max(this.#horizon ?? slot.latestAt, slot.latestAt);
+    this.#slots.delete(key);
+    this.#counts.left++;
+  }
+
+  #leaveEarly(): void {
+    let looked = 0;
+    for (const [key, slot] of this.#slots) {
+      if (this.#slots.size <= this.#settings.maxCallsPerTask || ++looked > EARLY_LEAVERS_PER_RUN) return;
+      if (slot.final && !slot.dirty && !slot.timedOutOnly && slot.offset >= 0 && slot.offset < this.#sinkPosition) this.#leave(key, slot);
+    }
+  }
+
+  /** How long a call that is over stays after its last change: one that only a timeout closed may still get fresh events. */
+  #stays(slot: Slot): number {
+    return slot.timedOutOnly ? Math.max(this.#settings.maxCall, this.#settings.retention) : this.#settings.retention;
+  }
+
+  #dueAt(slot: Slot): number {
+    if (slot.over && !slot.final) return slot.lastChange + this.#settings.settle;
+    const again = slot.publishedAt + this.#settings.retention;
+    if (slot.over) return Math.min(slot.lastChange + this.#stays(slot), again);
+    return slot.deadline === null ? again : Math.min(slot.deadline, again);
+  }
+
+  #arm(key: string, slot: Slot): void {
+    const due = this.#dueAt(slot);
+    if (due >= slot.armed) return;
+    slot.armed = due;
+    this.#timers.arm(key, due);
+  }
+
+  // ---- publication
+
+  /** The changed calls as revisions to publish. `now` is wall-clock time, epoch ms. */
+  flush(now: number, streamTime: number): Revision[] {
+    const revisions: Revision[] = [];
+    for (const key of this.#dirty) revisions.push(this.#publish(key, this.#slots.get(key)!, now, streamTime));
+    this.#counts.revisions += revisions.length;
+    return revisions;
+  }
+
+  /** After the commit: `base` is the offset of the first revision of the last flush. */
+  committed(base: number | null): void {
+    let offset = base ?? 0;
+    for (const key of this.#dirty) {
+      const slot = this.#slots.get(key)!;
+      slot.dirty = false;
+      slot.offset = offset++;
+      if (slot.over) this.#rest(slot);
+      else slot.bytes = null;
+      this.#slots.delete(key);
+      this.#slots.set(key, slot);
+      this.#arm(key, slot);
+    }
+    this.#dirty.length = 0;
+  }
+
+  /** Lowest offset at which a call of the state was last written, given that the last flush begins at `base`; null: nothing to restore. */
+  restoreFrom(base: number | null): number | null {
+    for (const slot of this.#slots.values()) if (!slot.dirty && slot.offset >= 0) return slot.offset;
+    return this.#dirty.length > 0 ? base : null;
+  }
+
+  /** What was counted since the last call. */
+  takeCounts(): CallCounts {
+    const counts = this.#counts;
+    this.#counts = { timed_out: 0, reopened: 0, left: 0, revisions: 0 };
+    return counts;
+  }
+
+  /** Calls by stage: walks all of them. */
+  stages(): { ringing_or_active: number; over: number; final: number } {
+    const out = { ringing_or_active: 0, over: 0, final: 0 };
+    for (const slot of this.#slots.values()) out[slot.over ? (slot.final ? 'final' : 'over') : 'ringing_or_active']++;
+    return out;
+  }
+
+  #publish(key: string, slot: Slot, now: number, streamTime: number): Revision {
+    const live = slot.live!;
+    const { state, publication } = live;
+    const wasOver = slot.over;
+    const facts = this.#decide(live, streamTime, wasOver);
+    slot.over = facts.status === 'ended';
+    if (!slot.over) slot.final = false;
+    slot.timedOutOnly = facts.end_reason === 'timed_out';
+    slot.deadline = slot.over ? null : deadline(state, facts, this.#settings);
+    if (wasOver && !slot.over) this.#counts.reopened++;
+    const wantsRecord = slot.timedOutOnly && !publication.record_task && this.#settings.hasRecordsApi(state.app_id);
+    if (publication.revision === 0) publication.first_seen_at = firstReceivedAt(state);
+    publication.revision++;
+    publication.final = slot.final;
+    publication.updated_at = now;
+    publication.last_change_at = slot.lastChange;
+    publication.latest_at = slot.latestAt;
+    publication.deadline_at = slot.deadline;
+    publication.record_task ||= wantsRecord;
+    recordSpan(publication, facts);
+    const call = packCall(state, facts, publication);
+    const value = this.#codec.encode(call);
+    slot.bytes = value;
+    slot.publishedAt = streamTime;
+    live.recheck = false;
+    return { key, call, value, wantsRecord };
+  }
+
+  /** Derives the facts; new callback events decide anew whether the call is timed out, records and media never reopen it. */
+  #decide(live: LiveCall, streamTime: number, wasOver: boolean): CallFacts {
+    const { state } = live;
+    if (!live.recheck) return deriveCall(state);
+    state.timed_out = false;
+    const facts = deriveCall(state);
+    if (facts.status === 'ended') return facts;
+    const closesAt = deadline(state, facts, this.#settings);
+    if (closesAt === null || closesAt > streamTime) return facts;
+    state.timed_out = true;
+    if (!wasOver) this.#counts.timed_out++;
+    return deriveCall(state);
+  }
+
+  #touch(key: string, slot: Slot, streamTime: number): void {
+    slot.lastChange = streamTime;
+    slot.final = false;
+    this.#mark(key, slot);
+  }
+
+  #mark(key: string, slot: Slot): void {
+    if (slot.dirty) return;
+    slot.dirty = true;
+    this.#dirty.push(key);
+  }
+
+  /** The decoded call of a slot. */
+  #live(slot: Slot): LiveCall {
+    if (slot.live === null) {
+      const { state, publication } = unpackCall(this.#codec.decode(slot.bytes!), this.#readers);
+      let inputBytes = 0;
+      for (const e of state.events) inputBytes += sizeOf(e);
+      for (const r of state.records) inputBytes += sizeOf(r);
+      for (const m of state.media) inputBytes += sizeOf(m);
+      slot.live = { state, publication, recheck: false, inputBytes };
+    }
+    return slot.live;
+  }
+
+  /** Lets go of the decoded form of a call that is over and published. */
+  #rest(slot: Slot): void {
+    if (!slot.dirty && slot.over && slot.bytes !== null) slot.live = null;
+  }
+
+  #summarise(slot: Slot): void {
+    const summary = this.#summary(slot.bytes!);
+    slot.over = summary.status === 'ended';
+    slot.final = summary.final;
+    slot.timedOutOnly = summary.end_reason === 'timed_out';
+    slot.lastChange = summary.last_change_at;
+    slot.latestAt = summary.latest_at;
+    slot.deadline = summary.deadline_at;
+  }
+}
+
+function newSlot(state: CallState): Slot {
+  const publication: Publication = {
+    revision: 0,
+    final: false,
+    first_seen_at: 0,
+    updated_at: 0,
+    last_change_at: 0,
+    latest_at: 0,
+    published_minutes: [],
+    span_from: null,
+    span_to: null,
+    deadline_at: null,
+    record_task: false,
+  };
+  return { ...slotOf(null, -1), live: { state, publication, recheck: false, inputBytes: 0 } };
+}
+
+const slotOf = (bytes: Buffer | null, offset: number): Slot => ({
+  live: null,
+  bytes,
+  dirty: false,
+  over: false,
+  final: false,
+  timedOutOnly: false,
+  lastChange: 0,
+  latestAt: 0,
+  deadline: null,
+  publishedAt: 0,
+  offset,
+  armed: Number.POSITIVE_INFINITY,
+});
+
+/** The latest moment that this input vouches for: a repetition of it, however late, must not look newer than the call. */
+function latestOf(input: CallInput, appendTime: number): number {
+  if (input.kind !== 'event') return Math.min(input.received_at, appendTime);
+  const happened = Math.min(input.event_at ?? input.received_at, input.received_at, appendTime);
+  if (input.event !== 'start_call' || input.event_at === null) return happened;
+  return Math.max(happened, Math.min(input.event_at, input.received_at + MAX_SKEW_MS));
+}
+
+/** Remembers the minutes and the interval that this revision will count in, so that the sink can retouch all that a call ever counted in. */
+function recordSpan(publication: Publication, facts: CallFacts): void {
+  const minute = Math.floor(facts.started_at / MINUTE) * MINUTE;
+  if (!publication.published_minutes.includes(minute)) publication.published_minutes.push(minute);
+  if (facts.status !== 'ended' || facts.accepted_at === null || facts.ended_at === null) return;
+  publication.span_from = Math.min(publication.span_from ?? facts.accepted_at, facts.accepted_at);
+  publication.span_to = Math.max(publication.span_to ?? facts.ended_at, facts.ended_at);
+}
+
+/** About the bytes that an input takes in the record of its call. */
+function sizeOf(input: CallInput): number {
+  if (input.kind !== 'event') return 16 + 2 * input.text.length;
+  return 48 + 2 * (input.user_id.length + input.room_id.length + input.platform.length + input.call_result.length);
+}

@@ -1,0 +1,292 @@
+import type { TextReaders } from '../../codec/call-record.js';
+import { callSummaryReader } from '../../codec/call-summary.js';
+import { cloudEventHeaders } from '../../codec/cloudevents.js';
+import { schemaIdOf, type TopicCodec } from '../../codec/codec.js';
+import type { Call, DeadLetter, PollTask, RawEvent } from '../../codec/generated.js';
+import { CodecError } from '../../codec/registry.js';
+import { TOPICS } from '../../codec/topics.js';
+import type { CallKey } from '../../domain/types.js';
+import { type Element, joinKey, type ReadElement } from '../../sources/element.js';
+import { readMediaText, readRecordText } from '../../sources/readers.js';
+import { sourceOf } from '../../sources/registry.js';
+import type { FailureCounter, InputRecord, OutputRecord, Processor, ProcessorMeta, TaskMeta } from '../../stream/types.js';
+import { deadLetterOutput } from '../dead-letter.js';
+import { CallTable, type Revision } from './call-table.js';
+import { REFOLD_SOURCE, refoldKey } from './refold.js';
+import type { SessionSettings } from './settings.js';
+
+export interface SessionCodecs {
+  raw: TopicCodec<RawEvent>;
+  call: TopicCodec<Call>;
+  deadLetter: TopicCodec<DeadLetter>;
+  task: TopicCodec<PollTask>;
+}
+
+export interface SessionDeps {
+  partition: number;
+  /** Partitions of the raw topics; this worker's dead letters go to the second half of theirs. */
+  partitions: number;
+  settings: SessionSettings;
+  codecs: SessionCodecs;
+  /** The last Call record of each call that ClickHouse has, by join key. Rejects when ClickHouse is away. */
+  lookup(keys: readonly CallKey[]): Promise<ReadonlyMap<string, Buffer>>;
+  failures: FailureCounter;
+}
+
+const READERS: TextReaders = { record: readRecordText, media: readMediaText };
+/** Time for the vendor to have the record of a call that ended without a word. */
+const RECORD_TASK_DELAY_MS = 10_000;
+
+/**
+ * The sessions worker's logic: folds the raw deliveries of its partition into calls, and publishes each changed call once per transaction.
+ * Deliveries that cannot be read are the events worker's to report; this one reports only what fails in the fold itself.
+ */
+export class SessionsProcessor implements Processor {
+  readonly #deps: SessionDeps;
+  readonly #table: CallTable;
+  #late: OutputRecord[] = [];
+  #dead: OutputRecord[] = [];
+  #counts: Record<string, number> = {};
+  #streamTime = 0;
+  /** What ClickHouse said of calls that are not in the state; null: it does not know the call. */
+  readonly #found = new Map<string, Buffer | null>();
+
+  constructor(deps: SessionDeps) {
+    this.#deps = deps;
+    const { call } = deps.codecs;
+    const summary = callSummaryReader();
+    this.#table = new CallTable({
+      settings: deps.settings,
+      codec: call,
+      readers: READERS,
+      summary: (frame) => (schemaIdOf(frame) === call.id ? summary(frame) : call.decode(frame)),
+    });
+  }
+
+  /** The state, for gauges. */
+  get table(): CallTable {
+    return this.#table;
+  }
+
+  restore(record: InputRecord): void {
+    if (record.value !== null && record.key !== null) this.#table.restore(record.key.toString(), record.value, record.offset);
+  }
+
+  restored(meta: TaskMeta | null): void {
+    this.#streamTime = meta?.streamTime ?? 0;
+    this.#table.restored(this.#streamTime, meta?.horizon ?? null);
+  }
+
+  async prepare(records: readonly InputRecord[]): Promise<void> {
+    const { raw, call } = this.#deps.codecs;
+    await raw.resolve(records.map((r) => r.value));
+    if (records[0]?.topic !== TOPICS.rawLate.name) return;
+    const unknown = new Map<string, CallKey>();
+    for (const record of records) {
+      for (const key of this.#keysOf(record)) {
+        const joined = joinKey(key);
+        if (!this.#table.has(joined)) unknown.set(joined, key);
+      }
+    }
+    this.#found.clear();
+    if (unknown.size === 0) return;
+    const found = await this.#deps.lookup([...unknown.values()]);
+    await call.resolve(found.values());
+    for (const key of unknown.keys()) this.#found.set(key, found.get(key) ?? null);
+  }
+
+  process(record: InputRecord, streamTime: number): number | null {
+    this.#streamTime = streamTime;
+    const late = record.topic === TOPICS.rawLate.name;
+    const raw = this.#decode(record, late);
+    if (raw === null) return null;
+    if (raw.source === REFOLD_SOURCE) {
+      this.#refold(raw, streamTime);
+      return raw.received_at;
+    }
+    let deferred = false;
+    for (const element of this.#elements(raw)) {
+      if (!element.ok) continue;
+      if (this.#take(element, record, raw, late) === 'deferred') deferred = true;
+    }
+    if (deferred) this.#defer(record);
+    return raw.received_at;
+  }
+
+  punctuate(streamTime: number): void {
+    this.#streamTime = streamTime;
+    this.#table.punctuate(streamTime);
+  }
+
+  nextTimer(): number | null {
+    return this.#table.nextTimer();
+  }
+
+  flush(now: number): { outputs: OutputRecord[]; processed: Record<string, number> } {
+    const outputs: OutputRecord[] = [];
+    const tasks: OutputRecord[] = [];
+    for (const revision of this.#table.flush(now, this.#streamTime)) {
+      outputs.push(this.#revisionOutput(revision));
+      if (revision.wantsRecord) tasks.push(this.#recordTask(revision.call, now));
+    }
+    outputs.push(...tasks, ...this.#late, ...this.#dead);
+    const processed = { ...this.#counts, ...this.#table.takeCounts() };
+    this.#late = [];
+    this.#dead = [];
+    this.#counts = {};
+    return { outputs, processed };
+  }
+
+  meta(base: number | null): ProcessorMeta {
+    return { horizon: this.#table.horizon, restoreFrom: this.#table.restoreFrom(base) };
+  }
+
+  committed(base: number | null): void {
+    this.#table.committed(base);
+  }
+
+  /** Next offset that the sink will read of this partition of the calls topic. */
+  setSinkPosition(position: number): void {
+    this.#table.setSinkPosition(position);
+  }
+
+  #take(element: ReadElement, record: InputRecord, raw: RawEvent, late: boolean): 'deferred' | 'done' {
+    const key = joinKey(element.key);
+    let takenBack = false;
+    if (!this.#table.has(key)) {
+      if (late) {
+        const found = this.#found.get(key);
+        // Not asked about: it was in the state when the batch was prepared, and has left since. Its turn comes again.
+        if (found === undefined) return this.#deferred();
+        if (found !== null) {
+          this.#table.takeBack(key, found, this.#streamTime);
+          takenBack = true;
+        }
+        this.#count(found === null ? 'late_new' : 'late_taken_back');
+      } else if (this.#table.isLate(element.input)) {
+        return this.#deferred();
+      }
+    }
+    try {
+      const folded = this.#table.fold(key, element.key, element.input, this.#streamTime, record.timestamp);
+      if (folded === 'too_large') {
+        this.#deadLetter(record, raw, element.index, 'call_too_large', 'the inputs of the call are larger than a record may be');
+      } else this.#count(folded === 'folded' ? 'folded' : 'duplicate');
+      this.#deps.failures.ok();
+    } catch (error) {
+      this.#deps.failures.failed('fold');
+      this.#deadLetter(record, raw, element.index, 'exception', String(error));
+    }
+    if (takenBack) this.#table.putAway(key);
+    return 'done';
+  }
+
+  #deferred(): 'deferred' {
+    this.#count('late_deferred');
+    return 'deferred';
+  }
+
+  /** Sends a delivery round by the late topic, whose batches are looked up in ClickHouse first. */
+  #defer(record: InputRecord): void {
+    this.#late.push({
+      topic: TOPICS.rawLate.name,
+      partition: this.#deps.partition,
+      key: Buffer.from(record.key ?? ''),
+      value: record.value === null ? null : Buffer.from(record.value),
+    });
+  }
+
+  #refold(raw: RawEvent, streamTime: number): void {
+    const key = refoldKey(raw);
+    if (key === null) return;
+    const joined = joinKey(key);
+    const inState = this.#table.has(joined);
+    const found = this.#found.get(joined);
+    if (!inState && found) this.#table.takeBack(joined, found, streamTime);
+    this.#table.refold(joined, streamTime);
+    if (!inState && found) this.#table.putAway(joined);
+  }
+
+  #decode(record: InputRecord, late: boolean): RawEvent | null {
+    if (record.value === null) return null;
+    try {
+      return this.#deps.codecs.raw.decode(record.value);
+    } catch (error) {
+      this.#deps.failures.failed('decode');
+      // Of the raw topics, the events worker reports it.
+      if (late)
+        this.#deadLetter(record, null, -1, error instanceof CodecError ? error.code.toLowerCase() : 'exception', String(error), 'decode');
+      return null;
+    }
+  }
+
+  #elements(raw: RawEvent): Element[] {
+    try {
+      return sourceOf(raw.source)?.toInputs(raw) ?? [];
+    } catch {
+      // The events worker meets the same exception and reports it.
+      this.#deps.failures.failed('fold');
+      return [];
+    }
+  }
+
+  #keysOf(record: InputRecord): CallKey[] {
+    if (record.value === null) return [];
+    let raw: RawEvent;
+    try {
+      raw = this.#deps.codecs.raw.decode(record.value);
+    } catch {
+      return [];
+    }
+    if (raw.source === REFOLD_SOURCE) {
+      const key = refoldKey(raw);
+      return key === null ? [] : [key];
+    }
+    return this.#elements(raw).flatMap((e) => (e.ok ? [e.key] : []));
+  }
+
+  #revisionOutput({ key, call, value }: Revision): OutputRecord {
+    const headers = cloudEventHeaders({
+      id: `${key}@${call.revision}`,
+      name: 'calls',
+      source: `//${call.provider}/${call.app_id}`,
+      time: call.updated_at,
+    });
+    return { topic: TOPICS.calls.name, partition: this.#deps.partition, key, value, headers };
+  }
+
+  #recordTask(call: Call, now: number): OutputRecord {
+    const task: PollTask = {
+      kind: 'record',
+      provider: call.provider,
+      app_id: call.app_id,
+      call_id: call.call_id,
+      room_id: call.room_id,
+      user_id: '',
+      started_at: call.started_at,
+      ended_at: call.ended_at,
+      due_at: now + RECORD_TASK_DELAY_MS,
+      attempt: 0,
+      reason: 'timed_out',
+    };
+    const key = joinKey({ provider: 'tencent', app_id: call.app_id, call_id: call.call_id });
+    return { topic: TOPICS.tasks.name, partition: this.#deps.partition, key, value: this.#deps.codecs.task.encode(task) };
+  }
+
+  #deadLetter(
+    record: InputRecord,
+    raw: RawEvent | null,
+    index: number,
+    reason: string,
+    error: string,
+    stage: 'fold' | 'decode' = 'fold',
+  ): void {
+    this.#count('dead');
+    const partition = this.#deps.partitions + this.#deps.partition;
+    this.#dead.push(deadLetterOutput(this.#deps.codecs.deadLetter, partition, { record, raw, index, stage, reason, error }));
+  }
+
+  #count(name: string): void {
+    this.#counts[name] = (this.#counts[name] ?? 0) + 1;
+  }
+}
