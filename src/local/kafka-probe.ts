@@ -1,24 +1,36 @@
 import { connect } from 'node:net';
 import { LOOPBACK } from '../config/defaults.js';
 
+/*
+ * The few requests that tell whether a broker serves, by hand: they are sent many times a second while it starts, and a client would log,
+ * retry and keep connections. Formats: Kafka protocol guide, Metadata, FindCoordinator
+ * and OffsetFetch, all version 1.
+ */
 const METADATA = 3;
-const METADATA_VERSION = 1;
+const OFFSET_FETCH = 9;
+const FIND_COORDINATOR = 10;
+const VERSION = 1;
+const CORRELATION_ID = 1;
 const CLIENT_ID = 'callstream';
+const PROBE = 'callstream-probe';
+const COORDINATOR_TYPES = { group: 0, transaction: 1 };
 const ANSWER_TIMEOUT_MS = 2_000;
 
-/**
- * Asks a broker for the cluster's metadata, and resolves to the number of brokers that are alive: 0 until the broker has joined its own cluster.
- * One request, by hand, because the question comes many times a second while the broker starts. Format: Kafka protocol guide, Metadata v1.
- */
-export function aliveBrokers(port: number): Promise<number> {
-  const body = Buffer.alloc(4 + 2 + 2 + 4 + 2 + CLIENT_ID.length + 4);
-  let at = body.writeInt32BE(body.length - 4, 0);
-  at = body.writeInt16BE(METADATA, at);
-  at = body.writeInt16BE(METADATA_VERSION, at);
-  at = body.writeInt32BE(1, at); // correlation id
-  at = body.writeInt16BE(CLIENT_ID.length, at);
-  at += body.write(CLIENT_ID, at, 'latin1');
-  body.writeInt32BE(0, at); // no topic
+const string = (text: string): Buffer => {
+  const bytes = Buffer.from(text);
+  const length = Buffer.alloc(2);
+  length.writeInt16BE(bytes.length);
+  return Buffer.concat([length, bytes]);
+};
+
+/** Sends one request on a connection of its own; resolves to the body of the answer. */
+function ask(port: number, api: number, body: Buffer): Promise<Buffer> {
+  const header = Buffer.alloc(12);
+  const client = string(CLIENT_ID);
+  header.writeInt32BE(8 + client.length + body.length, 0);
+  header.writeInt16BE(api, 4);
+  header.writeInt16BE(VERSION, 6);
+  header.writeInt32BE(CORRELATION_ID, 8);
 
   return new Promise((resolve, reject) => {
     const socket = connect({ host: LOOPBACK, port });
@@ -28,10 +40,56 @@ export function aliveBrokers(port: number): Promise<number> {
     socket.once('close', () => reject(new Error('connection closed')));
     socket.on('data', (chunk) => {
       answer = Buffer.concat([answer, chunk]);
-      if (answer.length < 12) return; // size, correlation id, number of brokers
-      resolve(answer.readInt32BE(8));
+      if (answer.length < 4 || answer.length < 4 + answer.readInt32BE(0)) return;
+      resolve(answer.subarray(8)); // behind the size and the correlation id
       socket.destroy();
     });
-    socket.write(body);
+    socket.write(Buffer.concat([header, client, body]));
   });
+}
+
+async function hasBroker(port: number): Promise<boolean> {
+  const noTopics = Buffer.alloc(4);
+  const answer = await ask(port, METADATA, noTopics);
+  return answer.readInt32BE(0) > 0;
+}
+
+/** Asking for a coordinator also makes the broker create the internal topic behind it. */
+async function hasCoordinator(port: number, type: number): Promise<boolean> {
+  const answer = await ask(port, FIND_COORDINATOR, Buffer.concat([string(PROBE), Buffer.from([type])]));
+  return answer.readInt16BE(4) === 0; // behind the throttle time: the error code
+}
+
+/** Whether the coordinator of a group has loaded what it knows: asks for the offset of partition 0 of a topic that need not exist. */
+async function hasLoaded(port: number, group: string): Promise<boolean> {
+  const one = Buffer.from([0, 0, 0, 1]);
+  const partition = Buffer.alloc(4);
+  const topic = string(PROBE);
+  const answer = await ask(port, OFFSET_FETCH, Buffer.concat([string(group), one, topic, one, partition]));
+  // Number of topics, topic, number of partitions, partition, offset, metadata (empty or null), and then the error code.
+  return answer.readInt16BE(answer.length - 2) === 0;
+}
+
+/** Names of groups, one for each partition of the offsets topic: the hash code of Java strings decides. */
+function groupPerPartition(partitions: number): string[] {
+  const groups = new Map<number, string>();
+  for (let n = 0; groups.size < partitions; n++) {
+    const group = `${PROBE}-${n}`;
+    let hash = 0;
+    for (let i = 0; i < group.length; i++) hash = (Math.imul(hash, 31) + group.charCodeAt(i)) | 0;
+    groups.set((hash & 0x7fffffff) % partitions, group);
+  }
+  return [...groups.values()];
+}
+
+/**
+ * Whether the broker has joined its cluster and coordinates groups and transactions. Before that, clients meet errors that not all of them
+ * retry: kafkajs fails at once when it asks for offsets, or commits them in a transaction.
+ * @param offsetsPartitions number of partitions of the offsets topic, each with a coordinator of its own
+ */
+export async function kafkaServes(port: number, offsetsPartitions: number): Promise<boolean> {
+  if (!(await hasBroker(port))) return false;
+  if (!(await hasCoordinator(port, COORDINATOR_TYPES.group)) || !(await hasCoordinator(port, COORDINATOR_TYPES.transaction))) return false;
+  const loaded = await Promise.all(groupPerPartition(offsetsPartitions).map((group) => hasLoaded(port, group)));
+  return loaded.every(Boolean);
 }

@@ -3,12 +3,13 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { join, resolve } from 'node:path';
 import { ENV, LOOPBACK } from '../config/defaults.js';
 import { type JavaProgram, runJava, startJava } from './java.js';
-import { aliveBrokers } from './kafka-probe.js';
+import { kafkaServes } from './kafka-probe.js';
 import { deployFile, jarsOf } from './paths.js';
 import { claimPort, freePort } from './ports.js';
 import type { Server, ServerOptions } from './server.js';
 
 const MIB = 1024 * 1024;
+const OFFSETS_PARTITIONS = 4;
 const FOREVER_MINUTES = 2_147_483_647;
 
 /** One broker that is its own controller: nothing is replicated, so every internal topic has one replica. */
@@ -29,7 +30,7 @@ function properties(logDir: string, port: number, controllerPort: number): strin
     'replica.fetch.max.bytes': 8 * MIB,
     // A laptop may sleep for weeks, and the offsets' metadata is state that must not expire.
     'offsets.retention.minutes': FOREVER_MINUTES,
-    'offsets.topic.num.partitions': 4,
+    'offsets.topic.num.partitions': OFFSETS_PARTITIONS,
     'offsets.topic.replication.factor': 1,
     'transaction.state.log.num.partitions': 4,
     'transaction.state.log.replication.factor': 1,
@@ -41,6 +42,9 @@ function properties(logDir: string, port: number, controllerPort: number): strin
     'share.coordinator.state.topic.min.isr': 1,
     'group.initial.rebalance.delay.ms': 0,
     'group.min.session.timeout.ms': 1_000,
+    // A killed broker may register again only when its old session is over: 9 s by default.
+    'broker.session.timeout.ms': 3_000,
+    'broker.heartbeat.interval.ms': 500,
     'num.network.threads': 2,
     'num.io.threads': 4,
     'log.cleaner.dedupe.buffer.size': 16 * MIB,
@@ -68,7 +72,7 @@ async function format(program: JavaProgram, logDir: string, port: number, contro
 }
 
 /**
- * Starts Apache Kafka (KRaft, one process) and waits until the broker has joined its cluster.
+ * Starts Apache Kafka (KRaft, one process) and waits until it coordinates groups and transactions.
  * `address` is the bootstrap server, `127.0.0.1:PORT`.
  * @throws CallstreamError LOCAL_NOT_INSTALLED, LOCAL_PORT_TAKEN, LOCAL_START_FAILED
  */
@@ -91,8 +95,7 @@ export async function startKafka(options: ServerOptions): Promise<Server> {
   await format(program, logDir, port, controllerPort);
   const config = join(dataDir, 'server.properties');
   writeFileSync(config, properties(logDir, port, controllerPort));
-  return startJava(
-    { ...program, main: [...program.main, 'kafka.Kafka', config], port, address: `${LOOPBACK}:${port}` },
-    async () => (await aliveBrokers(port)) > 0,
+  return startJava({ ...program, main: [...program.main, 'kafka.Kafka', config], port, address: `${LOOPBACK}:${port}` }, () =>
+    kafkaServes(port, OFFSETS_PARTITIONS),
   );
 }
