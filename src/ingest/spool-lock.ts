@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto';
+import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { CallstreamError } from '../domain/errors.js';
+
+/** Folders locked by this very process, whose pid says nothing about a second opening. */
+const held = new Set<string>();
+
+interface Owner {
+  pid: number;
+  /** Boot id and start time of the process where the system tells them: a pid may be used again. */
+  born: string;
+}
+
+/** '' where there is no /proc. */
+function bornOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The name in parentheses may hold anything; field 22 is the 20th after it.
+    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()}/${started}`;
+  } catch {
+    return '';
+  }
+}
+
+function isAlive(owner: Owner): boolean {
+  // Our own pid in a lock that this process does not hold: a container that was started again. No pid: the file did not survive a power cut.
+  if (!(owner.pid > 0) || owner.pid === process.pid) return false;
+  try {
+    process.kill(owner.pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+  }
+  const born = bornOf(owner.pid);
+  return owner.born === '' || born === '' || born === owner.born;
+}
+
+function readOwner(path: string): { text: string; owner: Owner } | null {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  try {
+    return { text, owner: JSON.parse(text) as Owner };
+  } catch {
+    return { text, owner: { pid: 0, born: '' } };
+  }
+}
+
+/** Links a complete file into place; false when the name is taken. */
+function linkOver(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/**
+ * Makes this process the only user of `dir` (which exists) until the returned function is called or the process dies: the lock of a dead owner is taken over.
+ * @throws CallstreamError SPOOL_LOCKED
+ */
+export function lockFolder(dir: string): () => void {
+  const folder = resolve(dir);
+  const path = join(folder, 'lock');
+  const taken = (pid: number): CallstreamError =>
+    new CallstreamError(
+      'SPOOL_LOCKED',
+      `the spool folder ${folder} is in use by process ${pid}; each ingest process needs a folder of its own`,
+    );
+  if (held.has(folder)) throw taken(process.pid);
+
+  const mine = join(folder, `lock-${randomUUID()}`);
+  writeFileSync(mine, JSON.stringify({ pid: process.pid, born: bornOf(process.pid) } satisfies Owner));
+  try {
+    while (!linkOver(mine, path)) {
+      const found = readOwner(path);
+      if (found === null) continue;
+      if (isAlive(found.owner)) throw taken(found.owner.pid);
+      // Of two processes that see the same dead owner, only one moves that file; whoever moved a living one puts it back.
+      const aside = `${mine}-stale`;
+      try {
+        renameSync(path, aside);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+        throw error;
+      }
+      const moved = readFileSync(aside, 'utf8');
+      if (moved !== found.text) linkOver(aside, path);
+      unlinkSync(aside);
+    }
+  } finally {
+    unlinkSync(mine);
+  }
+  held.add(folder);
+  return () => {
+    if (held.delete(folder)) unlinkSync(path);
+  };
+}
