@@ -1,0 +1,241 @@
+-- The relations of the contract (section 5), by name and column. Each is exact as it stands: readers need no FINAL and see no duplicates.
+
+CREATE OR REPLACE VIEW calls AS
+SELECT
+    provider, app_id, call_id, room_id, call_type, media_type, caller, callees, total_users, status, outcome, end_reason,
+    started_at, accepted_at, ended_at, ring_ms, talk_ms, missed, missed_inclusive, final, sources, anomalies,
+    first_seen_at, updated_at, revision
+FROM calls_latest FINAL;
+
+CREATE OR REPLACE VIEW call_legs AS
+SELECT
+    provider, app_id, call_id,
+    leg.user_id AS user_id, leg.role AS role, leg.outcome AS outcome,
+    leg.rang_at AS rang_at, leg.joined_at AS joined_at, leg.left_at AS left_at, leg.talk_ms AS talk_ms,
+    leg.missed AS missed, leg.missed_inclusive AS missed_inclusive, leg.platform AS platform,
+    leg.media_joined_at AS media_joined_at, leg.media_left_at AS media_left_at, leg.media_drops AS media_drops,
+    call_started_at, revision
+FROM
+(
+    SELECT provider, app_id, call_id, started_at AS call_started_at, revision, arrayJoin(legs) AS leg
+    FROM calls_latest FINAL
+    WHERE end_reason != 'merged'
+);
+
+-- An event of unknown time takes the smallest received_at of its deliveries as its time.
+CREATE OR REPLACE VIEW call_events AS
+SELECT
+    provider, app_id, call_id, room_id, user_id, role, event, ifNull(event_at, received_at) AS event_at, received_at, source,
+    platform, call_result, event_id, raw_topic, raw_partition, raw_offset, detail
+FROM (SELECT * FROM call_event_rows FINAL);
+
+CREATE OR REPLACE VIEW dead_letters AS
+SELECT
+    stage, reason, error, source, app_id, received_at, body,
+    concat(origin_topic, ':', toString(origin_partition), ':', toString(origin_offset), if(origin_index < 0, '', concat(':', toString(origin_index)))) AS origin
+FROM dead_letter_rows FINAL;
+
+-- Percentiles are nearest rank: the first bin whose cumulated count c has c >= p% of the total. The value of a bin is at most 1% off.
+CREATE OR REPLACE VIEW metrics_1m AS
+SELECT
+    bucket, g.provider AS provider, app_id, g.call_type AS call_type, g.media_type AS media_type,
+    g.calls AS calls, g.answered AS answered, g.no_answer AS no_answer, g.rejected AS rejected, g.busy AS busy, g.cancelled AS cancelled,
+    g.failed AS failed, g.unknown AS unknown, g.missed AS missed, g.missed_inclusive AS missed_inclusive,
+    g.ring_ms_sum AS ring_ms_sum, g.talk_ms_sum AS talk_ms_sum,
+    if(calls = 0, NULL, answered / calls) AS asr,
+    if(calls = 0, NULL, (answered + no_answer + rejected + busy + cancelled) / calls) AS ner,
+    if(answered = 0, NULL, talk_ms_sum / answered) AS acd_ms,
+    ring_p[1] AS ring_p50_ms, ring_p[2] AS ring_p95_ms, talk_p[1] AS talk_p50_ms, talk_p[2] AS talk_p95_ms
+FROM
+(
+    SELECT
+        bucket, app_id, g,
+        arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
+            arrayMap(p -> if(empty(g.ring_bins.2), -1, toInt32(g.ring_bins.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(g.ring_bins.2), arrayCumSum(g.ring_bins.2))])), [50, 95])) AS ring_p,
+        arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
+            arrayMap(p -> if(empty(g.talk_bins.2), -1, toInt32(g.talk_bins.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(g.talk_bins.2), arrayCumSum(g.talk_bins.2))])), [50, 95])) AS talk_p
+    FROM (SELECT bucket, app_id, arrayJoin(groups) AS g FROM metrics_minutes FINAL)
+);
+
+CREATE OR REPLACE VIEW metrics_1h AS
+SELECT
+    bucket, provider, app_id, call_type, media_type,
+    calls, answered, no_answer, rejected, busy, cancelled, failed, unknown, missed, missed_inclusive, ring_ms_sum, talk_ms_sum,
+    if(calls = 0, NULL, answered / calls) AS asr,
+    if(calls = 0, NULL, (answered + no_answer + rejected + busy + cancelled) / calls) AS ner,
+    if(answered = 0, NULL, talk_ms_sum / answered) AS acd_ms,
+    ring_p[1] AS ring_p50_ms, ring_p[2] AS ring_p95_ms, talk_p[1] AS talk_p50_ms, talk_p[2] AS talk_p95_ms
+FROM
+(
+    SELECT
+        *,
+        arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
+            arrayMap(p -> if(empty(ring.2), -1, toInt32(ring.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(ring.2), arrayCumSum(ring.2))])), [50, 95])) AS ring_p,
+        arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
+            arrayMap(p -> if(empty(talk.2), -1, toInt32(talk.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(talk.2), arrayCumSum(talk.2))])), [50, 95])) AS talk_p
+    FROM
+    (
+        SELECT
+            toStartOfHour(minute, 'UTC') AS bucket, g.provider AS provider, app_id, g.call_type AS call_type, g.media_type AS media_type,
+            sum(g.calls) AS calls, sum(g.answered) AS answered, sum(g.no_answer) AS no_answer, sum(g.rejected) AS rejected, sum(g.busy) AS busy,
+            sum(g.cancelled) AS cancelled, sum(g.failed) AS failed, sum(g.unknown) AS unknown, sum(g.missed) AS missed,
+            sum(g.missed_inclusive) AS missed_inclusive, sum(g.ring_ms_sum) AS ring_ms_sum, sum(g.talk_ms_sum) AS talk_ms_sum,
+            sumMap(g.ring_bins.1, g.ring_bins.2) AS ring, sumMap(g.talk_bins.1, g.talk_bins.2) AS talk
+        FROM (SELECT bucket AS minute, app_id, arrayJoin(groups) AS g FROM metrics_minutes FINAL)
+        GROUP BY bucket, provider, app_id, call_type, media_type
+    )
+);
+
+CREATE OR REPLACE VIEW metrics_1d AS
+SELECT
+    bucket, provider, app_id, call_type, media_type,
+    calls, answered, no_answer, rejected, busy, cancelled, failed, unknown, missed, missed_inclusive, ring_ms_sum, talk_ms_sum,
+    if(calls = 0, NULL, answered / calls) AS asr,
+    if(calls = 0, NULL, (answered + no_answer + rejected + busy + cancelled) / calls) AS ner,
+    if(answered = 0, NULL, talk_ms_sum / answered) AS acd_ms,
+    ring_p[1] AS ring_p50_ms, ring_p[2] AS ring_p95_ms, talk_p[1] AS talk_p50_ms, talk_p[2] AS talk_p95_ms
+FROM
+(
+    SELECT
+        *,
+        arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
+            arrayMap(p -> if(empty(ring.2), -1, toInt32(ring.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(ring.2), arrayCumSum(ring.2))])), [50, 95])) AS ring_p,
+        arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
+            arrayMap(p -> if(empty(talk.2), -1, toInt32(talk.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(talk.2), arrayCumSum(talk.2))])), [50, 95])) AS talk_p
+    FROM
+    (
+        SELECT
+            toStartOfDay(minute, 'UTC') AS bucket, g.provider AS provider, app_id, g.call_type AS call_type, g.media_type AS media_type,
+            sum(g.calls) AS calls, sum(g.answered) AS answered, sum(g.no_answer) AS no_answer, sum(g.rejected) AS rejected, sum(g.busy) AS busy,
+            sum(g.cancelled) AS cancelled, sum(g.failed) AS failed, sum(g.unknown) AS unknown, sum(g.missed) AS missed,
+            sum(g.missed_inclusive) AS missed_inclusive, sum(g.ring_ms_sum) AS ring_ms_sum, sum(g.talk_ms_sum) AS talk_ms_sum,
+            sumMap(g.ring_bins.1, g.ring_bins.2) AS ring, sumMap(g.talk_bins.1, g.talk_bins.2) AS talk
+        FROM (SELECT bucket AS minute, app_id, arrayJoin(groups) AS g FROM metrics_minutes FINAL)
+        GROUP BY bucket, provider, app_id, call_type, media_type
+    )
+);
+
+-- The count before a minute is the sum of all earlier steps. Calls that are over come from the rolled minutes; open ones, from their accept until now, are
+-- added here: the few minutes with an edge of an open call are put together from single steps. Minutes without a step are filled in where the count is not 0.
+CREATE OR REPLACE VIEW concurrency_1m AS
+WITH
+    open_edges AS
+    (
+        SELECT app_id, toStartOfMinute(edge) AS bucket, toUInt16(toUnixTimestamp64Milli(edge) % 60000) AS offset, step
+        FROM
+        (
+            SELECT app_id, [assumeNotNull(accepted_at), now64(3, 'UTC')] AS edges
+            FROM calls_latest FINAL
+            WHERE status != 'ended' AND accepted_at < now64(3, 'UTC')
+        )
+        ARRAY JOIN edges AS edge, [toInt64(1), toInt64(-1)] AS step
+    ),
+    minutes AS
+    (
+        SELECT app_id, bucket, net, peak, area
+        FROM concurrency_minutes FINAL
+        WHERE (app_id, bucket) NOT IN (SELECT app_id, bucket FROM open_edges)
+        UNION ALL
+        SELECT
+            app_id, bucket,
+            arraySum(edges.2) AS net,
+            greatest(arrayMax(arrayCumSum(edges.2)), if(edges.1[1] > 0, 0, arrayMax(arrayCumSum(edges.2)))) AS peak,
+            arraySum(e -> e.2 * (60000 - e.1), edges) AS area
+        FROM
+        (
+            SELECT app_id, bucket, arraySort(groupArray((toInt64(offset), change))) AS edges
+            FROM
+            (
+                SELECT app_id, bucket, offset, sum(step) AS change
+                FROM
+                (
+                    SELECT app_id, bucket, offset, step FROM open_edges
+                    UNION ALL
+                    SELECT app_id, bucket, offset, step
+                    FROM (SELECT app_id, bucket, offsets, steps FROM concurrency_minutes FINAL WHERE (app_id, bucket) IN (SELECT app_id, bucket FROM open_edges))
+                    ARRAY JOIN offsets AS offset, steps AS step
+                )
+                GROUP BY app_id, bucket, offset
+            )
+            GROUP BY app_id, bucket
+        )
+    ),
+    levels AS
+    (
+        SELECT
+            app_id, bucket, net, peak, area,
+            sum(net) OVER (PARTITION BY app_id ORDER BY bucket ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS after,
+            leadInFrame(bucket, 1, bucket) OVER (PARTITION BY app_id ORDER BY bucket ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS next
+        FROM minutes
+    )
+SELECT filled.1 AS bucket, app_id, toUInt64(filled.2) AS peak, filled.3 AS average
+FROM
+(
+    SELECT
+        app_id,
+        arrayJoin(arrayConcat(
+            [(bucket, after - net + levels.peak, (after - net) + area / 60000)],
+            arrayMap(t -> (toDateTime(t, 'UTC'), after, toFloat64(after)),
+                if(after > 0, range(toUInt32(bucket) + 60, greatest(toUInt32(next), toUInt32(bucket) + 60), 60), [])))) AS filled
+    FROM levels
+)
+WHERE filled.2 > 0;
+
+-- Deliveries by minute of received_at. An input's first delivery is the one that call_event_rows keeps; all its others are duplicates.
+-- Calls known from records alone stand in the minute of started_at, under the source of the records.
+CREATE OR REPLACE VIEW delivery_health AS
+SELECT
+    bucket, app_id, source, received, duplicates,
+    if(empty(delays), NULL, delays[intDiv(length(delays) * 50 + 99, 100)]) AS delay_p50_ms,
+    if(empty(delays), NULL, delays[intDiv(length(delays) * 95 + 99, 100)]) AS delay_p95_ms,
+    calls_from_records_only
+FROM
+(
+    SELECT
+        bucket, app_id, source,
+        sum(delivered) AS received,
+        toUInt64(greatest(sum(identified) - sum(firsts), 0)) AS duplicates,
+        arraySort(groupArrayArray(delay)) AS delays,
+        sum(records_only) AS calls_from_records_only
+    FROM
+    (
+        SELECT
+            toStartOfMinute(received_at) AS bucket, app_id, source, count() AS delivered, toInt64(countIf(dead = 0)) AS identified,
+            toInt64(0) AS firsts, groupArray(delay_ms) AS delay, toUInt64(0) AS records_only
+        FROM deliveries FINAL
+        GROUP BY bucket, app_id, source
+        UNION ALL
+        SELECT toStartOfMinute(received_at) AS bucket, app_id, source, 0, 0, toInt64(count()), [], 0
+        FROM call_event_rows FINAL
+        GROUP BY bucket, app_id, source
+        UNION ALL
+        SELECT toStartOfMinute(started_at) AS bucket, app_id, 'call-record' AS source, 0, 0, 0, [], count()
+        FROM calls_latest FINAL
+        WHERE has(sources, 'record') AND NOT hasAny(sources, ['event', 'status', 'channel']) AND end_reason != 'merged'
+        GROUP BY bucket, app_id
+    )
+    GROUP BY bucket, app_id, source
+);
+
+-- Per direction caller -> callee: the misses since the two last spoke, either way.
+CREATE OR REPLACE VIEW missed_unreturned AS
+WITH
+    sides AS
+    (
+        SELECT app_id, caller, leg.user_id AS callee, started_at, least(caller, callee) AS low, greatest(caller, callee) AS high,
+            leg.outcome = 'answered' AS spoke,
+            status = 'ended' AND (leg.outcome IN ('no_answer', 'busy') OR (leg.outcome = 'cancelled' AND ring_ms >= 5000)) AS missed
+        FROM
+        (
+            SELECT app_id, caller, started_at, status, ring_ms, arrayJoin(legs) AS leg
+            FROM calls_latest FINAL
+            WHERE caller != '' AND end_reason != 'merged'
+        )
+        WHERE leg.role = 'callee'
+    )
+SELECT
+    app_id, misses.caller AS caller, misses.callee AS callee, count() AS missed_count, min(misses.started_at) AS first_missed_at, max(misses.started_at) AS last_missed_at
+FROM (SELECT app_id, caller, callee, low, high, started_at FROM sides WHERE missed) AS misses
+LEFT JOIN (SELECT app_id, low, high, max(started_at) AS spoke_at FROM sides WHERE spoke GROUP BY app_id, low, high) AS talks USING (app_id, low, high)
+WHERE misses.started_at >= coalesce(talks.spoke_at, toDateTime64(0, 3, 'UTC'))
+GROUP BY app_id, caller, callee;

@@ -1,0 +1,131 @@
+import { Readable } from 'node:stream';
+import { ClickHouseError, ClickHouseLogLevel, type ClickHouseClient as Client, createClient } from '@clickhouse/client';
+import { ClickHouseFailure, type FailureKind, SERVER_CODES, SOCKET_CODES } from './errors.js';
+
+/** Where ClickHouse is. Times in milliseconds. */
+export interface ClickHouseOptions {
+  url: string;
+  username: string;
+  password: string;
+  database: string;
+  /** A request that takes longer has failed (retriable). Below the consumer's session timeout, so that no insert outlives its assignment unseen. */
+  requestTimeoutMs?: number;
+  /** Parallel connections. */
+  connections?: number;
+}
+
+/** Values for `{name:Type}` placeholders. */
+export type QueryParams = Record<string, unknown>;
+
+const REQUEST_TIMEOUT_MS = 9_000;
+/** Below the keep-alive of every server in use (3 s before version 23.11, then 10 s or more), so that no request meets a socket that is being closed. */
+const IDLE_SOCKET_MS = 2_000;
+
+/**
+ * ClickHouse over HTTP. Every failure is a {@link ClickHouseFailure} with a kind that says what to do about it.
+ *
+ * Compression of requests is off: zlib in this process costs more than the bytes are worth on a local network (docs/clickhouse.md has the figures).
+ */
+export class ClickHouse {
+  readonly #options: ClickHouseOptions;
+  readonly #client: Client;
+
+  constructor(options: ClickHouseOptions) {
+    this.#options = options;
+    this.#client = createClient({
+      url: options.url,
+      username: options.username,
+      password: options.password,
+      database: options.database,
+      application: 'callstream',
+      max_open_connections: options.connections ?? 10,
+      // Longer than ours, which is judged by a signal and not by a message.
+      request_timeout: 3_600_000,
+      log: { level: ClickHouseLogLevel.OFF },
+      keep_alive: { enabled: true, idle_socket_ttl: IDLE_SOCKET_MS },
+      compression: { request: false, response: false },
+      clickhouse_settings: { date_time_output_format: 'iso', output_format_json_quote_64bit_integers: 0 },
+    });
+  }
+
+  get database(): string {
+    return this.#options.database;
+  }
+
+  /** The same server, another database: to create one. The caller closes it. */
+  using(database: string): ClickHouse {
+    return new ClickHouse({ ...this.#options, database });
+  }
+
+  /** Rows of a SELECT without a FORMAT clause. Integers come as numbers (all here are below 2^53), times as ISO strings. */
+  async query<T>(sql: string, params: QueryParams = {}, timeoutMs?: number): Promise<T[]> {
+    return this.#guarded(sql, timeoutMs, async (abort_signal) => {
+      const result = await this.#client.query({ query: sql, query_params: params, format: 'JSONEachRow', abort_signal });
+      return result.json<T>();
+    });
+  }
+
+  /** A statement without output. */
+  async command(sql: string, params: QueryParams = {}, timeoutMs?: number): Promise<void> {
+    await this.#guarded(sql, timeoutMs, (abort_signal) =>
+      this.#client.command({
+        query: sql,
+        query_params: params,
+        abort_signal,
+        clickhouse_settings: { async_insert: 0, insert_deduplicate: 0 },
+      }),
+    );
+  }
+
+  /**
+   * One INSERT of rows in RowBinary, acknowledged once they are on disk. `columns` names the order of the fields.
+   * No deduplication: rows are idempotent by key, and the server's window would forget or mix up blocks.
+   */
+  async insert(table: string, columns: readonly string[], rows: readonly Buffer[]): Promise<void> {
+    const sql = `INSERT INTO ${table} (${columns.join(', ')}) FORMAT RowBinary`;
+    await this.#guarded(sql, undefined, async (abort_signal) => {
+      const { stream } = await this.#client.exec({
+        query: sql,
+        values: Readable.from(rows, { objectMode: false }),
+        abort_signal,
+        clickhouse_settings: { async_insert: 0, insert_deduplicate: 0 },
+      });
+      stream.resume();
+      await new Promise<void>((resolve, reject) => stream.once('end', resolve).once('error', reject).once('close', resolve));
+    });
+  }
+
+  /** True when the server answers. */
+  async ping(): Promise<boolean> {
+    return (await this.#client.ping({ select: true })).success;
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close();
+  }
+
+  async #guarded<T>(sql: string, timeoutMs: number | undefined, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const limit = timeoutMs ?? this.#options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+    const signal = AbortSignal.timeout(limit);
+    try {
+      return await run(signal);
+    } catch (error) {
+      const doing = sql.trimStart().split('\n', 1)[0]!.slice(0, 80);
+      if (signal.aborted)
+        throw new ClickHouseFailure('retriable', null, doing, new Error(`no answer within ${limit} ms`, { cause: error }));
+      throw failureOf(error, doing);
+    }
+  }
+}
+
+/** Judges an error of the client library by its codes. */
+export function failureOf(error: unknown, doing: string): ClickHouseFailure {
+  if (error instanceof ClickHouseFailure) return error;
+  if (error instanceof ClickHouseError) {
+    const server = Number(error.code);
+    return new ClickHouseFailure(SERVER_CODES[server]?.[1] ?? 'unknown', server, doing, error);
+  }
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const kind: FailureKind = SOCKET_CODES.has(code) ? 'retriable' : 'unknown';
+  return new ClickHouseFailure(kind, null, doing, error);
+}
