@@ -66,6 +66,13 @@ export const METRICS = {
   callstream_sink_lag: { type: 'gauge', labels: ['topic'], help: 'Records not yet in ClickHouse.' },
   callstream_roller_buckets_total: { type: 'counter', labels: [], help: 'Rollup minutes recomputed.' },
   callstream_roller_dirty: { type: 'gauge', labels: [], help: 'Rollup minutes touched and not yet rolled.' },
+  callstream_api_request_seconds: {
+    type: 'histogram',
+    labels: ['route', 'code'],
+    help: 'Requests of the query API and the dashboard, by route and HTTP status.',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  },
+  callstream_api_live_clients: { type: 'gauge', labels: [], help: 'Live views that are open.' },
 } as const satisfies Record<string, MetricDefinition>;
 
 export interface MetricDefinition {

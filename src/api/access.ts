@@ -1,0 +1,56 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { isIP } from 'node:net';
+import { CallstreamError } from '../domain/errors.js';
+import { Problem } from './problem.js';
+
+/** True for the names and addresses that only this machine can reach. */
+export function isLoopback(host: string): boolean {
+  const name = host.replace(/^\[|\]$/g, '').toLowerCase();
+  if (name === 'localhost' || name === '::1') return true;
+  return isIP(name) === 4 && name.startsWith('127.');
+}
+
+/** The host of a Host header, without its port. */
+function hostOf(header: string): string {
+  return header.startsWith('[') ? header.slice(0, header.indexOf(']') + 1) : (header.split(':')[0] ?? '');
+}
+
+/** Decides who may read: throws the Problem to answer with, or returns. */
+export type Gate = (headers: { host?: string | undefined; authorization?: string | undefined }) => void;
+
+/**
+ * With a token hash: the bearer token whose SHA-256 it is, compared in constant time. Without one: only requests that name this machine in
+ * their Host header, so that a page of another site cannot read calls through a DNS name that it points at 127.0.0.1.
+ * @param tokenHash SHA-256 of the token, 64 hexadecimal digits
+ * @throws CallstreamError API_TOKEN_REQUIRED when the address is reachable from elsewhere and there is no token; API_TOKEN_INVALID
+ */
+export function createGate(host: string, tokenHash: string | undefined): Gate {
+  if (tokenHash === undefined) {
+    if (!isLoopback(host)) {
+      throw new CallstreamError(
+        'API_TOKEN_REQUIRED',
+        `api.host ${host} can be reached from other machines, so api.tokenHash is required: the SHA-256 of an access token (printf %s TOKEN | sha256sum)`,
+      );
+    }
+    return ({ host: header = '' }) => {
+      if (!isLoopback(hostOf(header)))
+        throw new Problem(
+          421,
+          'HOST_NOT_LOCAL',
+          'Host not served',
+          'Without api.tokenHash this server answers only to 127.0.0.1 and localhost.',
+        );
+    };
+  }
+  if (!/^[0-9a-f]{64}$/i.test(tokenHash))
+    throw new CallstreamError('API_TOKEN_INVALID', 'api.tokenHash must be 64 hexadecimal digits: the SHA-256 of the token');
+  const expected = Buffer.from(tokenHash, 'hex');
+  return ({ authorization = '' }) => {
+    const token = /^Bearer +([^ ]+) *$/i.exec(authorization)?.[1] ?? '';
+    const given = createHash('sha256').update(token).digest();
+    if (timingSafeEqual(given, expected)) return;
+    throw new Problem(401, 'TOKEN_REQUIRED', 'Access token required', 'Send the access token as "Authorization: Bearer TOKEN".', {
+      headers: { 'www-authenticate': 'Bearer realm="callstream"' },
+    });
+  };
+}

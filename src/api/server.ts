@@ -1,0 +1,205 @@
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { CallstreamError } from '../domain/errors.js';
+import type { Clock } from '../telemetry/clock.js';
+import type { Logger } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { createGate } from './access.js';
+import { LiveHub } from './live.js';
+import { callsParams, decodeCursor, liveParams, noParams, parse, planRange, seriesParams, summaryParams } from './params.js';
+import { databaseProblem, notFound, Problem, sendProblem } from './problem.js';
+import type { Query } from './query.js';
+import { type AppRef, readApps, readCall, readCalls, readSeries, readSummary } from './reads.js';
+import { type Asset, COMPILED_WEB, loadAssets } from './static.js';
+
+export interface ApiOptions {
+  /** Address to listen on. */
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  /** SHA-256 of the bearer token, hexadecimal. Required unless `host` is a loopback address; asked for wherever it is given. */
+  tokenHash?: string | undefined;
+  /** The configured apps: shown also before they have calls. */
+  apps: readonly AppRef[];
+  /** Folder of the compiled dashboard, for tests that compile their own. */
+  webDir?: string;
+  /** Between two looks of the live tail at the database. */
+  livePollMs?: number;
+}
+
+export interface ApiDeps {
+  query: Query;
+  clock: Clock;
+  log: Logger;
+  metrics: Metrics;
+}
+
+export interface Api {
+  /** `http://HOST:PORT`. */
+  address: string;
+  port: number;
+  /** Ends every live view and open connection. */
+  stop(): Promise<void>;
+}
+
+/** Pages of the dashboard: all are the same document, which reads the address. */
+const PAGES = ['/', '/call'] as const;
+
+const SECURITY_HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), microphone=(), geolocation=()',
+} as const;
+
+/**
+ * Serves the query API, the live tail and the dashboard.
+ * @throws CallstreamError API_TOKEN_REQUIRED, API_TOKEN_INVALID, API_WEB_MISSING, API_LISTEN_FAILED
+ */
+export async function startApi(options: ApiOptions, deps: ApiDeps): Promise<Api> {
+  const gate = createGate(options.host, options.tokenHash);
+  const assets = loadAssets(options.webDir ?? COMPILED_WEB);
+  const query: Query = (sql, params) =>
+    deps.query(sql, params).catch((error: unknown) => {
+      throw databaseProblem(error);
+    });
+  const live = new LiveHub({
+    query: deps.query,
+    clock: deps.clock,
+    ...(options.livePollMs === undefined ? {} : { pollMs: options.livePollMs }),
+    onError: (error) => deps.log.warn({ err: error }, 'the live tail could not read calls'),
+    onClients: (count) => deps.metrics.callstream_api_live_clients.set(count),
+  });
+  const app = Fastify({
+    logger: false,
+    forceCloseConnections: true,
+    // Call ids may be long; the HTTP parser's limit on a request's head (16 KiB) is the one that counts.
+    routerOptions: { maxParamLength: 16_384 },
+    requestTimeout: 30_000,
+    keepAliveTimeout: 30_000,
+  });
+  addErrors(app, deps);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(SECURITY_HEADERS);
+    if (request.url.startsWith('/api/')) reply.header('cache-control', 'no-store');
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    deps.metrics.callstream_api_request_seconds
+      .labels(request.routeOptions.url ?? 'none', String(reply.statusCode))
+      .observe(reply.elapsedTime / 1000);
+  });
+  addPages(app, assets);
+  app.register(async (api) => {
+    api.addHook('onRequest', async (request) => gate(request.headers));
+    addReads(api, query, deps.clock, options.apps);
+    addLive(api, live);
+  });
+  try {
+    await app.listen({ host: options.host, port: options.port });
+  } catch (error) {
+    await app.close();
+    throw new CallstreamError(
+      'API_LISTEN_FAILED',
+      `The dashboard cannot listen on ${options.host}:${options.port} (${(error as NodeJS.ErrnoException).code ?? 'error'}). Set CALLSTREAM_API_PORT to another port.`,
+      { cause: error },
+    );
+  }
+  const bound = app.server.address();
+  const port = typeof bound === 'object' && bound !== null ? bound.port : options.port;
+  return {
+    port,
+    address: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    stop: async () => {
+      live.close();
+      await app.close();
+    },
+  };
+}
+
+const pathOf = (request: FastifyRequest): string => request.url.split('?')[0] ?? '/';
+
+function addErrors(app: FastifyInstance, deps: ApiDeps): void {
+  app.setErrorHandler((error, request, reply) => {
+    if (error instanceof Problem) {
+      if (error.status >= 500) deps.log.warn({ err: error.cause, route: request.routeOptions.url }, error.message);
+      return sendProblem(reply, error, pathOf(request));
+    }
+    const status = (error as { statusCode?: number }).statusCode ?? 500;
+    if (status < 500)
+      return sendProblem(reply, new Problem(status, 'REQUEST_INVALID', 'Invalid request', (error as Error).message), pathOf(request));
+    deps.log.error({ err: error, route: request.routeOptions.url }, 'a request failed');
+    return sendProblem(reply, new Problem(500, 'INTERNAL', 'Internal error', 'The log of the api role has the details.'), pathOf(request));
+  });
+  app.setNotFoundHandler((request, reply) => {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      const problem = new Problem(405, 'METHOD_NOT_ALLOWED', 'Method not allowed', 'Everything here is read with GET.', {
+        headers: { allow: 'GET, HEAD' },
+      });
+      return sendProblem(reply, problem, pathOf(request));
+    }
+    return sendProblem(reply, notFound('There is nothing at this address.'), pathOf(request));
+  });
+}
+
+function addPages(app: FastifyInstance, assets: Map<string, Asset>): void {
+  const serve = (asset: Asset) => (request: FastifyRequest, reply: FastifyReply) => {
+    reply.headers({ 'content-type': asset.type, etag: asset.etag, 'cache-control': 'no-cache', vary: 'accept-encoding' });
+    const known = request.headers['if-none-match']?.split(',').some((tag) => tag.trim().replace(/^W\//, '') === asset.etag);
+    if (known) return reply.code(304).send();
+    const zipped = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+    return zipped ? reply.header('content-encoding', 'gzip').send(asset.gzip) : reply.send(asset.body);
+  };
+  for (const [path, asset] of assets) if (path !== '/') app.get(path, serve(asset));
+  for (const path of PAGES) app.get(path, serve(assets.get('/')!));
+}
+
+function addReads(api: FastifyInstance, query: Query, clock: Clock, apps: readonly AppRef[]): void {
+  api.get('/api/v1/summary', async (request) => {
+    const params = parse(summaryParams, request.query);
+    const now = clock.now();
+    return { as_of: now, ...(await readSummary(query, planRange(params, now), params)) };
+  });
+  api.get('/api/v1/series', async (request) => {
+    const params = parse(seriesParams, request.query);
+    const now = clock.now();
+    return { as_of: now, ...(await readSeries(query, planRange(params, now), params)) };
+  });
+  api.get('/api/v1/calls', async (request) => {
+    const params = parse(callsParams, request.query);
+    const now = clock.now();
+    const after = params.cursor === undefined ? null : decodeCursor(params.cursor);
+    return { as_of: now, ...(await readCalls(query, params, after, now)) };
+  });
+  api.get<{ Params: { provider: string; app: string; call: string } }>('/api/v1/calls/:provider/:app/:call', async (request) => {
+    parse(noParams, request.query);
+    const { provider, app, call } = request.params;
+    const now = clock.now();
+    const found = await readCall(query, provider, app, call);
+    if (found === null) throw notFound(`There is no call "${call}" of app ${app} at ${provider}.`);
+    return { as_of: now, ...found };
+  });
+  api.get('/api/v1/apps', async (request) => {
+    parse(noParams, request.query);
+    return { apps: await readApps(query, apps) };
+  });
+}
+
+function addLive(api: FastifyInstance, live: LiveHub): void {
+  api.get('/api/v1/live', (request, reply) => {
+    const params = parse(liveParams, request.query);
+    const resumed = request.headers['last-event-id'];
+    const since = resumed === undefined ? params.since : parse(liveParams, { since: resumed }).since;
+    live.admit();
+    reply.hijack();
+    const { raw } = reply;
+    raw.writeHead(200, { ...reply.getHeaders(), 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' } as Record<
+      string,
+      string
+    >);
+    const stop = live.add(raw, since ?? null, params.app);
+    raw.on('close', stop);
+    raw.on('error', stop);
+  });
+}
