@@ -1,0 +1,185 @@
+import { describe, expect, it } from 'vitest';
+import type { Element } from '../../src/sources/element.js';
+import { tuicallkit } from '../../src/sources/tuicallkit.js';
+
+const RECEIVED = 1_700_000_000_000;
+const ALICE = {
+  UserId: 'Alice',
+  RoomId: "Alice's Room",
+  TotalNum: 2,
+  MediaType: 'audio',
+  CallType: 'single',
+  CallId: 'aheahfo-eqwnknoihfsd-qweqf',
+  Role: 'caller',
+  Event: 'start_call',
+  CallResult: '',
+  EventTime: 1704695566,
+  StartCallTs: 1704856873,
+  AcceptTs: 1704856876,
+  EndTs: 1704856885,
+};
+
+const read = (body: string | Buffer | object, query = 'sdkappid=88&optplatform=iOS'): Element => {
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+  const elements = tuicallkit.toInputs({ source: 'tuicallkit', app_id: '88', received_at: RECEIVED, query, body: bytes });
+  expect(elements).toHaveLength(1);
+  return elements[0]!;
+};
+const input = (body: string | object) => {
+  const e = read(body);
+  if (!e.ok) throw new Error(e.error);
+  return e.input;
+};
+
+describe('TUICallKit callbacks', () => {
+  it("reads the vendor page's example", () => {
+    expect(read(ALICE)).toMatchObject({
+      ok: true,
+      key: { provider: 'tencent', app_id: '88', call_id: 'aheahfo-eqwnknoihfsd-qweqf' },
+      input: {
+        kind: 'event',
+        user_id: 'Alice',
+        event: 'start_call',
+        event_at: 1704695566000,
+        role: 'caller',
+        start_call_ts: 1704856873000,
+        accept_ts: 1704856876000,
+        end_ts: 1704856885000,
+        total_num: 2,
+        room_id: "Alice's Room",
+        media_type: 'audio',
+        call_type: 'single',
+        call_result: '',
+        platform: 'iOS',
+        received_at: RECEIVED,
+      },
+    });
+  });
+
+  it('reads a body with a CallResult and no Event as a record', () => {
+    const { Event: _, ...status } = { ...ALICE, CallResult: 'Normal_End' };
+    expect(input(status)).toMatchObject({
+      kind: 'record',
+      origin: 'status',
+      text: JSON.stringify(status),
+      fields: { result: 'normal_end', caller: 'Alice', users: ['Alice'], total_users: 2 },
+    });
+  });
+
+  it.each([
+    ['not JSON', '{"CallId":', 'not_json'],
+    ['an array', '[]', 'not_an_object'],
+    ['null', 'null', 'not_an_object'],
+    ['empty', '', 'not_json'],
+    ['no CallId', { ...ALICE, CallId: undefined }, 'no_call_id'],
+    ['an empty CallId', { ...ALICE, CallId: '' }, 'no_call_id'],
+    ['a CallId that is an object', { ...ALICE, CallId: {} }, 'no_call_id'],
+    ['an unknown Event', { ...ALICE, Event: 'call_teleported' }, 'unknown_event'],
+    ['an Event that is a number', { ...ALICE, Event: 7 }, 'unknown_event'],
+    ['neither Event nor CallResult', { ...ALICE, Event: '' }, 'no_event'],
+    ['fields only lent by __proto__', `{"__proto__":${JSON.stringify(ALICE)},"n":12345678901234567890}`, 'no_call_id'],
+  ])('makes a dead letter of a body that is %s', (_name, body, reason) => {
+    expect(read(body)).toMatchObject({ ok: false, reason });
+  });
+
+  it('makes a dead letter of bytes that are not UTF-8', () => {
+    expect(read(Buffer.from([0x7b, 0xff, 0x7d]))).toMatchObject({ ok: false, reason: 'not_utf8' });
+  });
+
+  it('survives deep nesting, with and without long numbers', () => {
+    for (const n of ['', '12345678901234567890'])
+      expect(read(`${'['.repeat(100_000)}${n}${']'.repeat(100_000)}`)).toMatchObject({ ok: false });
+  });
+
+  it('keeps every digit of ids that are JSON numbers', () => {
+    const text = JSON.stringify({ ...ALICE, RoomId: 0 })
+      .replace('"RoomId":0', '"RoomId":144115212830834855')
+      .replace('"Alice"', '9007199254740993');
+    expect(input(text)).toMatchObject({ room_id: '144115212830834855', user_id: '9007199254740993' });
+    expect(input({ ...ALICE, RoomId: 1253, UserId: -5 })).toMatchObject({ room_id: '1253', user_id: '-5' });
+  });
+
+  it('takes the last of repeated keys, long numbers or not', () => {
+    expect(input(JSON.stringify(ALICE).replace('{', '{"UserId":"first",'))).toMatchObject({ user_id: 'Alice' });
+    expect(input(JSON.stringify(ALICE).replace('{', '{"UserId":"first","n":12345678901234567890,'))).toMatchObject({ user_id: 'Alice' });
+  });
+
+  it.each([
+    [1704695566, 1704695566000],
+    ['1704695566', 1704695566000],
+    [1704695566123, 1704695566123],
+    ['1704695566123', 1704695566123],
+    [1704695566123.9, 1704695566123],
+    [1704695566.123, 1704695566123],
+    [99_999_999_999, null],
+    [100_000_000_000, null],
+    [946_684_800, 946_684_800_000],
+    [946_684_799, null],
+    [4_102_444_801, null],
+    [170485688, null],
+    [0, null],
+    [-1704695566, null],
+    ['1704695566.5', null],
+    ['soon', null],
+    [null, null],
+    [{}, null],
+  ])('reads the time %j as %j', (value, at) => {
+    expect(input({ ...ALICE, EventTime: value })).toMatchObject({ event_at: at });
+  });
+
+  it.each([
+    [3, 3],
+    ['3', 3],
+    [-3, 0],
+    [2.5, 0],
+    ['three', 0],
+    [null, 0],
+  ])('reads the count %j as %j', (value, n) => {
+    expect(input({ ...ALICE, TotalNum: value })).toMatchObject({ total_num: n });
+  });
+
+  it('compares enumerations without case, and takes words outside the list as unknown', () => {
+    expect(input({ ...ALICE, Event: 'Start_Call', Role: 'Caller', MediaType: 'Audio', CallType: 'Group' })).toMatchObject({
+      event: 'start_call',
+      role: 'caller',
+      media_type: 'audio',
+      call_type: 'group',
+    });
+    expect(input({ ...ALICE, Role: 'host', MediaType: 'hologram', CallType: 5 })).toMatchObject({
+      role: '',
+      media_type: '',
+      call_type: '',
+    });
+  });
+
+  it('replaces lone surrogates, which UTF-8 cannot carry', () => {
+    expect(input(JSON.stringify(ALICE).replace('"Alice"', '"\\ud800x"'))).toMatchObject({ user_id: '\ufffdx' });
+  });
+
+  it('finds the app id whatever the case of the parameter, and keys by the call', () => {
+    const w = tuicallkit.webhook!;
+    expect(w.appIdOf('SdkAppid=88&CallbackCommand=x', Buffer.alloc(0))).toBe('88');
+    expect(w.appIdOf('xsdkappid=88', Buffer.alloc(0))).toBeNull();
+    expect(w.keyOf('88', '', Buffer.from(JSON.stringify(ALICE)))).toBe('tencent:88:aheahfo-eqwnknoihfsd-qweqf');
+    expect(w.keyOf('88', '', Buffer.from('junk'))).toMatch(/^tencent:88:[0-9a-f]{64}$/);
+    expect(JSON.parse(w.successBody('', Buffer.alloc(0)))).toEqual({ ErrorCode: 0, ErrorMessage: 'Success' });
+  });
+
+  it('describes an event by every field that has no column, and by what its columns could not keep', () => {
+    const detail = (body: string | object): unknown => {
+      const e = read(body);
+      return e.ok ? JSON.parse(tuicallkit.describe(e)) : null;
+    };
+    expect(detail({ ...ALICE, Extra: { a: 1 } })).toEqual({
+      TotalNum: 2,
+      MediaType: 'audio',
+      CallType: 'single',
+      StartCallTs: 1704856873,
+      AcceptTs: 1704856876,
+      EndTs: 1704856885,
+      Extra: { a: 1 },
+    });
+    expect(detail({ ...ALICE, EventTime: 'soon', Role: 'host' })).toMatchObject({ EventTime: 'soon', Role: 'host' });
+    expect(detail(JSON.stringify(ALICE).replace('{', '{"Big":12345678901234567890,'))).toMatchObject({ Big: '12345678901234567890' });
+  });
+});
