@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ConfigError, loadConfig, parseConfig, parseDuration } from '../../src/config/index.js';
+import { ConfigError, ENV, FIELD_DEFAULTS, loadConfig, parseConfig, parseDuration } from '../../src/config/index.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -366,3 +366,23 @@ it.each([
   ['5 m', null],
   ['99999999999y', null],
 ])('duration %s', (text, ms) => expect(parseDuration(text)).toBe(ms));
+
+describe('docs/configuration.md', () => {
+  const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
+  it('names every field, with its default', () => {
+    for (const [section, fields] of Object.entries(FIELD_DEFAULTS)) {
+      if (section === 'admin') continue;
+      expect(page).toContain(`\`${section}.`);
+      for (const [field, value] of Object.entries(fields as Record<string, string | readonly string[]>)) {
+        const row = page
+          .split('\n')
+          .find((l) => l.startsWith(`| \`${section}.${field}\``) || new RegExp(`^\\| \`${section}\\..*\`\\.${field}\``).test(l));
+        expect(row, `${section}.${field}`).toBeDefined();
+        if (value !== '') expect(row).toContain(Array.isArray(value) ? `[${value.join(', ')}]` : value);
+      }
+    }
+  });
+  it('names every environment variable', () => {
+    for (const variable of Object.values(ENV)) expect(page).toContain(`\`${variable}\``);
+  });
+});

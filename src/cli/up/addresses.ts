@@ -1,0 +1,56 @@
+import { type App, type Config, DEMO_APP_ID } from '../../config/index.js';
+
+/** The example request of the vendor's page, with a call id and times of our own. */
+export const exampleEvent = (now: number): string =>
+  JSON.stringify({
+    UserId: 'Alice',
+    RoomId: "Alice's Room",
+    TotalNum: 2,
+    MediaType: 'audio',
+    CallType: 'single',
+    CallId: `hello-${Math.floor(now / 1000)}`,
+    Role: 'caller',
+    Event: 'start_call',
+    CallResult: '',
+    EventTime: Math.floor(now / 1000),
+  });
+
+/** A path secret is not printed: terminals are recorded. */
+export function callbackUrl(origin: string, app: App): string {
+  const secret = app.callbackSecret === undefined ? '' : '/<callbackSecret>';
+  return app.provider === 'tencent'
+    ? `${origin}/callbacks/tuicallkit${secret}?sdkappid=${app.appId}`
+    : `${origin}/callbacks/aliyun-rtc${secret}`;
+}
+
+const originOf = (host: string, port: number): string => {
+  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+};
+
+/** What a user wants to know once everything runs. */
+export function welcome(config: Config, options: { demo: boolean; admin: string; now: number }): string {
+  const ingest = originOf(config.ingest.host, config.ingest.port);
+  const rows: [string, string][] = [
+    ['dashboard', originOf(config.api.host, config.api.port)],
+    ...config.apps.map((app): [string, string] => ['callbacks', callbackUrl(ingest, app)]),
+    ['Kafka', config.kafka.brokers.join(', ')],
+    ['registry', config.registry.url],
+    ['ClickHouse', `${config.clickhouse.url}/play`],
+    ['admin', `${options.admin}/readyz  ${options.admin}/metrics`],
+  ];
+  const example = config.apps.find((app) => app.provider === 'tencent' && app.callbackSecret === undefined);
+  const lines = rows.map(([name, value]) => `  ${name.padEnd(11)} ${value}`);
+  if (example !== undefined) {
+    const body = exampleEvent(options.now).replaceAll("'", `'\\''`);
+    lines.push(
+      '',
+      'Send a call of your own:',
+      '',
+      `  curl -X POST '${callbackUrl(ingest, example)}' -H 'content-type: application/json' -d '${body}'`,
+    );
+  }
+  if (options.demo)
+    lines.push('', `This is the demo app ${DEMO_APP_ID}: write ./callstream.yaml to serve your own (docs/configuration.md).`);
+  return lines.join('\n');
+}
