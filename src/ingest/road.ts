@@ -64,11 +64,14 @@ export class Road {
    */
   async accept(batch: readonly Delivery[]): Promise<void> {
     await this.#waitWhileNearlyDry();
-    if (!this.detour && (await this.#sent(batch))) return;
-    const at = this.#deps.clock.now();
-    await this.#deps.spool.append(batch.map((delivery) => ({ at, payload: packDelivery(delivery) })));
-    this.#deps.onAppended?.(batch.length);
-    this.#drainer.wake();
+    const direct = !this.detour;
+    if (direct && (await this.#sent(batch))) return;
+    try {
+      await this.#spooled(batch);
+    } catch (error) {
+      // Overtaking those in the spool is better than refusing: no reader of the topic depends on the order.
+      if (direct || this.#outlet === null || this.#drainer.failing || !(await this.#sent(batch))) throw error;
+    }
   }
 
   /** What is in the spool stays there. */
@@ -85,6 +88,13 @@ export class Road {
       );
       if (spool.events >= left) return;
     }
+  }
+
+  async #spooled(batch: readonly Delivery[]): Promise<void> {
+    const at = this.#deps.clock.now();
+    await this.#deps.spool.append(batch.map((delivery) => ({ at, payload: packDelivery(delivery) })));
+    this.#deps.onAppended?.(batch.length);
+    this.#drainer.wake();
   }
 
   async #sent(batch: readonly Delivery[]): Promise<boolean> {

@@ -76,6 +76,8 @@ export function createServer(options: ServerOptions, deps: ServerDeps): FastifyI
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveMs,
     exposeHeadRoutes: false,
+    // What still comes in over an open connection while we stop is served like the rest, and told that the connection closes.
+    return503OnClosing: false,
     http: { headersTimeout: limits.headersTimeoutMs, connectionsCheckingInterval: 1_000 },
     // The query belongs to the sources; fastify need not parse it.
     routerOptions: { querystringParser: () => ({}), maxParamLength: 1_024 },
@@ -83,7 +85,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): FastifyI
   });
   app.server.maxConnections = limits.maxConnections;
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(ANY_TYPE, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
   const names = new Set(deps.sources.map((source) => source.name));
   app.setNotFoundHandler((request, reply) => {

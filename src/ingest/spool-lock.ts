@@ -12,12 +12,14 @@ interface Owner {
   born: string;
 }
 
-/** '' where there is no /proc. */
+/** '' where there is no /proc; 'dead' for a zombie. */
 function bornOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name in parentheses may hold anything; field 22 is the 20th after it.
-    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    // The name in parentheses may hold anything. After it: the state, and as the 20th field (22nd in all) the start time.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (fields[0] === 'Z') return 'dead';
+    const started = fields[19] ?? '';
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()}/${started}`;
   } catch {
     return '';
@@ -33,7 +35,7 @@ function isAlive(owner: Owner): boolean {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
   }
   const born = bornOf(owner.pid);
-  return owner.born === '' || born === '' || born === owner.born;
+  return born !== 'dead' && (owner.born === '' || born === '' || born === owner.born);
 }
 
 function readOwner(path: string): { text: string; owner: Owner } | null {

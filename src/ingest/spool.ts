@@ -49,6 +49,7 @@ export class Spool {
   #active: Segment | null = null;
   #sequence = 0;
   #appending = false;
+  #closed = false;
 
   private constructor(options: SpoolOptions, deps: SpoolDeps, unlock: () => void) {
     this.#options = options;
@@ -112,6 +113,7 @@ export class Spool {
    * @throws CallstreamError SPOOL_FULL, SPOOL_FAILED (the disk; the next append tries again in a new segment)
    */
   async append(entries: readonly SpoolEntry[]): Promise<void> {
+    if (this.#closed) throw new CallstreamError('SPOOL_CLOSED', 'the spool is closed');
     if (this.#appending) throw new Error('one append at a time');
     const bytes = encodeEntries(entries);
     const full = this.fullBecause ?? (this.bytes + bytes.length > this.#options.maxBytes ? 'the batch does not fit' : null);
@@ -134,7 +136,8 @@ export class Spool {
   /** The next records, or null when there is none. Until {@link release}, the same again. */
   async peek(maxRecords: number, maxBytes: number): Promise<SpoolBatch | null> {
     for (let segment = this.#segments[0]; segment !== undefined; segment = this.#segments[0]) {
-      const read: SegmentRead = await segment.read(maxRecords, maxBytes);
+      const read = await this.#read(segment, maxRecords, maxBytes);
+      if (read === null) continue;
       if (read.bad > 0) {
         segment.events -= read.bad;
         this.#deps.onDamage?.({ segment: segment.name, bad: read.bad, cut: 0 });
@@ -151,6 +154,7 @@ export class Spool {
    * @param unreadable how many of the payloads made no sense to the reader: their segment is set aside
    */
   async release(batch: SpoolBatch, unreadable = 0): Promise<void> {
+    if (this.#closed) throw new CallstreamError('SPOOL_CLOSED', 'the spool is closed');
     const { segment } = batch;
     segment.position = batch.end;
     segment.events -= batch.payloads.length;
@@ -163,6 +167,7 @@ export class Spool {
 
   /** Everything that waits stays on the disk for the next opening. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#active = null;
     await Promise.all(this.#segments.map((segment) => segment.close()));
     this.#unlock();
@@ -179,6 +184,19 @@ export class Spool {
       this.#sequence = sequence;
       if (segment.events === 0) await segment.discard(this.#quarantine);
       else this.#segments.push(segment);
+    }
+  }
+
+  /** null: the file is gone, and the segment with it. */
+  async #read(segment: Segment, maxRecords: number, maxBytes: number): Promise<SegmentRead | null> {
+    if (this.#closed) throw new CallstreamError('SPOOL_CLOSED', 'the spool is closed');
+    try {
+      return await segment.read(maxRecords, maxBytes);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      this.#deps.onDamage?.({ segment: segment.name, bad: segment.events, cut: 0 });
+      this.#segments.splice(this.#segments.indexOf(segment), 1);
+      return null;
     }
   }
 
