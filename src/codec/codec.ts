@@ -1,67 +1,57 @@
 import { Buffer } from 'node:buffer';
-import { Type } from 'avsc';
+import avsc, { type Type } from 'avsc';
 import { CodecError, type SchemaRegistry, schemaText } from './registry.js';
 import type { Topic } from './topics.js';
 
 /** Confluent wire format: a zero byte, the schema id as a big-endian int32, the Avro binary. */
 const HEADER = 5;
 
-/** What turns the values of one topic into bytes and back. */
-export interface TopicCodec<T> {
-  /** Id of the schema that {@link encode} writes. */
-  readonly id: number;
-  /** One framed value. Throws AVRO_INVALID when the value does not fit the schema. */
-  encode(value: T): Buffer;
+/** What reads the values of one topic. */
+export interface TopicReader<T> {
   /** Loads the writer schema of every frame that is not yet known. Throws REGISTRY_UNAVAILABLE: wait and call again. */
   resolve(frames: Iterable<Buffer | null>): Promise<void>;
   /** Throws FRAME_INVALID, SCHEMA_UNKNOWN (also for an id that {@link resolve} has not seen) or AVRO_INVALID. */
   decode(frame: Buffer): T;
 }
 
+/** What turns the values of one topic into bytes and back. */
+export interface TopicCodec<T> extends TopicReader<T> {
+  /** One framed value. Throws AVRO_INVALID when the value does not fit the schema. */
+  encode(value: T): Buffer;
+  /** A reader of some fields only, which skips the others: cheaper where most of a record is not needed. */
+  only<K extends keyof T & string>(...fields: K[]): TopicReader<Pick<T, K>>;
+}
+
 /** Opens the codec of a topic: its schema must have been registered by `migrate`. */
 export async function openCodec<T>(topic: Topic<T>, registry: SchemaRegistry): Promise<TopicCodec<T>> {
-  return new Codec<T>(Type.forSchema(JSON.parse(schemaText(topic))), await registry.idOf(topic), registry);
+  return new Codec<T>(schemaOf(topic), await registry.idOf(topic), registry);
 }
 
 /** A codec that needs no registry: every frame has `id`. For tests, and for the in-process driver. */
 export function localCodec<T>(topic: Topic<T>, id = 1): TopicCodec<T> {
-  return new Codec<T>(Type.forSchema(JSON.parse(schemaText(topic))), id, null);
+  return new Codec<T>(schemaOf(topic), id, null);
 }
 
+interface RecordSchema {
+  fields: { name: string }[];
+}
+type AvroSchema = Parameters<typeof Type.forSchema>[0];
 type Resolver = ReturnType<Type['createResolver']>;
+type Writers = Pick<SchemaRegistry, 'writer'> | null;
 
-class Codec<T> implements TopicCodec<T> {
+const schemaOf = (topic: Topic<unknown>): RecordSchema => JSON.parse(schemaText(topic));
+
+class Reader<T> implements TopicReader<T> {
   readonly #type: Type;
-  readonly id: number;
-  readonly #registry: Pick<SchemaRegistry, 'writer'> | null;
-  /** By writer id; null: this very schema, which needs no resolver; undefined: not looked up; 'unknown': the registry has no such id. */
+  readonly #registry: Writers;
+  /** By writer id; null: this very schema, which needs no resolver; 'unknown': the registry has no such id, or it does not fit. */
   readonly #writers = new Map<number, Resolver | null | 'unknown'>();
-  #scratch = Buffer.allocUnsafe(64 * 1024);
 
-  constructor(type: Type, id: number, registry: Pick<SchemaRegistry, 'writer'> | null) {
+  /** `id` is the id of `written`, if it is known beforehand. */
+  constructor(type: Type, id: number, written: Type, registry: Writers) {
     this.#type = type;
-    this.id = id;
     this.#registry = registry;
-    this.#writers.set(id, null);
-  }
-
-  encode(value: T): Buffer {
-    let end: number;
-    try {
-      end = this.#type.encode(value, this.#scratch, HEADER);
-      if (end < 0) {
-        // A negative end is the number of bytes that were missing; headroom makes the next large value fit at once.
-        this.#scratch = Buffer.allocUnsafe((this.#scratch.length - end) * 2);
-        end = this.#type.encode(value, this.#scratch, HEADER);
-      }
-    } catch (error) {
-      throw new CodecError('AVRO_INVALID', error instanceof Error ? error.message : String(error), { cause: error });
-    }
-    const out = Buffer.allocUnsafeSlow(end);
-    this.#scratch.copy(out, 0, 0, end);
-    out[0] = 0;
-    out.writeInt32BE(this.id, 1);
-    return out;
+    this.#writers.set(id, type === written ? null : type.createResolver(written));
   }
 
   async resolve(frames: Iterable<Buffer | null>): Promise<void> {
@@ -98,5 +88,49 @@ class Codec<T> implements TopicCodec<T> {
   }
 }
 
-/** The schema id of a frame, or null when it is not one. */
-export const schemaIdOf = (frame: Buffer): number | null => (frame.length < HEADER || frame[0] !== 0 ? null : frame.readInt32BE(1));
+/** Values are encoded one behind the other into slabs of this size: an allocation per value costs more than the encoding. */
+const SLAB = 16 * 1024;
+
+class Codec<T> extends Reader<T> implements TopicCodec<T> {
+  readonly #schema: RecordSchema;
+  readonly #written: Type;
+  readonly #id: number;
+  readonly #writers: Writers;
+  #slab = Buffer.allocUnsafeSlow(SLAB);
+  #used = 0;
+
+  constructor(schema: RecordSchema, id: number, registry: Writers) {
+    const type = avsc.Type.forSchema(schema as AvroSchema);
+    super(type, id, type, registry);
+    this.#schema = schema;
+    this.#written = type;
+    this.#id = id;
+    this.#writers = registry;
+  }
+
+  encode(value: T): Buffer {
+    let end: number;
+    try {
+      end = this.#written.encode(value, this.#slab, this.#used + HEADER);
+      if (end < 0) {
+        // A negative end is the number of bytes that were missing.
+        this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB, this.#slab.length - this.#used - end));
+        this.#used = 0;
+        end = this.#written.encode(value, this.#slab, HEADER);
+      }
+    } catch (error) {
+      throw new CodecError('AVRO_INVALID', error instanceof Error ? error.message : String(error), { cause: error });
+    }
+    const frame = this.#slab.subarray(this.#used, end);
+    this.#used = end;
+    frame[0] = 0;
+    frame.writeInt32BE(this.#id, 1);
+    return frame;
+  }
+
+  only<K extends keyof T & string>(...fields: K[]): TopicReader<Pick<T, K>> {
+    const wanted: ReadonlySet<string> = new Set(fields);
+    const part = { ...this.#schema, fields: this.#schema.fields.filter((f) => wanted.has(f.name)) };
+    return new Reader(avsc.Type.forSchema(part as AvroSchema), this.#id, this.#written, this.#writers);
+  }
+}

@@ -1,6 +1,7 @@
 import type { TopicCodec } from '../codec/codec.js';
-import type { DeadLetter, RawEvent } from '../codec/generated.js';
+import type { DeadLetter } from '../codec/generated.js';
 import { TOPICS } from '../codec/topics.js';
+import type { Delivery } from '../sources/element.js';
 import type { InputRecord, OutputRecord } from '../stream/types.js';
 
 /** Where in the road an input failed: its frame, its body, the fold, or its ClickHouse row. */
@@ -9,7 +10,7 @@ export type Stage = 'decode' | 'parse' | 'fold' | 'row';
 export interface Failure {
   record: InputRecord;
   /** The decoded delivery; null when it could not be decoded. */
-  raw: RawEvent | null;
+  raw: Delivery | null;
   /** Position of the element within the delivery; -1: all of it. */
   index: number;
   stage: Stage;

@@ -1,6 +1,5 @@
 import { type Publication, packCall, type TextReaders, unpackCall } from '../../codec/call-record.js';
-import type { CallSummary } from '../../codec/call-summary.js';
-import type { TopicCodec } from '../../codec/codec.js';
+import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { Call } from '../../codec/generated.js';
 import { deriveCall, firstReceivedAt } from '../../domain/call.js';
 import { addInput, emptyState } from '../../domain/state.js';
@@ -24,6 +23,9 @@ interface LiveCall {
   recheck: boolean;
   inputBytes: number;
 }
+
+/** What must be known of a call without decoding all of it. */
+type CallSummary = Pick<Call, 'final' | 'status' | 'end_reason' | 'last_change_at' | 'latest_at' | 'deadline_at'>;
 
 interface Slot {
   /** Decoded, while it is not over or has just changed; else null and `bytes` is the call. */
@@ -78,23 +80,18 @@ export class CallTable {
   readonly #settings: SessionSettings;
   readonly #codec: TopicCodec<Call>;
   readonly #readers: TextReaders;
-  readonly #summary: (frame: Buffer) => CallSummary;
+  readonly #summaries: TopicReader<CallSummary>;
   /** Next offset that the sink will read of the calls partition: everything before it is in ClickHouse. */
   #sinkPosition = 0;
   #sinkMoved = false;
   #horizon: number | null = null;
   #counts: CallCounts = { timed_out: 0, reopened: 0, left: 0, revisions: 0 };
 
-  constructor(options: {
-    settings: SessionSettings;
-    codec: TopicCodec<Call>;
-    readers: TextReaders;
-    summary: (frame: Buffer) => CallSummary;
-  }) {
+  constructor(options: { settings: SessionSettings; codec: TopicCodec<Call>; readers: TextReaders }) {
     this.#settings = options.settings;
     this.#codec = options.codec;
     this.#readers = options.readers;
-    this.#summary = options.summary;
+    this.#summaries = options.codec.only('final', 'status', 'end_reason', 'last_change_at', 'latest_at', 'deadline_at');
   }
 
   get size(): number {
@@ -116,6 +113,13 @@ export class CallTable {
   }
 
   // ---- restore
+
+  /** Loads the schemas that these records were written with. Throws REGISTRY_UNAVAILABLE: wait and call again. */
+  async resolve(frames: Iterable<Buffer | null>): Promise<void> {
+    const all = [...frames];
+    await this.#codec.resolve(all);
+    await this.#summaries.resolve(all);
+  }
 
   /** One record of the calls topic, in order. */
   restore(key: string, value: Buffer, offset: number): void {
@@ -400,7 +404,7 @@ export class CallTable {
   }
 
   #summarise(slot: Slot): void {
-    const summary = this.#summary(slot.bytes!);
+    const summary = this.#summaries.decode(slot.bytes!);
     slot.over = summary.status === 'ended';
     slot.final = summary.final;
     slot.timedOutOnly = summary.end_reason === 'timed_out';

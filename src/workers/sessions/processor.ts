@@ -1,12 +1,11 @@
 import type { TextReaders } from '../../codec/call-record.js';
-import { callSummaryReader } from '../../codec/call-summary.js';
 import { cloudEventHeaders } from '../../codec/cloudevents.js';
-import { schemaIdOf, type TopicCodec } from '../../codec/codec.js';
+import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { Call, DeadLetter, PollTask, RawEvent } from '../../codec/generated.js';
 import { CodecError } from '../../codec/registry.js';
 import { TOPICS } from '../../codec/topics.js';
 import type { CallKey } from '../../domain/types.js';
-import { type Element, joinKey, type ReadElement } from '../../sources/element.js';
+import { type Delivery, type Element, joinKey, type ReadElement } from '../../sources/element.js';
 import { readMediaText, readRecordText } from '../../sources/readers.js';
 import { sourceOf } from '../../sources/registry.js';
 import type { FailureCounter, InputRecord, OutputRecord, Processor, ProcessorMeta, TaskMeta } from '../../stream/types.js';
@@ -43,6 +42,7 @@ const RECORD_TASK_DELAY_MS = 10_000;
  */
 export class SessionsProcessor implements Processor {
   readonly #deps: SessionDeps;
+  readonly #deliveries: TopicReader<Delivery>;
   readonly #table: CallTable;
   #late: OutputRecord[] = [];
   #dead: OutputRecord[] = [];
@@ -53,14 +53,8 @@ export class SessionsProcessor implements Processor {
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
-    const { call } = deps.codecs;
-    const summary = callSummaryReader();
-    this.#table = new CallTable({
-      settings: deps.settings,
-      codec: call,
-      readers: READERS,
-      summary: (frame) => (schemaIdOf(frame) === call.id ? summary(frame) : call.decode(frame)),
-    });
+    this.#deliveries = deps.codecs.raw.only('source', 'app_id', 'received_at', 'query', 'body');
+    this.#table = new CallTable({ settings: deps.settings, codec: deps.codecs.call, readers: READERS });
   }
 
   /** The state, for gauges. */
@@ -78,8 +72,7 @@ export class SessionsProcessor implements Processor {
   }
 
   async prepare(records: readonly InputRecord[]): Promise<void> {
-    const { raw, call } = this.#deps.codecs;
-    await raw.resolve(records.map((r) => r.value));
+    await this.#deliveries.resolve(records.map((r) => r.value));
     if (records[0]?.topic !== TOPICS.rawLate.name) return;
     const unknown = new Map<string, CallKey>();
     for (const record of records) {
@@ -91,7 +84,7 @@ export class SessionsProcessor implements Processor {
     this.#found.clear();
     if (unknown.size === 0) return;
     const found = await this.#deps.lookup([...unknown.values()]);
-    await call.resolve(found.values());
+    await this.#table.resolve(found.values());
     for (const key of unknown.keys()) this.#found.set(key, found.get(key) ?? null);
   }
 
@@ -150,7 +143,7 @@ export class SessionsProcessor implements Processor {
     this.#table.setSinkPosition(position);
   }
 
-  #take(element: ReadElement, record: InputRecord, raw: RawEvent, late: boolean): 'deferred' | 'done' {
+  #take(element: ReadElement, record: InputRecord, raw: Delivery, late: boolean): 'deferred' | 'done' {
     const key = joinKey(element.key);
     let takenBack = false;
     if (!this.#table.has(key)) {
@@ -196,7 +189,7 @@ export class SessionsProcessor implements Processor {
     });
   }
 
-  #refold(raw: RawEvent, streamTime: number): void {
+  #refold(raw: Delivery, streamTime: number): void {
     const key = refoldKey(raw);
     if (key === null) return;
     const joined = joinKey(key);
@@ -207,10 +200,10 @@ export class SessionsProcessor implements Processor {
     if (!inState && found) this.#table.putAway(joined);
   }
 
-  #decode(record: InputRecord, late: boolean): RawEvent | null {
+  #decode(record: InputRecord, late: boolean): Delivery | null {
     if (record.value === null) return null;
     try {
-      return this.#deps.codecs.raw.decode(record.value);
+      return this.#deliveries.decode(record.value);
     } catch (error) {
       this.#deps.failures.failed('decode');
       // Of the raw topics, the events worker reports it.
@@ -220,7 +213,7 @@ export class SessionsProcessor implements Processor {
     }
   }
 
-  #elements(raw: RawEvent): Element[] {
+  #elements(raw: Delivery): Element[] {
     try {
       return sourceOf(raw.source)?.toInputs(raw) ?? [];
     } catch {
@@ -232,9 +225,9 @@ export class SessionsProcessor implements Processor {
 
   #keysOf(record: InputRecord): CallKey[] {
     if (record.value === null) return [];
-    let raw: RawEvent;
+    let raw: Delivery;
     try {
-      raw = this.#deps.codecs.raw.decode(record.value);
+      raw = this.#deliveries.decode(record.value);
     } catch {
       return [];
     }
@@ -275,7 +268,7 @@ export class SessionsProcessor implements Processor {
 
   #deadLetter(
     record: InputRecord,
-    raw: RawEvent | null,
+    raw: Delivery | null,
     index: number,
     reason: string,
     error: string,

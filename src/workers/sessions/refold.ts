@@ -1,6 +1,7 @@
 import type { RawEvent } from '../../codec/generated.js';
 import type { CallKey } from '../../domain/types.js';
 import type { Provider } from '../../domain/vocabulary.js';
+import type { Delivery } from '../../sources/element.js';
 
 /** Source name of an internal delivery on the late topic: derive this call anew, and publish it if it says something else. */
 export const REFOLD_SOURCE = 'callstream.refold';
@@ -20,7 +21,7 @@ export function refoldDelivery(key: CallKey, id: string, now: number): RawEvent 
 }
 
 /** The call that a refold names; null when the delivery is not one of {@link refoldDelivery}'s. */
-export function refoldKey(raw: RawEvent): CallKey | null {
+export function refoldKey(raw: Delivery): CallKey | null {
   try {
     const { provider, call_id } = JSON.parse(raw.body.toString()) as { provider?: unknown; call_id?: unknown };
     if ((provider !== 'tencent' && provider !== 'aliyun') || typeof call_id !== 'string') return null;
