@@ -59,8 +59,8 @@ export interface ProcessorMeta {
 export interface Processor {
   /** A record of the output topic, in order, while restoring; a later record of a key replaces the earlier. Only with `restores`. */
   restore?(record: InputRecord): void;
-  /** End of the restore, and start of the work; `meta` as last committed, null: this task never committed. */
-  restored(meta: TaskMeta | null): void;
+  /** End of the restore, and start of the work; `meta` as last committed, null: this task never committed. A rejection is an environment error: the takeover is done again. */
+  restored(meta: TaskMeta | null): void | Promise<void>;
   /**
    * Optional look-ahead before `process` sees the records, all of one topic (resolving writer schemas; one query for a batch of the deferred topic).
    * A rejection is an environment error: tried again with backoff. For the deferred topic only that topic waits, everything else goes on meanwhile.

@@ -1,0 +1,196 @@
+import { type Admin, ConfigResourceTypes, type IResourceConfigEntry, type ITopicConfig } from 'kafkajs';
+import { TOPICS, type TopicSpec } from '../codec/topics.js';
+import { CallstreamError } from '../domain/errors.js';
+import type { Logger } from '../telemetry/log.js';
+import { createClients, type KafkaClients, type KafkaConnection } from './client.js';
+import { type Installation, readInstallation, writeInstallation } from './installation.js';
+import { type LogRange, OffsetReader } from './offsets.js';
+
+export interface TopicAdminOptions {
+  kafka: KafkaConnection;
+  logger: Logger;
+}
+
+export interface MigrateOptions {
+  /** Tasks per worker: fixed once chosen. */
+  partitions: number;
+  /** Consumer group of each worker by its name (sessions, events, sink): fixed once chosen. */
+  groups: Readonly<Record<string, string>>;
+  /** Default: all of contract.md §4. */
+  topics?: readonly TopicSpec[];
+}
+
+export interface MigrateResult {
+  created: string[];
+  altered: string[];
+}
+
+/** Call records, dead letters and raw bodies are larger than the broker's default of 1 MB only in odd cases; those must not stop a task. */
+const MAX_MESSAGE_BYTES = 8_388_608;
+/** Where offsets of a group without members are forgotten sooner, a worker that was off for long has lost its place. */
+export const WANTED_OFFSETS_RETENTION_MINUTES = 15 * 24 * 60;
+
+/** Topics, and what the brokers know about groups: for `migrate`, `doctor`, readiness and `--verify`. */
+export class TopicAdmin {
+  readonly offsets: OffsetReader;
+  readonly #clients: KafkaClients;
+  readonly #admin: Admin;
+  #connected: Promise<void> | null = null;
+
+  constructor({ kafka, logger }: TopicAdminOptions) {
+    this.#clients = createClients(kafka, logger);
+    this.#admin = this.#clients.consumers.admin();
+    this.offsets = new OffsetReader(this.#clients);
+  }
+
+  /**
+   * Creates what is missing and brings settings up to date; idempotent.
+   * @throws CallstreamError STREAM_PARTITIONS_CHANGED, STREAM_GROUP_CHANGED: calls would be torn apart, or read again from the start
+   */
+  async migrate({ partitions, groups, topics = Object.values(TOPICS) }: MigrateOptions): Promise<MigrateResult> {
+    await this.#connect();
+    const existing = new Set(await this.#admin.listTopics());
+    const present = topics.filter(({ name }) => existing.has(name));
+    const stored = present.length > 0 ? await this.installation() : null;
+    if (stored !== null) checkInstallation(stored, partitions, groups);
+    await this.#checkPartitions(present, partitions);
+
+    const brokers = (await this.#admin.describeCluster()).brokers.length;
+    const replicated = brokers >= 3;
+    const missing = topics.filter(({ name }) => !existing.has(name));
+    if (missing.length > 0) {
+      await this.#admin.createTopics({
+        waitForLeaders: true,
+        topics: missing.map((spec) => newTopic(spec, partitions * spec.partitionFactor, replicated)),
+      });
+    }
+    const altered = await this.#alter(present, replicated);
+    await writeInstallation(this.#clients, { v: 1, partitions, groups: { ...stored?.groups, ...groups } }, TOPICS.calls.name);
+    return { created: missing.map(({ name }) => name), altered };
+  }
+
+  /** What `migrate` has stored; null: nothing. */
+  async installation(): Promise<Installation | null> {
+    return readInstallation(this.offsets, TOPICS.calls.name);
+  }
+
+  /** Partition counts of the topics that exist. */
+  async partitionCounts(topics: readonly string[]): Promise<Map<string, number>> {
+    await this.#connect();
+    const existing = new Set(await this.#admin.listTopics());
+    const { topics: found } = await this.#admin.fetchTopicMetadata({ topics: topics.filter((t) => existing.has(t)) });
+    return new Map(found.map(({ name, partitions }) => [name, partitions.length]));
+  }
+
+  /** Where the log of each partition starts and ends. */
+  ranges(topic: string): Promise<LogRange[]> {
+    return this.offsets.ranges(topic);
+  }
+
+  /** Records not yet committed by a group, by topic. */
+  lag(groupId: string, topics: readonly string[]): Promise<Map<string, number>> {
+    return this.offsets.lag(groupId, topics);
+  }
+
+  /** How long the brokers keep offsets of a group without members, in minutes. @see WANTED_OFFSETS_RETENTION_MINUTES */
+  async offsetsRetentionMinutes(): Promise<number> {
+    await this.#connect();
+    const { brokers, controller } = await this.#admin.describeCluster();
+    const name = String(brokers[0]?.nodeId ?? controller ?? 0);
+    const { resources } = await this.#admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: ConfigResourceTypes.BROKER, name, configNames: ['offsets.retention.minutes'] }],
+    });
+    return Number(resources[0]?.configEntries[0]?.configValue);
+  }
+
+  async close(): Promise<void> {
+    await this.offsets.close();
+    if (this.#connected !== null) await this.#admin.disconnect();
+  }
+
+  async #checkPartitions(present: readonly TopicSpec[], partitions: number): Promise<void> {
+    const counts = await this.partitionCounts(present.map(({ name }) => name));
+    for (const { name, partitionFactor } of present) {
+      const count = counts.get(name);
+      if (count !== partitions * partitionFactor) {
+        throw new CallstreamError(
+          'STREAM_PARTITIONS_CHANGED',
+          `Topic ${name} has ${count} partitions; ${partitions * partitionFactor} are wanted. The count is fixed at creation: a call would be in two places.`,
+        );
+      }
+    }
+  }
+
+  /** The settings of ours that differ; settings of others on the topic are kept (kafkajs's request replaces all of a topic). */
+  async #alter(present: readonly TopicSpec[], replicated: boolean): Promise<string[]> {
+    if (present.length === 0) return [];
+    const { resources } = await this.#admin.describeConfigs({
+      includeSynonyms: false,
+      resources: present.map(({ name }) => ({ type: ConfigResourceTypes.TOPIC, name })),
+    });
+    const changes: { type: ConfigResourceTypes; name: string; configEntries: IResourceConfigEntry[] }[] = [];
+    for (const spec of present) {
+      const entries = resources.find((r) => r.resourceName === spec.name)?.configEntries ?? [];
+      const now = new Map(entries.map(({ configName, configValue }) => [configName, configValue]));
+      const wanted = Object.entries(settings(spec, replicated));
+      if (wanted.every(([name, value]) => now.get(name) === value)) continue;
+      const own = new Map(entries.filter(({ isDefault }) => !isDefault).map(({ configName, configValue }) => [configName, configValue]));
+      for (const [name, value] of wanted) own.set(name, value);
+      changes.push({ type: ConfigResourceTypes.TOPIC, name: spec.name, configEntries: [...own].map(([name, value]) => ({ name, value })) });
+    }
+    if (changes.length > 0) await this.#admin.alterConfigs({ validateOnly: false, resources: changes });
+    return changes.map(({ name }) => name);
+  }
+
+  #connect(): Promise<void> {
+    this.#connected ??= this.#admin.connect().catch((error: unknown) => {
+      this.#connected = null;
+      throw error;
+    });
+    return this.#connected;
+  }
+}
+
+/** @throws CallstreamError STREAM_PARTITIONS_CHANGED, STREAM_GROUP_CHANGED */
+function checkInstallation(stored: Installation, partitions: number, groups: Readonly<Record<string, string>>): void {
+  if (stored.partitions !== partitions) {
+    throw new CallstreamError(
+      'STREAM_PARTITIONS_CHANGED',
+      `These topics were made for ${stored.partitions} partitions; ${partitions} are configured.`,
+    );
+  }
+  for (const [name, group] of Object.entries(groups)) checkGroup(stored, name, group);
+}
+
+/** @throws CallstreamError STREAM_GROUP_CHANGED when the worker of this name has worked under another group: it would not find its place. */
+export function checkGroup(stored: Installation, name: string, group: string): void {
+  const known = stored.groups[name];
+  if (known === undefined || known === group) return;
+  throw new CallstreamError(
+    'STREAM_GROUP_CHANGED',
+    `The worker ${name} belongs to consumer group ${known}; ${group} is configured, and would begin anew.`,
+  );
+}
+
+function settings(spec: TopicSpec, replicated: boolean): Record<string, string> {
+  return {
+    'cleanup.policy': spec.cleanup,
+    'retention.ms': String(spec.retentionMs ?? -1),
+    'retention.bytes': '-1',
+    'max.message.bytes': String(MAX_MESSAGE_BYTES),
+    'unclean.leader.election.enable': 'false',
+    ...(spec.appendTime ? { 'message.timestamp.type': 'LogAppendTime' } : {}),
+    ...(spec.minCompactionLagMs === undefined ? {} : { 'min.compaction.lag.ms': String(spec.minCompactionLagMs) }),
+    ...(replicated ? { 'min.insync.replicas': '2' } : {}),
+  };
+}
+
+function newTopic(spec: TopicSpec, numPartitions: number, replicated: boolean): ITopicConfig {
+  return {
+    topic: spec.name,
+    numPartitions,
+    replicationFactor: replicated ? 3 : 1,
+    configEntries: Object.entries(settings(spec, replicated)).map(([name, value]) => ({ name, value })),
+  };
+}

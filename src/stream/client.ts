@@ -1,0 +1,61 @@
+import { Kafka, type KafkaConfig, type LogEntry, logLevel, type RetryOptions, type SASLOptions } from 'kafkajs';
+import type { Logger } from '../telemetry/log.js';
+
+/** How to reach Kafka. */
+export interface KafkaConnection {
+  brokers: readonly string[];
+  clientId?: string;
+  ssl?: boolean;
+  sasl?: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string };
+}
+
+/**
+ * Two Kafka objects, because kafkajs shares a cache of committed offsets within one: offsets that a producer sends in a transaction
+ * would be believed by the consumer even when that transaction is aborted.
+ * Every retry setting is explicit: kafkajs has other defaults when NODE_ENV is `test`.
+ */
+export interface KafkaClients {
+  producers: Kafka;
+  consumers: Kafka;
+  logger: Logger;
+}
+
+/** A new transaction is refused (CONCURRENT_TRANSACTIONS) while the broker finishes the last one, for some milliseconds: ask again soon. ~6 s in all. */
+export const TRANSACTION_RETRY: RetryOptions = { initialRetryTime: 5, multiplier: 1.2, retries: 30, factor: 0.2, maxRetryTime: 1_000 };
+
+/** Consumers and admin: ~10 s in all. */
+export const CONSUMER_RETRY: RetryOptions = { initialRetryTime: 100, multiplier: 2, retries: 8, factor: 0.2, maxRetryTime: 2_000 };
+
+export function createClients(connection: KafkaConnection, logger: Logger): KafkaClients {
+  const config: KafkaConfig = {
+    clientId: connection.clientId ?? 'callstream',
+    brokers: [...connection.brokers],
+    ...(connection.ssl ? { ssl: true } : {}),
+    ...(connection.sasl ? { sasl: connection.sasl as SASLOptions } : {}),
+    connectionTimeout: 3_000,
+    requestTimeout: 15_000,
+    logLevel: logger.isLevelEnabled('debug') ? logLevel.INFO : logLevel.ERROR,
+    logCreator: () => (entry) => logEntry(logger, entry),
+  };
+  return {
+    producers: new Kafka({ ...config, retry: TRANSACTION_RETRY }),
+    consumers: new Kafka({ ...config, retry: CONSUMER_RETRY }),
+    logger,
+  };
+}
+
+/** What kafkajs calls an error is often tried again by itself: the runtime decides what is one. */
+function logEntry(logger: Logger, { namespace, level, log }: LogEntry): void {
+  const { message, timestamp: _timestamp, stack: _stack, ...details } = log;
+  const write = level === logLevel.ERROR ? logger.warn : logger.debug;
+  write.call(logger, { kafkajs: namespace, details }, message);
+}
+
+/** Protocol error type of a kafkajs error or of what caused it, for example INVALID_PRODUCER_EPOCH; '' when there is none. */
+export function kafkaErrorType(error: unknown): string {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    const type = (e as { type?: unknown }).type;
+    if (typeof type === 'string') return type;
+  }
+  return '';
+}

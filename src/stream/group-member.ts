@@ -1,0 +1,201 @@
+import { type Batch, type Consumer, type KafkaMessage, type PartitionAssigner, PartitionAssigners } from 'kafkajs';
+import { CallstreamError } from '../domain/errors.js';
+import type { KafkaClients } from './client.js';
+import type { InputRecord } from './types.js';
+
+export interface GroupMemberOptions {
+  clients: KafkaClients;
+  groupId: string;
+  topics: readonly string[];
+  /** Default: kafkajs's round robin. */
+  assigner?: PartitionAssigner;
+  /** A member that does not answer for so long is out of the group. */
+  sessionTimeoutMs?: number;
+  heartbeatMs?: number;
+  /** Longest wait of a fetch without data; a partition that is resumed or moved waits as long. */
+  maxWaitMs?: number;
+  /** Most bytes of one partition in one fetch. */
+  maxBytesPerPartition?: number;
+  /** Most bytes of one fetch. */
+  maxBytes?: number;
+}
+
+/** What one fetch brought of one partition. */
+export interface FetchedBatch {
+  topic: string;
+  partition: number;
+  /** The offset that was asked for. */
+  fetchedOffset: number;
+  /** Where the next fetch goes on: after the last record of any kind. */
+  nextOffset: number;
+  messages: readonly KafkaMessage[];
+}
+
+/** All are called synchronously, between two steps of kafkajs's fetch loop; none may throw. */
+export interface GroupHandlers {
+  /** A new generation: what this member owns now, by topic. Nothing is fetched before this returns; positions of the last generation are forgotten. */
+  joined(assignment: ReadonlyMap<string, readonly number[]>): void;
+  /** Returns false when the batch is not taken: then the position stays. */
+  batch(batch: FetchedBatch): boolean;
+  /** Records that consumers never see (control, aborted) moved the position from `first` to `next`. */
+  skipped?(topic: string, partition: number, first: number, next: number): void;
+  /** The group has heard of this member and counts it in. */
+  confirmed?(): void;
+  /** kafkajs gave up for good: the process is of no use any more. */
+  crashed(error: CallstreamError): void;
+}
+
+/**
+ * One member of a consumer group that only hands over what it fetches: `eachBatch` enqueues and returns; nothing is committed by kafkajs.
+ */
+export class GroupMember {
+  readonly #options: GroupMemberOptions;
+  readonly #handlers: GroupHandlers;
+  readonly #consumer: Consumer;
+  #proofs: (() => void)[] = [];
+  #running = false;
+
+  constructor(options: GroupMemberOptions, handlers: GroupHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    const sessionTimeout = options.sessionTimeoutMs ?? 10_000;
+    this.#consumer = options.clients.consumers.consumer({
+      groupId: options.groupId,
+      partitionAssigners: [options.assigner ?? PartitionAssigners.roundRobin],
+      sessionTimeout,
+      rebalanceTimeout: Math.max(sessionTimeout, 15_000),
+      heartbeatInterval: options.heartbeatMs ?? 1_000,
+      maxWaitTimeInMs: options.maxWaitMs ?? 100,
+      minBytes: 1,
+      maxBytesPerPartition: options.maxBytesPerPartition ?? 1_048_576,
+      maxBytes: options.maxBytes ?? 8_388_608,
+      readUncommitted: false,
+      allowAutoTopicCreation: false,
+      metadataMaxAge: 60_000,
+    });
+  }
+
+  /** Joins the group and starts to fetch. Resolves after the first join, or rejects when there is no way to it. */
+  async start(): Promise<void> {
+    const { events } = this.#consumer;
+    const first = new Promise<void>((resolve, reject) => {
+      this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
+        this.#handlers.joined(new Map(Object.entries(payload.memberAssignment as Record<string, number[]>)));
+        this.#proveMembership();
+        resolve();
+      });
+      this.#consumer.on(events.CRASH, ({ payload }) => {
+        if (payload.restart) return;
+        const crash = new CallstreamError(
+          'STREAM_CONSUMER_CRASHED',
+          `The consumer of group ${this.#options.groupId} has crashed: ${payload.error.message}`,
+          {
+            cause: payload.error,
+          },
+        );
+        reject(crash);
+        if (this.#running) this.#handlers.crashed(crash);
+      });
+    });
+    this.#consumer.on(events.HEARTBEAT, () => this.#proveMembership());
+    this.#consumer.on(events.END_BATCH_PROCESS, ({ payload }) => {
+      if (payload.batchSize > 0) return;
+      const next = Number(payload.lastOffset) + 1;
+      this.#handlers.skipped?.(
+        payload.topic,
+        payload.partition,
+        payload.firstOffset === null ? next - 1 : Number(payload.firstOffset),
+        next,
+      );
+    });
+    await this.#consumer.connect();
+    await this.#consumer.subscribe({ topics: [...this.#options.topics], fromBeginning: true });
+    this.#running = true;
+    await this.#consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      eachBatch: async ({ batch, isStale, isRunning, resolveOffset }) => {
+        if (isStale() || !isRunning()) return;
+        if (this.#handlers.batch(fetched(batch))) resolveOffset(batch.lastOffset());
+      },
+    });
+    await first;
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#proveMembership();
+    await this.#consumer.disconnect();
+  }
+
+  /** Resolves when the group has confirmed this member once more: by a heartbeat or a join that ended after the call. */
+  confirmed(): Promise<void> {
+    return this.#running ? new Promise((resolve) => this.#proofs.push(resolve)) : Promise.resolve();
+  }
+
+  pause(topic: string, partitions: readonly number[]): void {
+    if (this.#running) this.#consumer.pause([{ topic, partitions: [...partitions] }]);
+  }
+
+  resume(topic: string, partitions: readonly number[]): void {
+    if (this.#running) this.#consumer.resume([{ topic, partitions: [...partitions] }]);
+  }
+
+  seek(topic: string, partition: number, offset: number): void {
+    if (this.#running) this.#consumer.seek({ topic, partition, offset: String(offset) });
+  }
+
+  /** Commits outside of a transaction, as this member of the current generation. */
+  commit(offsets: readonly { topic: string; partition: number; offset: number }[]): Promise<void> {
+    return this.#consumer.commitOffsets(offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset: String(offset) })));
+  }
+
+  #proveMembership(): void {
+    this.#handlers.confirmed?.();
+    const proofs = this.#proofs;
+    this.#proofs = [];
+    for (const resolve of proofs) resolve();
+  }
+}
+
+function fetched(batch: Batch): FetchedBatch {
+  return {
+    topic: batch.topic,
+    partition: batch.partition,
+    // kafkajs keeps it on its batches; its types leave it out.
+    fetchedOffset: Number((batch as Batch & { fetchedOffset: string }).fetchedOffset),
+    nextOffset: Number(batch.lastOffset()) + 1,
+    messages: batch.messages,
+  };
+}
+
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+
+/** Turns kafkajs's messages from `from` on into input records. */
+export function toRecords({ topic, partition, messages }: FetchedBatch, from: number): InputRecord[] {
+  const records: InputRecord[] = [];
+  let timestampText = '';
+  let timestamp = 0;
+  for (const message of messages) {
+    const offset = Number(message.offset);
+    if (offset < from) continue;
+    if (message.timestamp !== timestampText) {
+      timestampText = message.timestamp;
+      timestamp = Number(timestampText);
+    }
+    records.push({ topic, partition, offset, timestamp, key: message.key, value: message.value, headers: toHeaders(message.headers) });
+  }
+  return records;
+}
+
+function toHeaders(headers: KafkaMessage['headers']): Readonly<Record<string, string>> {
+  let out: Record<string, string> | null = null;
+  for (const name in headers) {
+    const value = headers[name];
+    const first = Array.isArray(value) ? value[0] : value;
+    if (first === undefined) continue;
+    out ??= {};
+    out[name] = typeof first === 'string' ? first : first.toString();
+  }
+  return out ?? NO_HEADERS;
+}

@@ -1,0 +1,79 @@
+import { type FetchedBatch, toRecords } from './group-member.js';
+import type { InputRecord } from './types.js';
+
+/** Records fetched together, and the position after them (records that consumers never see may lie between). */
+export interface QueuedBatch {
+  records: readonly InputRecord[];
+  next: number;
+}
+
+/** Bounds of the queue of one input partition. */
+const FULL_RECORDS = 10_000;
+const FULL_BYTES = 4_194_304;
+
+/** What became of a fetched batch: queued; known already; or above the place where the queue ends, so that something may be missing. */
+export type Offered = 'queued' | 'old' | 'ahead';
+
+/** What is fetched and not yet processed of one input partition of a task. */
+export class InputQueue {
+  readonly topic: string;
+  /** Everything below is processed. */
+  position: number;
+  /** Everything below is processed or queued: where the next fetch goes on. */
+  end: number;
+  /** The partition is paused because the queue is full. */
+  paused = false;
+  readonly #batches: (QueuedBatch & { bytes: number })[] = [];
+  #records = 0;
+  #bytes = 0;
+
+  constructor(topic: string, position: number) {
+    this.topic = topic;
+    this.position = position;
+    this.end = position;
+  }
+
+  offer(batch: FetchedBatch): Offered {
+    if (batch.fetchedOffset > this.end) return 'ahead';
+    if (batch.nextOffset <= this.end) return 'old';
+    this.#push(toRecords(batch, this.end), batch.nextOffset);
+    return 'queued';
+  }
+
+  skip(first: number, next: number): Offered {
+    if (first > this.end) return 'ahead';
+    if (next <= this.end) return 'old';
+    this.#push([], next);
+    return 'queued';
+  }
+
+  peek(): QueuedBatch | undefined {
+    return this.#batches[0];
+  }
+
+  /** Removes the first batch; the caller has processed it whole, or will before anything is committed. */
+  shift(): void {
+    const batch = this.#batches.shift();
+    if (batch === undefined) return;
+    this.#records -= batch.records.length;
+    this.#bytes -= batch.bytes;
+    this.position = batch.next;
+  }
+
+  isFull(): boolean {
+    return this.#records >= FULL_RECORDS || this.#bytes >= FULL_BYTES;
+  }
+
+  hasRoom(): boolean {
+    return this.#records <= FULL_RECORDS / 2 && this.#bytes <= FULL_BYTES / 2;
+  }
+
+  #push(records: InputRecord[], next: number): void {
+    let bytes = 0;
+    for (const { value } of records) bytes += value?.length ?? 0;
+    this.#batches.push({ records, next, bytes });
+    this.#records += records.length;
+    this.#bytes += bytes;
+    this.end = next;
+  }
+}

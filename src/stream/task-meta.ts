@@ -1,0 +1,43 @@
+import { CallstreamError } from '../domain/errors.js';
+import type { TaskMeta } from './types.js';
+
+/** Limit of the broker (offset.metadata.max.bytes). */
+const MAX_BYTES = 4_096;
+
+export function encodeMeta(meta: TaskMeta): string {
+  const text = JSON.stringify(meta);
+  if (Buffer.byteLength(text) > MAX_BYTES)
+    throw new CallstreamError(
+      'STREAM_META_TOO_LARGE',
+      `Commit metadata of ${Buffer.byteLength(text)} bytes is above the limit of ${MAX_BYTES}.`,
+    );
+  return text;
+}
+
+/** null when the text is not metadata of a task (another program has committed). */
+export function decodeMeta(text: string | null): TaskMeta | null {
+  if (text === null || text === '') return null;
+  try {
+    const meta = JSON.parse(text) as Partial<TaskMeta> | null;
+    return meta !== null && typeof meta === 'object' && meta.v === 1 ? (meta as TaskMeta) : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The newest of the copies. All partitions are committed in one transaction, so copies differ only where a topic was added or an offset
+ * was lost; stream time and last output never go back.
+ */
+export function newestMeta(texts: Iterable<string | null>): TaskMeta | null {
+  let newest: TaskMeta | null = null;
+  for (const text of texts) {
+    const meta = decodeMeta(text);
+    if (meta !== null && (newest === null || isNewer(meta, newest))) newest = meta;
+  }
+  return newest;
+}
+
+function isNewer(a: TaskMeta, b: TaskMeta): boolean {
+  return a.streamTime !== b.streamTime ? a.streamTime > b.streamTime : (a.lastOutput ?? -1) > (b.lastOutput ?? -1);
+}

@@ -1,0 +1,516 @@
+import { CallstreamError } from '../domain/errors.js';
+import type { Clock } from '../telemetry/clock.js';
+import type { Logger } from '../telemetry/log.js';
+import type { KafkaClients } from './client.js';
+import { DeadLetterLimit, type DeadLetterLimitOptions } from './dead-letter-limit.js';
+import type { FetchedBatch, GroupMember } from './group-member.js';
+import type { InputQueue, Offered, QueuedBatch } from './input-queue.js';
+import type { OffsetReader } from './offsets.js';
+import type { Restorer } from './restorer.js';
+import { gap, type Session, takeOver } from './takeover.js';
+import { encodeMeta } from './task-meta.js';
+import type { OffsetCommit } from './task-producer.js';
+import type { FaultPoint, FaultPointName, ProcessedCounts, Processor, TaskContext, TaskMeta } from './types.js';
+import { Backoff, Signal, turn } from './wait.js';
+
+/**
+ * Life of a task:
+ *
+ *                      ┌───────────── failure ─────────────┐
+ *                      v                                   │
+ *   waiting ──> taking-over ──> running <──> blocked ──────┤
+ *      ^             │              │            │         │
+ *      └── failure ──┤              │            │         │
+ *                    ├── gap, lost metadata, limit ──> stopped
+ *                    └──────────────┴─ not assigned any more, worker stops ──> closed
+ *
+ * waiting: for the group to confirm this member, and the backoff. blocked: running, but an environment error holds the input back.
+ * stopped: needs a person; looked at again every half minute, except where only a new program helps.
+ */
+export type TaskState = 'waiting' | 'taking-over' | 'running' | 'blocked' | 'stopped' | 'closed';
+
+export const TASK_TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>> = {
+  waiting: ['taking-over', 'closed'],
+  'taking-over': ['running', 'waiting', 'stopped', 'closed'],
+  running: ['blocked', 'waiting', 'stopped', 'closed'],
+  blocked: ['running', 'waiting', 'stopped', 'closed'],
+  stopped: ['waiting', 'closed'],
+  closed: [],
+};
+
+/** A transaction ends when its inputs have run out, and not before this much time has passed since the last one began… */
+const COMMIT_INTERVAL_MS = 100;
+/** …or, while there is a backlog, at one of these. */
+const MAX_RECORDS = 10_000;
+const MAX_COLLECT_MS = 500;
+/** Positions that moved without any record to process are committed this seldom. */
+const BARE_COMMIT_MS = 1_000;
+/** Records processed before the event loop gets a turn. */
+const CHUNK = 500;
+const STOPPED_RETRY_MS = 30_000;
+const IDLE_MS = 1_000;
+
+export interface TaskOptions {
+  partition: number;
+  partitions: number;
+  groupId: string;
+  inputs: readonly string[];
+  deferred: string | null;
+  outputTopic: string;
+  restorer: Restorer | null;
+  createProcessor: (context: TaskContext) => Processor;
+  clients: KafkaClients;
+  member: GroupMember;
+  offsets: OffsetReader;
+  clock: Clock;
+  logger: Logger;
+  transactionTimeoutMs: number;
+  deadLetterLimit: DeadLetterLimitOptions;
+  faultPoint: FaultPoint | null;
+  events: TaskEvents;
+}
+
+export interface TaskEvents {
+  state(from: TaskState | null, to: TaskState): void;
+  committed(records: number, counts: ProcessedCounts): void;
+  failed(): void;
+  takenOver(restored: number): void;
+  takeoverFailed(): void;
+  /** An error that is none of Kafka's, the environment's or the data's: the process cannot be trusted any more. */
+  fatal(error: unknown): void;
+}
+
+/** The batch of the deferred topic that is being made ready. */
+interface DeferredBatch {
+  batch: QueuedBatch;
+  state: 'preparing' | 'ready' | 'failed';
+}
+
+class Closed extends Error {}
+
+/** Partition p of every input topic: one loop that owns the producer, the state and the timers. */
+export class Task {
+  readonly partition: number;
+  readonly #o: TaskOptions;
+  readonly #log: Logger;
+  readonly #signal = new Signal();
+  readonly #backoff = new Backoff(100, 10_000);
+  #state: TaskState = 'waiting';
+  #problem: string | null = null;
+  #session: Session | null = null;
+  #closing = false;
+  /** An input began above its position: perhaps records are gone. */
+  #suspect: string | null = null;
+  #blockedUntil = 0;
+  #deferred: DeferredBatch | null = null;
+  readonly #done: Promise<void>;
+
+  constructor(options: TaskOptions) {
+    this.#o = options;
+    this.partition = options.partition;
+    this.#log = options.logger.child({ task: options.partition });
+    options.events.state(null, 'waiting');
+    this.#done = this.#run();
+  }
+
+  get state(): TaskState {
+    return this.#state;
+  }
+
+  /** What is wrong, for readiness; null: nothing. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  get streamTime(): number {
+    return this.#session?.time.now() ?? 0;
+  }
+
+  /** True while standing still is right: it waits for a person, the environment, or its processor has no room. */
+  get excused(): boolean {
+    return this.#state === 'stopped' || this.#state === 'blocked' || this.#session?.processor.saturated?.() === true;
+  }
+
+  /** Everything below it is processed, by topic; null while the task is not running. */
+  position(topic: string): number | null {
+    return this.#session?.inputs.get(topic)?.position ?? null;
+  }
+
+  /** Ends the loop after the transaction that is under way. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#signal.notify();
+    await this.#done;
+  }
+
+  /** A new generation of the group: kafkajs has forgotten positions, and after a restart of its consumer what was paused. */
+  rejoined(): void {
+    if (this.#session === null) this.#pauseAll();
+    else for (const input of this.#session.inputs.values()) this.#place(input);
+  }
+
+  offer(batch: FetchedBatch): boolean {
+    const input = this.#session?.inputs.get(batch.topic);
+    return input !== undefined && this.#offered(input, input.offer(batch)) !== 'ahead';
+  }
+
+  skipped(topic: string, first: number, next: number): void {
+    const input = this.#session?.inputs.get(topic);
+    if (input !== undefined) this.#offered(input, input.skip(first, next));
+  }
+
+  /** The broker said, after `at`, that the input partition ends at `end`. */
+  ended(topic: string, at: number, end: number): void {
+    const input = this.#session?.inputs.get(topic);
+    if (input === undefined) return;
+    this.#session?.time.ended(topic, at, end, input.position);
+    this.#signal.notify();
+  }
+
+  #offered(input: InputQueue, offered: Offered): Offered {
+    if (offered === 'ahead') {
+      this.#suspect = input.topic;
+      this.#o.member.seek(input.topic, this.partition, input.end);
+    } else if (input.isFull() && !input.paused) {
+      input.paused = true;
+      this.#o.member.pause(input.topic, [this.partition]);
+    }
+    this.#signal.notify();
+    return offered;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closing) {
+      try {
+        await this.#takeOver();
+        await this.#work();
+      } catch (error) {
+        await this.#recover(error);
+      } finally {
+        this.#discard();
+      }
+    }
+    this.#to('closed');
+  }
+
+  async #takeOver(): Promise<void> {
+    this.#to('taking-over');
+    this.#pauseAll();
+    try {
+      const session = await takeOver({
+        ...this.#o,
+        transactionalId: `${this.#o.groupId}-${this.partition}`,
+        createProcessor: () =>
+          this.#o.createProcessor({ partition: this.partition, failures: new DeadLetterLimit(this.#o.deadLetterLimit) }),
+        fault: this.#fault,
+        proceed: () => this.#proceed(),
+        restored: (records) => this.#o.events.takenOver(records),
+      });
+      this.#suspect = null;
+      this.#session = session;
+      // So that the output partition never holds anything, not even of an aborted transaction, while there is no metadata.
+      if (session.meta === null) await this.#commit(session, 0);
+      await this.#fault('before-seek');
+      for (const input of session.inputs.values()) this.#place(input);
+      await this.#fault('after-seek');
+    } catch (error) {
+      if (!(error instanceof Closed)) this.#o.events.takeoverFailed();
+      throw error;
+    }
+    this.#log.info({ streamTime: this.streamTime, meta: this.#session.meta }, 'task taken over');
+    this.#to('running');
+    this.#problem = null;
+  }
+
+  /** Seek, and resume or pause: what kafkajs has to do for this input. */
+  #place(input: InputQueue): void {
+    const { member } = this.#o;
+    member.seek(input.topic, this.partition, input.end);
+    if (input.paused) member.pause(input.topic, [this.partition]);
+    else member.resume(input.topic, [this.partition]);
+  }
+
+  async #work(): Promise<void> {
+    const session = this.#session as Session;
+    let began = 0;
+    while (!this.#closing) {
+      const records = await this.#collect(session, began);
+      if (this.#closing) return;
+      began = this.#o.clock.now();
+      const { processor, time } = session;
+      const streamTime = time.advance();
+      const timer = processor.nextTimer();
+      if (timer !== null && timer <= streamTime) processor.punctuate(streamTime);
+      await this.#commit(session, records);
+      this.#backoff.reset();
+    }
+  }
+
+  /** Processes input until it is time to commit; resolves to the number of records. */
+  async #collect(session: Session, lastBegan: number): Promise<number> {
+    const { processor, time } = session;
+    const { clock } = this.#o;
+    let records = 0;
+    let since = 0;
+    let moved = this.#hasMoved(session);
+    while (!this.#closing) {
+      if (this.#suspect !== null) await this.#checkRange(session, this.#suspect);
+      const input = processor.saturated?.() === true ? null : this.#choose(session);
+      if (input !== null && (await this.#prepare(session, input))) {
+        if (records === 0) since = clock.now();
+        records += await this.#process(session, input);
+        moved = true;
+        if (records >= MAX_RECORDS || (records > 0 && clock.now() - since >= MAX_COLLECT_MS)) return records;
+        continue;
+      }
+      const now = clock.now();
+      const timer = processor.nextTimer();
+      const due = records > 0 || (timer !== null && timer <= time.advance());
+      let wait = IDLE_MS;
+      if (due || moved) {
+        wait = lastBegan + (due ? COMMIT_INTERVAL_MS : BARE_COMMIT_MS) - now;
+        if (wait <= 0) return records;
+      }
+      if (this.#state === 'blocked') wait = Math.min(wait, Math.max(1, this.#blockedUntil - now));
+      await this.#signal.wait(Math.min(wait, IDLE_MS));
+    }
+    return records;
+  }
+
+  /** The input to go on with: the one that is furthest behind, so that stream time moves and calls meet their events; null: none. */
+  #choose(session: Session): InputQueue | null {
+    if (this.#state === 'blocked' && this.#o.clock.now() < this.#blockedUntil) return null;
+    let chosen: InputQueue | null = null;
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const input of session.inputs.values()) {
+      const batch = input.peek();
+      if (batch === undefined) continue;
+      if (input.topic === this.#o.deferred && !this.#isDeferredReady(session, batch)) continue;
+      const at = batch.records[0]?.timestamp ?? 0;
+      if (at < earliest) {
+        chosen = input;
+        earliest = at;
+      }
+    }
+    return chosen;
+  }
+
+  /** The deferred topic is prepared beside the loop; only it waits while that fails. */
+  #isDeferredReady({ processor }: Session, batch: QueuedBatch): boolean {
+    if (processor.prepare === undefined || batch.records.length === 0) return true;
+    if (this.#deferred?.batch === batch) return this.#deferred.state === 'ready';
+    const deferred: DeferredBatch = { batch, state: 'preparing' };
+    this.#deferred = deferred;
+    processor.prepare(batch.records).then(
+      () => {
+        deferred.state = 'ready';
+        this.#problem = null;
+        this.#signal.notify();
+      },
+      (error: unknown) => {
+        deferred.state = 'failed';
+        this.#problem = `late input waits: ${messageOf(error)}`;
+        this.#log.warn({ err: error }, 'late input waits');
+        setTimeout(() => {
+          if (this.#deferred === deferred) this.#deferred = null;
+          this.#signal.notify();
+        }, this.#backoff.next());
+      },
+    );
+    return false;
+  }
+
+  /** True when the first batch of the input may be processed. */
+  async #prepare({ processor }: Session, input: InputQueue): Promise<boolean> {
+    const batch = input.peek() as QueuedBatch;
+    if (processor.prepare === undefined || batch.records.length === 0 || input.topic === this.#o.deferred) return true;
+    try {
+      await processor.prepare(batch.records);
+    } catch (error) {
+      this.#to('blocked');
+      this.#problem = `input of ${input.topic} waits: ${messageOf(error)}`;
+      this.#log.warn({ err: error, topic: input.topic }, 'input waits for the environment');
+      this.#blockedUntil = this.#o.clock.now() + this.#backoff.next();
+      return false;
+    }
+    if (this.#state === 'blocked') {
+      this.#to('running');
+      this.#problem = null;
+    }
+    return true;
+  }
+
+  async #process({ processor, time }: Session, input: InputQueue): Promise<number> {
+    const { records } = input.peek() as QueuedBatch;
+    const { topic } = input;
+    let streamTime = time.now();
+    let untilTurn = CHUNK;
+    for (const record of records) {
+      time.observe(topic, processor.process(record, streamTime), record.timestamp);
+      untilTurn -= 1;
+      if (untilTurn > 0) continue;
+      untilTurn = CHUNK;
+      streamTime = time.advance();
+      await turn();
+    }
+    input.shift();
+    time.reached(topic, input.position);
+    time.advance();
+    if (input.paused && input.hasRoom()) {
+      input.paused = false;
+      this.#o.member.resume(topic, [this.partition]);
+    }
+    return records.length;
+  }
+
+  /**
+   * One transaction, in this order: outputs; offsets of all inputs and the output partition, each with the metadata; commit; then the processor is told.
+   * Without outputs and without a moved position there is none.
+   */
+  async #commit(session: Session, records: number): Promise<void> {
+    const { processor, producer, inputs, time } = session;
+    const { outputTopic, groupId } = this.#o;
+    const { outputs, processed } = processor.flush(this.#o.clock.now());
+    if (outputs.length === 0 && session.meta !== null && !this.#hasMoved(session)) {
+      processor.committed(null);
+      return;
+    }
+    let meta: TaskMeta | null = null;
+    let base: number | null;
+    try {
+      base = await producer.transact({
+        outputs,
+        outputTopic,
+        outputPartition: this.partition,
+        groupId,
+        fault: this.#fault,
+        offsets: (first, last) => {
+          meta = this.#meta(session, first, last);
+          const metadata = encodeMeta(meta);
+          const commits: OffsetCommit[] = [...inputs].map(([topic, { position }]) => ({
+            topic,
+            partition: this.partition,
+            offset: position,
+            metadata,
+          }));
+          commits.push({ topic: outputTopic, partition: this.partition, offset: (meta.lastOutput ?? -1) + 1, metadata });
+          return commits;
+        },
+      });
+    } catch (error) {
+      this.#o.events.failed();
+      throw new TransactionFailed(error);
+    }
+    session.meta = meta;
+    for (const input of inputs.values()) this.#committed.set(input, input.position);
+    processor.committed(base);
+    time.advance();
+    this.#o.events.committed(records, processed ?? {});
+  }
+
+  /** What was committed last, by input of the session. */
+  readonly #committed = new WeakMap<InputQueue, number>();
+
+  #hasMoved({ inputs }: Session): boolean {
+    for (const input of inputs.values()) if (this.#committed.get(input) !== input.position) return true;
+    return false;
+  }
+
+  #meta(session: Session, base: number | null, last: number | null): TaskMeta {
+    const { horizon, restoreFrom } = session.processor.meta(base);
+    return {
+      v: 1,
+      streamTime: session.time.now(),
+      horizon,
+      restoreFrom,
+      lastOutput: last ?? session.meta?.lastOutput ?? null,
+      partitions: this.#o.partitions,
+      group: this.#o.groupId,
+    };
+  }
+
+  /** A batch began above its position: either kafkajs was moved meanwhile (the seek repairs that), or records are gone. */
+  async #checkRange(session: Session, topic: string): Promise<void> {
+    this.#suspect = null;
+    const position = session.inputs.get(topic)?.end ?? 0;
+    const range = (await this.#o.offsets.ranges(topic))[this.partition];
+    if (range === undefined || position < range.low || position > range.end) {
+      throw gap(topic, this.partition, `is read at ${position}, and holds ${range?.low ?? 0} to ${range?.end ?? 0}: records are gone`);
+    }
+  }
+
+  async #recover(error: unknown): Promise<void> {
+    if (error instanceof Closed) return;
+    const code = error instanceof CallstreamError ? error.code : '';
+    if (NEEDS_A_PERSON.has(code)) {
+      this.#problem = messageOf(error);
+      this.#to('stopped');
+      this.#log.error({ err: error, code }, 'task stopped');
+      await this.#pauseFor(code === 'STREAM_DEAD_LETTER_LIMIT' ? Number.POSITIVE_INFINITY : STOPPED_RETRY_MS);
+      if (!this.#closing) this.#to('waiting');
+      return;
+    }
+    if (this.#state !== 'taking-over' && !(error instanceof TransactionFailed) && !isKafka(error)) {
+      this.#problem = messageOf(error);
+      this.#closing = true;
+      this.#o.events.fatal(error);
+      return;
+    }
+    this.#problem = messageOf(error);
+    this.#to('waiting');
+    this.#log.warn({ err: error }, 'task failed and will be taken over anew');
+    // Rule 4: perhaps another member has taken over. Only the group can say, never this task: fencing a rightful owner back would go on for ever.
+    let confirmed = false;
+    void this.#o.member.confirmed().then(() => {
+      confirmed = true;
+      this.#signal.notify();
+    });
+    this.#discard();
+    await this.#pauseFor(this.#backoff.next());
+    while (!confirmed && !this.#closing) await this.#signal.wait(IDLE_MS);
+  }
+
+  async #pauseFor(ms: number): Promise<void> {
+    const until = performance.now() + ms;
+    while (!this.#closing && performance.now() < until) await this.#signal.wait(Math.min(60_000, until - performance.now()));
+  }
+
+  #discard(): void {
+    this.#session?.producer.close();
+    this.#session = null;
+    this.#deferred = null;
+  }
+
+  #pauseAll(): void {
+    for (const topic of this.#o.inputs) this.#o.member.pause(topic, [this.partition]);
+  }
+
+  #proceed(): void {
+    if (this.#closing) throw new Closed();
+  }
+
+  readonly #fault = (point: FaultPointName): void | Promise<void> => this.#o.faultPoint?.(point, this.partition);
+
+  #to(state: TaskState): void {
+    if (state === this.#state) return;
+    if (!TASK_TRANSITIONS[this.#state].includes(state)) throw new Error(`a task cannot go from ${this.#state} to ${state}`);
+    this.#o.events.state(this.#state, state);
+    this.#state = state;
+  }
+}
+
+const NEEDS_A_PERSON = new Set(['STREAM_GAP', 'STREAM_META_LOST', 'STREAM_PARTITIONS_CHANGED', 'STREAM_DEAD_LETTER_LIMIT']);
+
+class TransactionFailed extends Error {
+  constructor(cause: unknown) {
+    super(messageOf(cause), { cause });
+  }
+}
+
+function isKafka(error: unknown): boolean {
+  return error instanceof Error && error.name.startsWith('KafkaJS');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

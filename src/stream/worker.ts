@@ -1,0 +1,337 @@
+import { CallstreamError } from '../domain/errors.js';
+import { type Clock, systemClock } from '../telemetry/clock.js';
+import type { Logger } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { coPartitionedAssigner } from './assignor.js';
+import { createClients, type KafkaConnection } from './client.js';
+import type { DeadLetterLimitOptions } from './dead-letter-limit.js';
+import { GroupMember } from './group-member.js';
+import { OffsetReader } from './offsets.js';
+import { Restorer } from './restorer.js';
+import { Task, type TaskEvents } from './task.js';
+import type { FaultPoint, ProcessedCounts, Processor, TaskContext } from './types.js';
+
+export interface StreamWorkerOptions {
+  /** Short name for metrics and logs: sessions, events. */
+  name: string;
+  kafka: KafkaConnection;
+  /** Consumer group; transactional ids are `<groupId>-<partition>`. */
+  groupId: string;
+  /** Topics of equal partition count; partition p of all of them is task p. */
+  inputs: readonly string[];
+  /** The one of the inputs whose `prepare` may fail or take long while everything else goes on, and that stream time does not wait for. */
+  deferred?: string;
+  /** The main output: carries the commit metadata, and is the state with `restores`. */
+  outputTopic: string;
+  /** The processor is restored from the output topic. */
+  restores: boolean;
+  createProcessor: (context: TaskContext) => Processor;
+  logger: Logger;
+  metrics: Metrics;
+  clock?: Clock;
+  /** The process is of no use any more: exit non-zero. Called once. */
+  onFatal: (error: unknown) => void;
+  /** Counts of each committed transaction. */
+  onCommitted?: (counts: ProcessedCounts) => void;
+  deadLetterLimit?: DeadLetterLimitOptions;
+  sessionTimeoutMs?: number;
+  heartbeatMs?: number;
+  transactionTimeoutMs?: number;
+  /** How often the ends of the inputs are asked for: the resolution of stream time where nothing arrives. */
+  endsEveryMs?: number;
+  /** Rule 9: input waits and no position has moved for so long: fatal. */
+  watchdogMs?: number;
+  /** For tests. */
+  faultPoint?: FaultPoint;
+}
+
+/**
+ * Life of a worker:  created ──> starting ──> running ──> stopping ──> stopped;  starting, running ──> failed ──> stopping.
+ */
+export type WorkerState = 'created' | 'starting' | 'running' | 'failed' | 'stopping' | 'stopped';
+
+export const WORKER_TRANSITIONS: Readonly<Record<WorkerState, readonly WorkerState[]>> = {
+  created: ['starting', 'stopping'],
+  starting: ['running', 'failed', 'stopping'],
+  running: ['failed', 'stopping'],
+  failed: ['stopping'],
+  stopping: ['stopped'],
+  stopped: [],
+};
+
+interface Progress {
+  positions: number;
+  at: number;
+}
+
+/** One member of a consumer group that runs the tasks which the group gives it, exactly-once. Two of them in one process do not disturb each other. */
+export class StreamWorker {
+  readonly #o: StreamWorkerOptions;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #tasks = new Map<number, Task>();
+  readonly #closing = new Set<Promise<void>>();
+  readonly #progress = new Map<number, Progress>();
+  readonly #member: GroupMember;
+  readonly #offsets: OffsetReader;
+  readonly #restorer: Restorer | null;
+  readonly #clients;
+  #state: WorkerState = 'created';
+  #failure: string | null = null;
+  #partitions = 0;
+  #ends: NodeJS.Timeout | undefined;
+  #asking: Promise<void> = Promise.resolve();
+  #lastContact = 0;
+  #endsProblem: string | null = null;
+
+  constructor(options: StreamWorkerOptions) {
+    this.#o = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#log = options.logger.child({ worker: options.name });
+    this.#clients = createClients(options.kafka, this.#log);
+    this.#offsets = new OffsetReader(this.#clients);
+    const session = options.sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs: options.sessionTimeoutMs };
+    this.#restorer = options.restores
+      ? new Restorer({ clients: this.#clients, groupId: options.groupId, topic: options.outputTopic, ...session })
+      : null;
+    this.#member = new GroupMember(
+      {
+        clients: this.#clients,
+        groupId: options.groupId,
+        topics: options.inputs,
+        assigner: coPartitionedAssigner(() => this.#tasks.keys()),
+        ...session,
+        ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
+      },
+      {
+        joined: (assignment) => this.#joined(assignment),
+        batch: (batch) => this.#tasks.get(batch.partition)?.offer(batch) ?? false,
+        skipped: (topic, partition, first, next) => this.#tasks.get(partition)?.skipped(topic, first, next),
+        confirmed: () => {
+          this.#lastContact = performance.now();
+        },
+        crashed: (error) => this.#fail(error),
+      },
+    );
+  }
+
+  get state(): WorkerState {
+    return this.#state;
+  }
+
+  /** Tasks this member runs now: partition to state. */
+  tasks(): ReadonlyMap<number, Task> {
+    return this.#tasks;
+  }
+
+  /** Empty when everything works: each entry says what does not. */
+  problems(): string[] {
+    const problems = this.#failure === null ? [] : [this.#failure];
+    if (this.#state !== 'running' && this.#failure === null) problems.push(`worker ${this.#o.name} is ${this.#state}`);
+    if (this.#endsProblem !== null) problems.push(this.#endsProblem);
+    for (const { partition, state, problem } of this.#tasks.values()) {
+      if (problem !== null) problems.push(`task ${partition} is ${state}: ${problem}`);
+      else if (state !== 'running') problems.push(`task ${partition} is ${state}`);
+    }
+    return problems;
+  }
+
+  /**
+   * Joins the group. Tasks are taken over as they are assigned.
+   * @throws CallstreamError STREAM_TOPIC_MISSING, STREAM_PARTITIONS_DIFFER; Kafka's errors when it cannot be reached
+   */
+  async start(): Promise<void> {
+    this.#to('starting');
+    try {
+      this.#partitions = await this.#countPartitions();
+      await this.#member.start();
+    } catch (error) {
+      this.#failure = error instanceof Error ? error.message : String(error);
+      this.#to('failed');
+      throw error;
+    }
+    if (this.#state !== 'starting') return;
+    this.#to('running');
+    this.#lastContact = performance.now();
+    this.#askLater();
+  }
+
+  /** Finishes the transactions under way, leaves the group, closes all connections. */
+  async stop(): Promise<void> {
+    if (this.#state === 'stopped' || this.#state === 'stopping') return;
+    this.#to('stopping');
+    clearTimeout(this.#ends);
+    for (const task of this.#tasks.values()) this.#close(task);
+    await Promise.all(this.#closing);
+    await this.#member.stop();
+    await this.#asking;
+    await this.#restorer?.close();
+    await this.#offsets.close();
+    this.#to('stopped');
+  }
+
+  async #countPartitions(): Promise<number> {
+    const topics = [...this.#o.inputs, this.#o.outputTopic];
+    const counts = await Promise.all(topics.map(async (topic) => (await this.#offsets.ranges(topic)).length));
+    const first = counts[0] ?? 0;
+    const other = topics.findIndex((_, i) => counts[i] !== first);
+    if (other !== -1) {
+      throw new CallstreamError(
+        'STREAM_PARTITIONS_DIFFER',
+        `Topic ${topics[other]} has ${counts[other]} partitions and ${topics[0]} has ${first}: a task is the same partition of all of them.`,
+      );
+    }
+    return first;
+  }
+
+  #joined(assignment: ReadonlyMap<string, readonly number[]>): void {
+    this.#lastContact = performance.now();
+    const assigned = new Set(assignment.get(this.#o.inputs[0] as string) ?? []);
+    for (const task of this.#tasks.values()) if (!assigned.has(task.partition)) this.#close(task);
+    for (const partition of assigned) {
+      const task = this.#tasks.get(partition);
+      if (task !== undefined) task.rejoined();
+      else if (this.#state === 'starting' || this.#state === 'running') this.#open(partition);
+    }
+  }
+
+  #open(partition: number): void {
+    const { name, groupId, inputs, deferred, outputTopic, createProcessor, faultPoint, transactionTimeoutMs, deadLetterLimit } = this.#o;
+    for (const topic of inputs) this.#member.pause(topic, [partition]);
+    this.#progress.delete(partition);
+    this.#tasks.set(
+      partition,
+      new Task({
+        partition,
+        partitions: this.#partitions,
+        groupId,
+        inputs,
+        deferred: deferred ?? null,
+        outputTopic,
+        restorer: this.#restorer,
+        createProcessor,
+        clients: this.#clients,
+        member: this.#member,
+        offsets: this.#offsets,
+        clock: this.#clock,
+        logger: this.#log.child({ worker: name }),
+        transactionTimeoutMs: transactionTimeoutMs ?? 15_000,
+        deadLetterLimit: deadLetterLimit ?? {},
+        faultPoint: faultPoint ?? null,
+        events: this.#taskEvents(),
+      }),
+    );
+  }
+
+  #close(task: Task): void {
+    this.#tasks.delete(task.partition);
+    const closing: Promise<void> = task.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+
+  #taskEvents(): TaskEvents {
+    const { metrics, name: worker } = this.#o;
+    return {
+      state: (from, to) => {
+        if (from !== null) metrics.callstream_task_state.dec({ worker, state: from });
+        if (to !== 'closed') metrics.callstream_task_state.inc({ worker, state: to });
+      },
+      committed: (records, counts) => {
+        metrics.callstream_task_transactions_total.inc({ worker, result: 'committed' });
+        metrics.callstream_task_records_total.inc({ worker }, records);
+        this.#o.onCommitted?.(counts);
+      },
+      failed: () => metrics.callstream_task_transactions_total.inc({ worker, result: 'failed' }),
+      takenOver: (restored) => {
+        metrics.callstream_task_takeovers_total.inc({ worker, result: 'ok' });
+        metrics.callstream_task_restored_records_total.inc({ worker }, restored);
+      },
+      takeoverFailed: () => metrics.callstream_task_takeovers_total.inc({ worker, result: 'failed' }),
+      fatal: (error) => this.#fail(error),
+    };
+  }
+
+  #askLater(): void {
+    this.#ends = setTimeout(() => {
+      this.#asking = this.#askEnds().finally(() => {
+        if (this.#state === 'running') this.#askLater();
+      });
+    }, this.#o.endsEveryMs ?? 500);
+  }
+
+  /** kafkajs reports nothing on an empty fetch, so the ends of the inputs are asked of the broker: for stream time, lag and the watchdog. */
+  async #askEnds(): Promise<void> {
+    const at = this.#clock.now();
+    let ends: [string, number[]][];
+    try {
+      ends = await Promise.all(
+        this.#o.inputs.map(
+          async (topic): Promise<[string, number[]]> => [topic, (await this.#offsets.ranges(topic)).map(({ end }) => end)],
+        ),
+      );
+      this.#endsProblem = null;
+    } catch (error) {
+      this.#endsProblem = `Kafka does not tell the ends of topics: ${error instanceof Error ? error.message : String(error)}`;
+      return;
+    }
+    const lags = new Map<number, number>();
+    for (const [topic, byPartition] of ends) {
+      let lag = 0;
+      for (const task of this.#tasks.values()) {
+        const end = byPartition[task.partition];
+        if (end === undefined) continue;
+        task.ended(topic, at, end);
+        const behind = Math.max(0, end - (task.position(topic) ?? 0));
+        lag += behind;
+        lags.set(task.partition, (lags.get(task.partition) ?? 0) + behind);
+      }
+      this.#o.metrics.callstream_task_lag.set({ worker: this.#o.name, topic }, lag);
+    }
+    for (const task of this.#tasks.values()) {
+      this.#o.metrics.callstream_stream_time_seconds.set(
+        { worker: this.#o.name, partition: String(task.partition) },
+        task.streamTime / 1000,
+      );
+      this.#watch(task, lags.get(task.partition) ?? 0);
+    }
+    this.#watchGroup();
+  }
+
+  #watch(task: Task, lag: number): void {
+    const now = performance.now();
+    const positions = this.#o.inputs.reduce((sum, topic) => sum + (task.position(topic) ?? 0), 0);
+    const progress = this.#progress.get(task.partition);
+    if (lag === 0 || task.excused || progress === undefined || progress.positions !== positions) {
+      this.#progress.set(task.partition, { positions, at: now });
+      return;
+    }
+    const limit = this.#o.watchdogMs ?? 60_000;
+    if (now - progress.at < limit) return;
+    this.#fail(
+      new CallstreamError(
+        'STREAM_STUCK',
+        `Task ${task.partition} of ${this.#o.name} (${task.state}) has ${lag} records to read and has not moved for ${limit} ms.`,
+      ),
+    );
+  }
+
+  /** The brokers answer, and yet this member has not been heard of in its group: kafkajs has stopped without saying so. */
+  #watchGroup(): void {
+    const limit = Math.max(this.#o.watchdogMs ?? 60_000, 3 * (this.#o.sessionTimeoutMs ?? 10_000));
+    if (performance.now() - this.#lastContact < limit) return;
+    this.#fail(new CallstreamError('STREAM_STUCK', `Worker ${this.#o.name} has had no contact with its consumer group for ${limit} ms.`));
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state !== 'running' && this.#state !== 'starting') return;
+    this.#failure = error instanceof Error ? error.message : String(error);
+    this.#to('failed');
+    this.#log.fatal({ err: error }, 'worker failed');
+    this.#o.onFatal(error);
+  }
+
+  #to(state: WorkerState): void {
+    if (!WORKER_TRANSITIONS[this.#state].includes(state)) throw new Error(`a worker cannot go from ${this.#state} to ${state}`);
+    this.#state = state;
+  }
+}
