@@ -44,6 +44,7 @@ export class ClickHouse {
       log: { level: ClickHouseLogLevel.OFF },
       keep_alive: { enabled: true, idle_socket_ttl: IDLE_SOCKET_MS },
       compression: { request: false, response: false },
+      use_multipart_params_auto: true,
       clickhouse_settings: { date_time_output_format: 'iso', output_format_json_quote_64bit_integers: 0 },
     });
   }

@@ -43,6 +43,16 @@ export class RowWriter {
     return this.#buffer.subarray(from, to);
   }
 
+  /** Keeps only these ranges, ascending, and closes the gaps. */
+  keep(ranges: readonly { from: number; to: number }[]): void {
+    let end = 0;
+    for (const { from, to } of ranges) {
+      if (from !== end) this.#buffer.copyWithin(end, from, to);
+      end += to - from;
+    }
+    this.#at = end;
+  }
+
   u8(value: number): void {
     this.#room(1);
     this.#buffer[this.#at++] = value;

@@ -1,0 +1,73 @@
+import type { Metrics } from '../telemetry/metrics.js';
+import type { Chunk, TableRows } from './chunk.js';
+import type { ClickHouse } from './client.js';
+import { ClickHouseFailure } from './errors.js';
+
+/**
+ * One chunk on its way into ClickHouse, in this order:
+ * 1. one insert per table, 2. the touched minutes, 3. (the caller) the offsets.
+ * The touches come after the rows are acknowledged: whoever sees a touch finds the rows that it stands for.
+ */
+export class Flush {
+  readonly #client: ClickHouse;
+  readonly #metrics: Metrics;
+  readonly #chunk: Chunk;
+  #rows: TableRows[];
+  #touched: TableRows | null;
+  #historic: boolean;
+
+  constructor(client: ClickHouse, metrics: Metrics, chunk: Chunk) {
+    this.#client = client;
+    this.#metrics = metrics;
+    this.#chunk = chunk;
+    this.#rows = chunk.tables();
+    this.#touched = chunk.touched();
+    this.#historic = chunk.historic().length > 0;
+  }
+
+  /**
+   * Sends what is not yet acknowledged. After a rejection it may be called again: a table that was acknowledged is not sent twice,
+   * and one that was written without an acknowledgement is the same rows once more.
+   * @throws ClickHouseFailure
+   */
+  async run(): Promise<void> {
+    const results = await Promise.allSettled(this.#rows.map((rows) => this.#insert(rows)));
+    this.#rows = this.#rows.filter((_, i) => results[i]?.status === 'rejected');
+    const failed = worst(results);
+    if (failed !== undefined) throw failed;
+    if (this.#touched !== null) await this.#insert(this.#touched);
+    this.#touched = null;
+    if (this.#historic) await this.#touchHistory();
+    this.#historic = false;
+  }
+
+  async #insert({ table, columns, rows, bytes }: TableRows): Promise<void> {
+    try {
+      await this.#client.insert(table, columns, [bytes]);
+    } catch (error) {
+      const result = error instanceof ClickHouseFailure ? error.kind : 'unknown';
+      this.#metrics.callstream_sink_inserts_total.inc({ table, result });
+      throw error;
+    }
+    this.#metrics.callstream_sink_inserts_total.inc({ table, result: 'ok' });
+    this.#metrics.callstream_sink_rows_total.inc({ table }, rows);
+  }
+
+  /** Intervals of more than a day have edges that their record does not name: the history, which has this chunk's revisions by now, does. */
+  async #touchHistory(): Promise<void> {
+    const calls = this.#chunk.historic();
+    await this.#client.command(
+      `INSERT INTO touched (kind, app_id, bucket)
+       SELECT DISTINCT 'concurrency', app_id, toStartOfMinute(assumeNotNull(edge))
+       FROM call_revisions ARRAY JOIN [accepted_at, ended_at] AS edge
+       WHERE (app_id, call_id) IN (SELECT arrayJoin(arrayZip({apps:Array(String)}, {calls:Array(String)}))) AND status = 'ended' AND edge IS NOT NULL`,
+      { apps: calls.map((c) => c.app_id), calls: calls.map((c) => c.call_id) },
+    );
+  }
+}
+
+/** Of several failures the one that must not be retried. */
+function worst(results: readonly PromiseSettledResult<void>[]): unknown {
+  const errors = results.filter((r) => r.status === 'rejected').map((r) => r.reason as unknown);
+  return errors.find((e) => !(e instanceof ClickHouseFailure && e.kind === 'retriable')) ?? errors[0];
+}

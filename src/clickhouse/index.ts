@@ -1,0 +1,8 @@
+export { Chunk, type TableRows } from './chunk.js';
+export { ClickHouse, type ClickHouseOptions, type QueryParams } from './client.js';
+export { ClickHouseFailure, type FailureKind, SERVER_CODES, TOO_MANY_PARTS } from './errors.js';
+export { Flush } from './flush.js';
+export { type CallRange, findCalls, inputsOf, lookupCalls, lookupKey, type StoredInput } from './lookup.js';
+export { type Migration, migrateClickHouse, type Retention, readMigrations } from './migrate.js';
+export { Roller } from './roller.js';
+export { RowError } from './row-writer.js';

@@ -1,0 +1,82 @@
+import { Buffer } from 'node:buffer';
+import type { CallKey } from '../domain/types.js';
+import type { ClickHouse } from './client.js';
+
+/** Name under which `lookupCalls` returns a call. */
+export const lookupKey = (key: CallKey): string => `${key.provider}:${key.app_id}:${key.call_id}`;
+
+const TIMEOUT_MS = 30_000;
+
+/**
+ * The latest published record of each call that is stored: the value as it stood on `callstream.calls`, by {@link lookupKey}. One query for all keys.
+ * @throws ClickHouseFailure
+ */
+export async function lookupCalls(client: ClickHouse, keys: readonly CallKey[]): Promise<Map<string, Buffer>> {
+  if (keys.length === 0) return new Map();
+  // The history is ordered by call id and knows where in calls_latest (ordered by first_seen_at) the call lies.
+  const rows = await client.query<CallKey & { frame: string }>(
+    `SELECT provider, app_id, call_id, base64Encode(argMax(state, revision)) AS frame
+     FROM calls_latest
+     WHERE (app_id, first_seen_at, call_id) IN
+     (
+         SELECT app_id, first_seen_at, call_id FROM call_revisions
+         WHERE (app_id, call_id) IN (SELECT arrayJoin(arrayZip({apps:Array(String)}, {calls:Array(String)})))
+     )
+     GROUP BY provider, app_id, call_id`,
+    { apps: keys.map((k) => k.app_id), calls: keys.map((k) => k.call_id) },
+    TIMEOUT_MS,
+  );
+  const wanted = new Set(keys.map(lookupKey));
+  return new Map(rows.filter((r) => wanted.has(lookupKey(r))).map((r) => [lookupKey(r), Buffer.from(r.frame, 'base64')]));
+}
+
+/** Which calls to find: of one app or all, that started in [from, to) (epoch ms). */
+export interface CallRange {
+  from: number;
+  to: number;
+  app_id?: string;
+}
+
+/** Keys of the calls of a range, by start. */
+export function findCalls(client: ClickHouse, range: CallRange): Promise<CallKey[]> {
+  return client.query<CallKey>(
+    `SELECT provider, app_id, call_id FROM calls
+     WHERE started_at >= fromUnixTimestamp64Milli({from:Int64}) AND started_at < fromUnixTimestamp64Milli({to:Int64})
+       ${range.app_id === undefined ? '' : 'AND app_id = {app:String}'}
+     ORDER BY started_at, app_id, call_id`,
+    { from: range.from, to: range.to, app: range.app_id ?? '' },
+    TIMEOUT_MS,
+  );
+}
+
+/** One distinct input of a call as `call_events` has it, with what a fold needs: unknown times stay unknown. Times in epoch ms. */
+export interface StoredInput extends CallKey {
+  room_id: string;
+  user_id: string;
+  role: string;
+  event: string;
+  event_at: number | null;
+  received_at: number;
+  source: string;
+  platform: string;
+  call_result: string;
+  event_id: string;
+  raw_topic: string;
+  raw_partition: number;
+  raw_offset: number;
+  raw_index: number;
+  detail: string;
+}
+
+/** Every distinct input of a call, by arrival. */
+export function inputsOf(client: ClickHouse, key: CallKey): Promise<StoredInput[]> {
+  return client.query<StoredInput>(
+    `SELECT provider, app_id, call_id, room_id, user_id, role, event, toUnixTimestamp64Milli(e.event_at) AS event_at,
+            toUnixTimestamp64Milli(e.received_at) AS received_at, source, platform, call_result, event_id, raw_topic, raw_partition, raw_offset, raw_index, detail
+     FROM call_event_rows AS e FINAL
+     WHERE app_id = {app:String} AND call_id = {call:String} AND provider = {provider:String}
+     ORDER BY e.received_at, raw_topic, raw_partition, raw_offset, raw_index`,
+    { app: key.app_id, call: key.call_id, provider: key.provider },
+    TIMEOUT_MS,
+  );
+}
