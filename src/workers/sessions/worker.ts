@@ -1,0 +1,134 @@
+import { TOPICS } from '../../codec/topics.js';
+import type { CallKey } from '../../domain/types.js';
+import { SOURCES } from '../../sources/registry.js';
+import { createClients } from '../../stream/client.js';
+import { OffsetReader } from '../../stream/offsets.js';
+import type { ProcessedCounts } from '../../stream/types.js';
+import { StreamWorker, type StreamWorkerOptions } from '../../stream/worker.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import { type SessionCodecs, SessionsProcessor } from './processor.js';
+import type { SessionSettings } from './settings.js';
+
+export type WorkerConnection = Pick<StreamWorkerOptions, 'kafka' | 'groupId' | 'logger' | 'metrics' | 'clock' | 'onFatal' | 'faultPoint'>;
+
+export interface SessionsWorkerOptions extends WorkerConnection {
+  /** Consumer group of the sink: a call leaves the state once this group has read its last revision. */
+  sinkGroupId: string;
+  /** Partitions of the raw topics. */
+  partitions: number;
+  settings: SessionSettings;
+  codecs: SessionCodecs;
+  /** See {@link SessionsProcessor}. */
+  lookup(keys: readonly CallKey[]): Promise<ReadonlyMap<string, Buffer>>;
+}
+
+/** How often the sink's progress is asked for: how much later than its retention a call may leave. */
+const SINK_PROGRESS_MS = 1_000;
+
+/** The sessions worker: the stream runtime with {@link SessionsProcessor}, and what it must know of the sink. */
+export class SessionsWorker {
+  readonly #options: SessionsWorkerOptions;
+  readonly #worker: StreamWorker;
+  readonly #offsets: OffsetReader;
+  readonly #processors = new Map<number, SessionsProcessor>();
+  #timer: NodeJS.Timeout | undefined;
+  #asking: Promise<void> = Promise.resolve();
+
+  constructor(options: SessionsWorkerOptions) {
+    this.#options = options;
+    this.#offsets = new OffsetReader(createClients(options.kafka, options.logger));
+    this.#worker = new StreamWorker({
+      ...options,
+      name: 'sessions',
+      inputs: [...SOURCES.map((s) => s.topic), TOPICS.rawLate.name],
+      deferred: TOPICS.rawLate.name,
+      outputTopic: TOPICS.calls.name,
+      restores: true,
+      createProcessor: ({ partition, failures }) => {
+        const { settings, codecs, lookup, partitions } = options;
+        const processor = new SessionsProcessor({ partition, partitions, settings, codecs, lookup, failures });
+        this.#processors.set(partition, processor);
+        return processor;
+      },
+      onCommitted: (counts) => countSessions(options.metrics, counts),
+    });
+  }
+
+  /** @throws as {@link StreamWorker.start} */
+  async start(): Promise<void> {
+    await this.#worker.start();
+    this.#askLater();
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#worker.stop();
+    clearTimeout(this.#timer);
+    await this.#asking;
+    await this.#offsets.close();
+  }
+
+  problems(): string[] {
+    return this.#worker.problems();
+  }
+
+  #askLater(): void {
+    this.#timer = setTimeout(() => {
+      this.#asking = this.#ask().finally(() => {
+        if (this.#timer !== undefined) this.#askLater();
+      });
+    }, SINK_PROGRESS_MS);
+  }
+
+  /** Tells every task how far the sink is, and the gauges how full the tasks are. */
+  async #ask(): Promise<void> {
+    const { sinkGroupId, logger } = this.#options;
+    try {
+      const committed = (await this.#offsets.committed(sinkGroupId, [TOPICS.calls.name])).get(TOPICS.calls.name) ?? [];
+      for (const [partition, processor] of this.#live()) processor.setSinkPosition(Math.max(0, committed[partition]?.offset ?? 0));
+    } catch (error) {
+      logger.warn({ err: error }, 'the progress of the sink could not be read; calls stay until it can');
+    }
+    this.#gauge();
+  }
+
+  *#live(): Iterable<[number, SessionsProcessor]> {
+    const running = this.#worker.tasks();
+    for (const [partition, processor] of this.#processors) {
+      if (running.has(partition)) yield [partition, processor];
+      else this.#processors.delete(partition);
+    }
+  }
+
+  #gauge(): void {
+    const { metrics, settings } = this.#options;
+    const sum = { ringing_or_active: 0, over: 0, final: 0 };
+    let overCap = 0;
+    for (const [, { table }] of this.#live()) {
+      const stages = table.stages();
+      sum.ringing_or_active += stages.ringing_or_active;
+      sum.over += stages.over;
+      sum.final += stages.final;
+      overCap += Math.max(0, table.size - settings.maxCallsPerTask);
+    }
+    for (const [stage, n] of Object.entries(sum)) metrics.callstream_calls.set({ stage }, n);
+    metrics.callstream_calls_over_cap.set(overCap);
+  }
+}
+
+function countSessions(metrics: Metrics, counts: ProcessedCounts): void {
+  const inc = (counter: { inc(n: number): void }, name: string) => {
+    const n = counts[name];
+    if (n) counter.inc(n);
+  };
+  for (const result of ['folded', 'duplicate', 'dead']) if (counts[result]) metrics.callstream_inputs_total.inc({ result }, counts[result]);
+  for (const result of ['deferred', 'taken_back', 'new']) {
+    const n = counts[`late_${result}`];
+    if (n) metrics.callstream_late_inputs_total.inc({ result }, n);
+  }
+  if (counts.dead) metrics.callstream_dead_letters_total.inc({ worker: 'sessions' }, counts.dead);
+  inc(metrics.callstream_call_revisions_total, 'revisions');
+  inc(metrics.callstream_calls_timed_out_total, 'timed_out');
+  inc(metrics.callstream_calls_reopened_total, 'reopened');
+  inc(metrics.callstream_calls_left_total, 'left');
+}
