@@ -1,0 +1,40 @@
+import type { SimulationReport } from './run.js';
+
+const n = (value: number): string => value.toLocaleString('en-US');
+
+/** The report in lines for people. */
+export function formatReport(report: SimulationReport): string[] {
+  const { sent, verify: v, workers } = report;
+  const calls = Object.values(report.plots).reduce((sum, count) => sum + count, 0);
+  const plots = Object.entries(report.plots)
+    .sort((a, b) => b[1] - a[1])
+    .map(([plot, count]) => `${plot} ${n(count)}`);
+  const lines = [
+    `run ${report.run} (seed ${report.seed}, chaos ${report.chaos}): ${n(calls)} calls, ${n(report.groups)} of them group calls, in ${(report.elapsed_ms / 1000).toFixed(1)} s`,
+    `  meant to be: ${plots.join(', ')}`,
+    `  callbacks: ${n(sent.acknowledged)} acknowledged, ${n(sent.refused)} refused, ${n(sent.retries)} tried again, ${n(sent.abandoned)} given up, ${n(sent.unexpected)} answered unexpectedly`,
+  ];
+  if (workers)
+    lines.push(
+      `  workers: ${n(workers.timed_out)} timed out, ${n(workers.reopened)} reopened, ${n(workers.left)} left the state, ${n(workers.late)} late inputs`,
+    );
+  if (!v) return lines;
+  const c = v.compared;
+  lines.push(
+    `compared: ${n(c.requests)} requests, ${n(c.calls)} calls (${n(v.timed_out_calls)} timed out, ${n(v.open_calls)} still open), ${n(c.legs)} legs, ${n(c.events)} events, ${n(c.dead_letters)} dead letters,`,
+    `  ${n(c.rollup_cells)} rollup cells, ${n(c.concurrency_minutes)} concurrency minutes, ${n(c.revisions)} revisions on the topic, ${n(c.delivery_minutes)} delivery minutes`,
+    `  deliveries: received ${n(c.received)} = folded ${n(c.folded)} + duplicates ${n(c.duplicates)} + dead ${n(c.dead)}`,
+  );
+  const nothing = Object.entries(c).filter(([name, count]) => count === 0 && name !== 'duplicates');
+  if (nothing.length > 0) lines.push(`  nothing compared: ${nothing.map(([name]) => name.replaceAll('_', ' ')).join(', ')}`);
+  lines.push(`${n(v.total)} differences`);
+  lines.push(...v.first.map((text) => `  ${text}`));
+  if (v.total > v.first.length) {
+    lines.push(
+      `  … in all: ${Object.entries(v.differences)
+        .map(([kind, count]) => `${kind} ${n(count)}`)
+        .join(', ')}`,
+    );
+  }
+  return lines;
+}

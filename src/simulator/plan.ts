@@ -1,0 +1,105 @@
+import { type ChaosLevel, chooseIds, distort, noise, type PlannedCallback, wantsNoise } from './chaos.js';
+import { Random } from './random.js';
+import { type Plot, tellStory } from './story.js';
+import { type Delivery, eventCallback, statusCallback } from './wire.js';
+
+export interface PlanOptions {
+  seed: string;
+  /** Part of every call id of the run, so that no run meets the calls of another. */
+  run: string;
+  apps: readonly string[];
+  chaos: ChaosLevel;
+  /** How long stragglers are held back, ms; null: to the end of the run. */
+  stragglerMs: number | null;
+}
+
+/** A call of the plan: what the vendor meant to happen, and the requests it makes. */
+export interface PlannedCall {
+  plot: Plot;
+  group: boolean;
+  deliveries: Delivery[];
+}
+
+export interface CallTiming {
+  start_at: number;
+  /** No event later than this, epoch ms: the call is moved back so that it ends in time. */
+  notAfter?: number;
+  maxTalkMs: number;
+}
+
+/** Call number `index` of a run: a pure function of the options, the index and the timing. */
+export function planCall(options: PlanOptions, index: number, timing: CallTiming): PlannedCall {
+  const random = new Random(`${options.seed}:call:${index}`);
+  const ids = chooseIds(random, options.chaos);
+  const mark = `${options.run}-${index.toString(36)}-${random.token(8)}`;
+  const story = tellStory(random, {
+    call_id: ids.call_id(mark),
+    room_id: ids.room_id(`${random.int(1, 99_999)}`),
+    start_at: timing.start_at,
+    maxTalkMs: timing.maxTalkMs,
+    rename: ids.user,
+  });
+  const back = timing.notAfter === undefined ? 0 : Math.max(0, story.end_at + 2_000 - timing.notAfter);
+  if (back > 0) {
+    story.start_at -= back;
+    story.end_at -= back;
+    if (story.accept_at !== null) story.accept_at -= back;
+    for (const moment of story.moments) moment.at -= back;
+  }
+  const app_id = random.pick(options.apps);
+  const ip = `203.0.113.${random.int(1, 254)}`;
+  const planned: PlannedCallback[] = story.moments.map((moment) => ({ at: moment.at, callback: eventCallback(story, moment, app_id, ip) }));
+  // About four apps in ten have not switched the status callback on.
+  if (story.status !== null && random.chance(0.6)) planned.push({ at: story.end_at + 800, callback: statusCallback(story, app_id, ip) });
+  const deliveries = distort(random, options.chaos, planned, options.stragglerMs);
+  if (wantsNoise(random, options.chaos)) deliveries.push(noise(random, story.start_at, app_id, `${mark}-noise`));
+  return { plot: story.plot, group: story.call_type === 'group', deliveries };
+}
+
+/** A few unreadable bodies and a stranger's app belong to every run, whatever its chaos: there is always something to dead-letter and to refuse. */
+export function everyRunsNoise(options: PlanOptions, at: number): Delivery[] {
+  const random = new Random(`${options.seed}:noise`);
+  return options.apps.flatMap((app_id) => [
+    ...[1, 2, 3].map((n) => noise(random, at, app_id, `${options.run}-garbage-${n}`, 'garbage')),
+    noise(random, at, app_id, `${options.run}-stranger`, 'wrong_app'),
+  ]);
+}
+
+/** Relative traffic by hour of the day (UTC): quiet nights, a midday hump, an evening peak. Mean 1. */
+const HOURLY = [
+  0.3, 0.2, 0.15, 0.15, 0.2, 0.35, 0.6, 0.9, 1.2, 1.3, 1.35, 1.4, 1.35, 1.25, 1.2, 1.2, 1.3, 1.45, 1.65, 1.75, 1.6, 1.25, 0.85, 0.5,
+];
+
+/** Rate at a moment relative to the daily mean, linear between the hours. */
+export function diurnal(at: number): number {
+  const hour = (at / 3_600_000) % 24;
+  const from = HOURLY[Math.floor(hour)]!;
+  const to = HOURLY[(Math.floor(hour) + 1) % 24]!;
+  return from + (to - from) * (hour % 1);
+}
+
+/** Start times of `count` calls over [from, to), ascending, following the diurnal curve. */
+export function startTimes(seed: string, count: number, from: number, to: number): number[] {
+  const random = new Random(`${seed}:starts`);
+  const slots = 1440;
+  const width = (to - from) / slots;
+  const cumulative: number[] = [];
+  let sum = 0;
+  for (let i = 0; i < slots; i++) {
+    sum += diurnal(from + (i + 0.5) * width);
+    cumulative.push(sum);
+  }
+  const starts: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const target = random.next() * sum;
+    let slot = 0;
+    let high = slots - 1;
+    while (slot < high) {
+      const middle = (slot + high) >>> 1;
+      if (cumulative[middle]! > target) high = middle;
+      else slot = middle + 1;
+    }
+    starts.push(Math.floor(from + (slot + random.next()) * width));
+  }
+  return starts.sort((a, b) => a - b);
+}

@@ -1,0 +1,80 @@
+import type { PlannedCall } from './plan.js';
+import type { Delivery } from './wire.js';
+
+/** Calls in order of their start. `start_at` is when the first request may be sent, not later than any delivery of the call. */
+export type CallSource = Iterator<{ start_at: number; plan: () => PlannedCall }>;
+
+/**
+ * The deliveries of many calls in the order in which the vendor sends them. Calls are planned one by one as their time comes, so that memory holds
+ * the calls under way and not the run.
+ */
+export class Timeline {
+  readonly #source: CallSource;
+  readonly #onCall: (call: PlannedCall) => void;
+  readonly #heap: Entry[] = [];
+  #upcoming: { start_at: number; plan: () => PlannedCall } | null;
+  #sequence = 0;
+
+  constructor(source: CallSource, onCall: (call: PlannedCall) => void = () => {}) {
+    this.#source = source;
+    this.#onCall = onCall;
+    this.#upcoming = this.#pull();
+  }
+
+  /** The next delivery, left in place; null at the end. */
+  peek(): Delivery | null {
+    while (this.#upcoming !== null && (this.#heap.length === 0 || this.#upcoming.start_at <= this.#heap[0]!.delivery.send_at)) {
+      const call = this.#upcoming.plan();
+      this.#onCall(call);
+      for (const delivery of call.deliveries) push(this.#heap, { delivery, sequence: this.#sequence++ });
+      this.#upcoming = this.#pull();
+    }
+    return this.#heap[0]?.delivery ?? null;
+  }
+
+  next(): Delivery | null {
+    return this.peek() === null ? null : pop(this.#heap).delivery;
+  }
+
+  #pull() {
+    const result = this.#source.next();
+    return result.done ? null : result.value;
+  }
+}
+
+interface Entry {
+  delivery: Delivery;
+  sequence: number;
+}
+
+const before = (a: Entry, b: Entry): boolean =>
+  a.delivery.send_at < b.delivery.send_at || (a.delivery.send_at === b.delivery.send_at && a.sequence < b.sequence);
+
+function push(heap: Entry[], entry: Entry): void {
+  let i = heap.length;
+  heap.push(entry);
+  while (i > 0) {
+    const parent = (i - 1) >>> 1;
+    if (!before(entry, heap[parent]!)) break;
+    heap[i] = heap[parent]!;
+    i = parent;
+  }
+  heap[i] = entry;
+}
+
+function pop(heap: Entry[]): Entry {
+  const top = heap[0]!;
+  const last = heap.pop()!;
+  if (heap.length === 0) return top;
+  let i = 0;
+  for (;;) {
+    let child = 2 * i + 1;
+    if (child >= heap.length) break;
+    if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child++;
+    if (!before(heap[child]!, last)) break;
+    heap[i] = heap[child]!;
+    i = child;
+  }
+  heap[i] = last;
+  return top;
+}

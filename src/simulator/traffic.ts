@@ -1,0 +1,83 @@
+import { everyRunsNoise, type PlannedCall, type PlanOptions, planCall, startTimes } from './plan.js';
+import { Random } from './random.js';
+import { type CallSource, Timeline } from './timeline.js';
+
+/** Shape of a run, in real time from `begin_at` (epoch ms). */
+export type Shape =
+  | {
+      kind: 'compressed';
+      begin_at: number;
+      calls: number;
+      /** Calls of these that happen in real time beside the compressed ones. */
+      live: number;
+    }
+  | {
+      kind: 'paced';
+      begin_at: number;
+      /** Calls per second on average. */
+      rate: number;
+      /** Calls in all, or null: no limit. */
+      calls: number | null;
+      /** When the traffic is over and the last call has ended, or null: never. */
+      forMs: number | null;
+      /** Back-dated traffic at the same rate that is sent first, ms. */
+      historyMs: number;
+    };
+
+const HOUR = 3_600_000;
+const LONGEST_TALK_MS = 2 * HOUR;
+
+/**
+ * The timelines of a run, most urgent first.
+ *
+ * Compressed: `calls - live` calls are spread over a past vendor day (an hour for small runs) that ends where the run begins, and are sent in the order of
+ * their event times as fast as they are answered. So EventTime is in the past, never in the future, and received_at is real. The live calls have
+ * EventTime = the moment of sending, with talks cut short: only they can be ringing, active, reopened or timed out while the workers watch.
+ *
+ * Paced: every call in real time, with realistic talks; a call under way at the end of the run is cut short so that it ends in time.
+ */
+export function timelinesOf(plan: PlanOptions, shape: Shape, onCall: (call: PlannedCall) => void = () => {}): Timeline[] {
+  const opening = everyRunsNoise(plan, shape.begin_at);
+  const noise = new Timeline(
+    [{ start_at: shape.begin_at, plan: () => ({ plot: 'failed' as const, group: false, deliveries: opening }) }].values(),
+  );
+  return shape.kind === 'compressed'
+    ? [noise, new Timeline(live(plan, shape), onCall), new Timeline(compressed(plan, shape), onCall)]
+    : [noise, new Timeline(paced(plan, shape), onCall)];
+}
+
+/** Vendor time that a compressed run covers: a day for 5,000 calls and more, at least an hour. */
+export const spanOf = (calls: number): number => Math.min(24 * HOUR, Math.max(HOUR, calls * 17_280));
+
+function* compressed(plan: PlanOptions, shape: Extract<Shape, { kind: 'compressed' }>): CallSource {
+  const count = shape.calls - shape.live;
+  const starts = startTimes(plan.seed, count, shape.begin_at - spanOf(shape.calls), shape.begin_at);
+  for (const [i, start_at] of starts.entries()) {
+    yield { start_at, plan: () => planCall(plan, i, { start_at, notAfter: shape.begin_at, maxTalkMs: LONGEST_TALK_MS }) };
+  }
+}
+
+function* live(plan: PlanOptions, shape: Extract<Shape, { kind: 'compressed' }>): CallSource {
+  const first = shape.calls - shape.live;
+  const spread = Math.min(60_000, Math.max(2_000, shape.live * 30));
+  for (let i = 0; i < shape.live; i++) {
+    const start_at = Math.floor(shape.begin_at + (spread * i) / shape.live);
+    yield { start_at, plan: () => planCall(plan, first + i, { start_at, maxTalkMs: 25_000 }) };
+  }
+}
+
+function* paced(plan: PlanOptions, shape: Extract<Shape, { kind: 'paced' }>): CallSource {
+  const random = new Random(`${plan.seed}:gaps`);
+  const end = shape.forMs === null ? Number.POSITIVE_INFINITY : shape.begin_at + shape.forMs;
+  let at = shape.begin_at - shape.historyMs;
+  for (let i = 0; shape.calls === null || i < shape.calls; i++) {
+    // A gentle swell of a quarter of an hour around the asked rate keeps the charts alive.
+    const swell = 1 + 0.3 * Math.sin((2 * Math.PI * at) / (HOUR / 4));
+    at += random.exponential(1_000 / (shape.rate * swell));
+    const start_at = Math.floor(at);
+    // Ringing takes up to 45 s; a short run lets the last calls ring out after its end.
+    if (start_at > Math.max(end - 60_000, shape.begin_at + (end - shape.begin_at) / 2)) return;
+    const maxTalkMs = Math.min(LONGEST_TALK_MS, Math.max(2_000, end - start_at - 60_000));
+    yield { start_at, plan: () => planCall(plan, i, { start_at, maxTalkMs }) };
+  }
+}

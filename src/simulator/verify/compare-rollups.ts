@@ -1,0 +1,152 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../../telemetry/clock.js';
+import { callKey, deliveryMinuteKey } from '../truth/deliveries.js';
+import { type Cell, cellKey, concurrency, type Measured, minuteKey, rollup } from '../truth/rollups.js';
+import { type Comparison, measuredOf } from './compare.js';
+import { Differences, show } from './differences.js';
+import type { Compared } from './ports.js';
+import { callRows, concurrencyRows, healthRows, metricsRows, receivedBetween } from './rows.js';
+
+const MINUTE = 60_000;
+const WIDTHS = { metrics_1m: MINUTE, metrics_1h: 60 * MINUTE, metrics_1d: 1440 * MINUTE } as const;
+/** The roller follows the sink; so long it may be behind before a cell counts as wrong. */
+const ROLLER_MS = 30_000;
+
+type Rolled = Pick<Compared, 'rollup_cells' | 'concurrency_minutes' | 'delivery_minutes' | 'received' | 'folded' | 'duplicates' | 'dead'>;
+
+/** Rollups, concurrency and delivery counts; again and again while they differ, until the roller has had its time. */
+export async function compareRollups(c: Comparison, clock: Clock, say: (line: string) => void): Promise<Rolled> {
+  const deadline = clock.now() + ROLLER_MS;
+  say('comparing rollups, concurrency and delivery counts');
+  for (;;) {
+    const found = new Differences(c.differences.keep);
+    const started = clock.now();
+    const calls = await measuredCalls(c);
+    const rolled: Rolled = {
+      rollup_cells: await compareMetrics(c, calls, found),
+      concurrency_minutes: await compareConcurrency(c, calls, started, found),
+      ...(await compareDeliveries(c, found)),
+    };
+    if (found.total === 0 || clock.now() > deadline) {
+      c.differences.merge(found);
+      return rolled;
+    }
+    say(`waiting for the roller: ${found.total} cells differ`);
+    await sleep(1_000);
+  }
+}
+
+/** The truth about the run's own calls, and the rows of all other calls of the apps as they are. */
+async function measuredCalls(c: Comparison): Promise<Measured[]> {
+  const calls = [...c.calls.values()].map(measuredOf);
+  for await (const page of callRows(c.query, c.apps)) calls.push(...page.filter((row) => !c.calls.has(callKey(row.app_id, row.call_id))));
+  return calls;
+}
+
+const EXACT = [
+  'calls',
+  'answered',
+  'no_answer',
+  'rejected',
+  'busy',
+  'cancelled',
+  'failed',
+  'unknown',
+  'missed',
+  'missed_inclusive',
+  'ring_ms_sum',
+  'talk_ms_sum',
+] as const;
+const PERCENTILES = ['ring_p50_ms', 'ring_p95_ms', 'talk_p50_ms', 'talk_p95_ms'] as const;
+
+async function compareMetrics(c: Comparison, calls: readonly Measured[], found: Differences): Promise<number> {
+  let cells = 0;
+  for (const [relation, width] of Object.entries(WIDTHS) as [keyof typeof WIDTHS, number][]) {
+    const expected = rollup(calls, width);
+    for (const row of await metricsRows(c.query, relation, c.apps)) {
+      const key = cellKey(row);
+      const truth = expected.get(key);
+      if (truth === undefined) {
+        found.add(`invented ${relation} cell`, `${key}: ${row.calls} calls`);
+        continue;
+      }
+      expected.delete(key);
+      cells++;
+      const wrong = cellDifferences(truth, row);
+      if (wrong.length > 0) found.add(`${relation} cell`, `${key}: ${wrong.join('; ')}`);
+    }
+    for (const key of expected.keys()) found.add(`missing ${relation} cell`, key);
+  }
+  return cells;
+}
+
+/** Counts and sums equal; rates to 1e-9 (acd to half a millisecond); percentiles to 1%, and half a millisecond for rounding. */
+export function cellDifferences(truth: Cell, row: Cell): string[] {
+  const wrong = (name: keyof Cell) => `${name} should be ${show(name, truth[name])} and is ${show(name, row[name])}`;
+  const close = (a: number | null, b: number | null, slack: (expected: number) => number) =>
+    a === null || b === null ? a === b : Math.abs(a - b) <= slack(a);
+  return [
+    ...EXACT.filter((name) => truth[name] !== row[name]),
+    ...(['asr', 'ner'] as const).filter((name) => !close(truth[name], row[name], () => 1e-9)),
+    ...(close(truth.acd_ms, row.acd_ms, () => 0.5) ? [] : (['acd_ms'] as const)),
+    ...PERCENTILES.filter((name) => !close(truth[name], row[name], (expected) => expected * 0.01 + 0.5)),
+  ].map(wrong);
+}
+
+/** Whole minutes only: the one under way still changes with every open call. */
+async function compareConcurrency(c: Comparison, calls: readonly Measured[], now: number, found: Differences): Promise<number> {
+  const expected = concurrency(calls, now);
+  let minutes = 0;
+  for (const row of await concurrencyRows(c.query, c.apps)) {
+    if (row.bucket + MINUTE > now) continue;
+    const key = minuteKey(row);
+    const truth = expected.get(key);
+    expected.delete(key);
+    if (truth === undefined) {
+      if (row.peak !== 0 || row.average !== 0) found.add('invented concurrency minute', `${key}: peak ${row.peak}, average ${row.average}`);
+      continue;
+    }
+    minutes++;
+    if (truth.peak !== row.peak) found.add('concurrency minute', `${key}: peak should be ${truth.peak} and is ${row.peak}`);
+    if (Math.abs(truth.average - row.average) > 1e-6 * Math.max(1, truth.average)) {
+      found.add('concurrency minute', `${key}: average should be ${truth.average} and is ${row.average}`);
+    }
+  }
+  for (const [key, truth] of expected) if (truth.bucket + MINUTE <= now) found.add('missing concurrency minute', key);
+  return minutes;
+}
+
+/** delivery_health minute by minute, and the sum of contract §7.2 over the run: received = folded + duplicates + dead, each from its own relation. */
+async function compareDeliveries(c: Comparison, found: Differences): Promise<Omit<Rolled, 'rollup_cells' | 'concurrency_minutes'>> {
+  const from = Math.floor(c.begin_at / MINUTE) * MINUTE;
+  const buckets = [...c.deliveries.minutes.keys()]
+    .map((key) => Date.parse((JSON.parse(key) as [string, string])[0]))
+    .filter((b) => b >= from);
+  const to = Math.max(from, ...buckets);
+  const expected = new Map(c.deliveries.minutes);
+  let delivery_minutes = 0;
+  let received = 0;
+  let duplicates = 0;
+  for (const row of await healthRows(c.query, c.apps, from, to)) {
+    const key = deliveryMinuteKey(row.app_id, row.bucket);
+    const truth = expected.get(key);
+    expected.delete(key);
+    received += row.received;
+    duplicates += row.duplicates;
+    if (truth === undefined) {
+      if (row.received > 0) found.add('invented delivery minute', key);
+      continue;
+    }
+    delivery_minutes++;
+    found.fields('delivery minute', key, { received: truth.received, duplicates: truth.duplicates }, row);
+  }
+  for (const key of expected.keys()) {
+    if (Date.parse((JSON.parse(key) as [string, string])[0]) >= from) found.add('missing delivery minute', key);
+  }
+  const folded = await receivedBetween(c.query, 'call_events', c.apps, from, to + MINUTE);
+  const dead = await receivedBetween(c.query, 'dead_letters', c.apps, from, to + MINUTE);
+  if (received !== folded + duplicates + dead) {
+    found.add('sum of deliveries', `received ${received} is not folded ${folded} + duplicates ${duplicates} + dead ${dead}`);
+  }
+  return { delivery_minutes, received, folded, duplicates, dead };
+}

@@ -1,0 +1,97 @@
+import type { Moment, Story } from './story.js';
+
+/** What goes over the wire for one callback. */
+export interface Callback {
+  app_id: string;
+  command: string;
+  platform: string;
+  client_ip: string;
+  body: Record<string, unknown>;
+}
+
+/** One HTTP request of the vendor. */
+export interface Delivery {
+  /** When the vendor sends it, epoch ms on the vendor's clock. */
+  send_at: number;
+  app_id: string;
+  query: string;
+  body: Buffer;
+  /** The answer that the contract promises. */
+  expect: 200 | 403;
+}
+
+const UNPREFIXED = new Set(['invite_user', 'join_in_group_call']);
+const seconds = (ms: number): number => Math.floor(ms / 1000);
+
+/** The callback of one user action: command `<role>_<event>` but for two, times in seconds, Start/Accept/End on call_end (vendors.md §4.1). */
+export function eventCallback(story: Story, moment: Moment, app_id: string, client_ip: string): Callback {
+  const ended = moment.event === 'call_end';
+  return {
+    app_id,
+    command: UNPREFIXED.has(moment.event) ? moment.event : `${moment.role}_${moment.event}`,
+    platform: moment.platform,
+    client_ip,
+    body: {
+      UserId: moment.user,
+      RoomId: story.room_id,
+      TotalNum: moment.total,
+      MediaType: story.media_type,
+      CallType: story.call_type,
+      CallId: story.call_id,
+      Role: moment.role,
+      Event: moment.event,
+      CallResult: ended ? 'normal_end' : '',
+      EventTime: seconds(moment.at),
+      StartCallTs: ended ? seconds(story.start_at) : 0,
+      AcceptTs: ended && story.accept_at !== null ? seconds(story.accept_at) : 0,
+      EndTs: ended ? seconds(moment.at) : 0,
+    },
+  };
+}
+
+/** The status callback of a call: no Event, but a CallResult; the three times only on normal_end. */
+export function statusCallback(story: Story, app_id: string, client_ip: string): Callback {
+  const normal = story.status === 'normal_end';
+  const caller = story.moments.find((m) => m.role === 'caller');
+  return {
+    app_id,
+    command: story.status ?? '',
+    platform: caller?.platform ?? 'Unknown',
+    client_ip,
+    body: {
+      UserId: story.caller,
+      RoomId: story.room_id,
+      TotalNum: caller?.total ?? 2,
+      MediaType: story.media_type,
+      CallType: story.call_type,
+      CallId: story.call_id,
+      Role: 'caller',
+      CallResult: story.status,
+      EventTime: seconds(story.end_at + 500),
+      ...(normal
+        ? { StartCallTs: seconds(story.start_at), AcceptTs: seconds(story.accept_at ?? story.end_at), EndTs: seconds(story.end_at) }
+        : {}),
+    },
+  };
+}
+
+/** Query string of the vendor's v1 callbacks, all lower-case parameter names. */
+export function queryOf(c: Pick<Callback, 'app_id' | 'command' | 'client_ip' | 'platform'>): string {
+  const q = encodeURIComponent;
+  return `sdkappid=${q(c.app_id)}&command=${q(c.command)}&contenttype=json&clientip=${q(c.client_ip)}&optplatform=${q(c.platform)}`;
+}
+
+export const render = (callback: Callback, send_at: number): Delivery => ({
+  send_at,
+  app_id: callback.app_id,
+  query: queryOf(callback),
+  body: encode(callback.body),
+  expect: 200,
+});
+
+const NUMBER_MARK = '@@number:';
+
+/** A JSON number that no JavaScript number can hold, such as 2^53 + 1: {@link encode} writes its digits bare. */
+export const exactNumber = (digits: string): string => NUMBER_MARK + digits;
+
+export const encode = (body: unknown): Buffer => Buffer.from(JSON.stringify(body).replace(/"@@number:(\d+)"/g, '$1'));
