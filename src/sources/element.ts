@@ -34,6 +34,21 @@ export interface UnreadElement {
 
 export type Element = ReadElement | UnreadElement;
 
+/** What `call_events` keeps of an input. Times in epoch ms. */
+export interface StoredEvent {
+  call_id: string;
+  room_id: string;
+  user_id: string;
+  role: string;
+  event: string;
+  /** null: unknown. */
+  event_at: number | null;
+  platform: string;
+  call_result: string;
+  /** As {@link Source.describe} gave it. */
+  detail: string;
+}
+
 /** Stable codes of what makes an input unreadable. */
 export type ParseReason = 'not_utf8' | 'not_json' | 'not_an_object' | 'no_call_id' | 'unknown_event' | 'no_event';
 

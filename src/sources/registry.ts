@@ -1,6 +1,6 @@
 /** Every vendor source, by name. A new vendor is one file beside this one, and one line here. */
 import type { Provider } from '../domain/vocabulary.js';
-import type { Delivery, Element, ReadElement } from './element.js';
+import type { Delivery, Element, ReadElement, StoredEvent } from './element.js';
 import { tuicallkit } from './tuicallkit.js';
 import type { WebhookSource } from './webhook.js';
 
@@ -13,6 +13,8 @@ export interface Source {
   toInputs(raw: Delivery): Element[];
   /** The `detail` of an element's `call_events` row: a JSON object. */
   describe(element: ReadElement): string;
+  /** A delivery that reads as the input of a stored `call_events` row does: for repairs. */
+  rebuild(stored: StoredEvent): { query: string; body: Buffer };
   readonly webhook?: WebhookSource;
 }
 

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { EventInput, RecordFields, RecordInput } from '../domain/types.js';
 import { type CallType, EVENTS, type EventName, type MediaType, type Role } from '../domain/vocabulary.js';
-import { type Delivery, type Element, joinKey, type ReadElement } from './element.js';
+import { type Delivery, type Element, joinKey, type ReadElement, type StoredEvent } from './element.js';
 import { countOf, Digits, idOf, isGiven, type JsonObject, parseObject, timeOf, wordOf } from './json.js';
 import { queryParameter } from './query.js';
 import type { Source } from './registry.js';
@@ -23,6 +23,7 @@ export const tuicallkit: Source = {
   provider: PROVIDER,
   toInputs,
   describe,
+  rebuild,
   webhook: {
     name: NAME,
     topic: TOPIC,
@@ -132,4 +133,23 @@ function describe(element: ReadElement): string {
     if (!kept) detail[name] = value instanceof Digits ? value.text : value;
   }
   return JSON.stringify(detail, (_name, value) => (value instanceof Digits ? value.text : value));
+}
+
+/** The inverse of {@link describe}: columns and detail as one body again. */
+function rebuild(stored: StoredEvent): { query: string; body: Buffer } {
+  if (stored.event === 'record') return { query: '', body: Buffer.from(stored.detail) };
+  const body = {
+    CallId: stored.call_id,
+    RoomId: stored.room_id,
+    UserId: stored.user_id,
+    Role: stored.role,
+    Event: stored.event,
+    CallResult: stored.call_result,
+    ...(stored.event_at === null ? {} : { EventTime: stored.event_at }),
+    ...(JSON.parse(stored.detail) as JsonObject),
+  };
+  return {
+    query: stored.platform === '' ? '' : `optplatform=${encodeURIComponent(stored.platform)}`,
+    body: Buffer.from(JSON.stringify(body)),
+  };
 }

@@ -182,4 +182,34 @@ describe('TUICallKit callbacks', () => {
     expect(detail({ ...ALICE, EventTime: 'soon', Role: 'host' })).toMatchObject({ EventTime: 'soon', Role: 'host' });
     expect(detail(JSON.stringify(ALICE).replace('{', '{"Big":12345678901234567890,'))).toMatchObject({ Big: '12345678901234567890' });
   });
+
+  it('rebuilds from a row what reads as the same input', () => {
+    for (const body of [
+      ALICE,
+      { ...ALICE, EventTime: 'soon', Role: 'host', TotalNum: -1 },
+      { ...ALICE, Event: '', CallResult: 'cancel' },
+      { ...ALICE, UserId: 'ü &=+%', EventTime: 1704695566123 },
+    ]) {
+      const first = read(body);
+      if (!first.ok) throw new Error(first.error);
+      const { input: i } = first;
+      const columns =
+        i.kind === 'event'
+          ? { ...i, call_id: first.key.call_id }
+          : {
+              call_id: first.key.call_id,
+              room_id: '',
+              user_id: '',
+              role: '',
+              event: 'record',
+              event_at: null,
+              platform: '',
+              call_result: '',
+            };
+      const { query, body: rebuilt } = tuicallkit.rebuild({ ...columns, detail: tuicallkit.describe(first) });
+      const second = read(rebuilt, query);
+      expect(second.ok && second.input).toEqual(i);
+      expect(second.ok && second.key).toEqual(first.key);
+    }
+  });
 });

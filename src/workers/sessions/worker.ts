@@ -33,6 +33,7 @@ export class SessionsWorker {
   readonly #processors = new Map<number, SessionsProcessor>();
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> = Promise.resolve();
+  #stopped = false;
 
   constructor(options: SessionsWorkerOptions) {
     this.#options = options;
@@ -61,9 +62,9 @@ export class SessionsWorker {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#worker.stop();
-    clearTimeout(this.#timer);
     await this.#asking;
     await this.#offsets.close();
   }
@@ -75,7 +76,7 @@ export class SessionsWorker {
   #askLater(): void {
     this.#timer = setTimeout(() => {
       this.#asking = this.#ask().finally(() => {
-        if (this.#timer !== undefined) this.#askLater();
+        if (!this.#stopped) this.#askLater();
       });
     }, SINK_PROGRESS_MS);
   }

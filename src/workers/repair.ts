@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import type { TopicCodec } from '../codec/codec.js';
+import type { RawEvent } from '../codec/generated.js';
+import { TOPICS } from '../codec/topics.js';
+import type { CallKey } from '../domain/types.js';
+import { joinKey, type StoredEvent } from '../sources/element.js';
+import { sourceOf } from '../sources/registry.js';
+import { partitionOf } from '../stream/partition.js';
+import type { OutputRecord } from '../stream/types.js';
+import type { Clock } from '../telemetry/clock.js';
+import { refoldDelivery } from './sessions/refold.js';
+
+/** One input of a call as ClickHouse keeps it. */
+export interface StoredInput extends StoredEvent {
+  source: string;
+  received_at: number;
+}
+
+export interface RepairDeps {
+  /** Every distinct input of a call that `call_events` has. */
+  inputsOf(key: CallKey): Promise<readonly StoredInput[]>;
+  /** Resolves when the records are durable. */
+  send(records: OutputRecord[]): Promise<void>;
+  codec: Pick<TopicCodec<RawEvent>, 'encode'>;
+  /** Partitions of the raw topics. */
+  partitions: number;
+  clock: Clock;
+}
+
+/**
+ * Sends one call through its worker again, by the late topic: the inputs that `call_events` has are united with those stored in the call itself,
+ * which is then derived anew. The worker publishes a further revision if, and only if, the record says something else than before.
+ * Returns the number of inputs sent. Rejects when ClickHouse or Kafka is away; repeating it is harmless.
+ */
+export async function repairCall(key: CallKey, deps: RepairDeps): Promise<number> {
+  const inputs = await deps.inputsOf(key);
+  const deliveries: RawEvent[] = [];
+  for (const input of inputs) {
+    const source = sourceOf(input.source);
+    if (source === undefined) continue;
+    deliveries.push({
+      id: randomUUID(),
+      source: source.name,
+      app_id: key.app_id,
+      received_at: input.received_at,
+      auth: 'repair',
+      remote_addr: '',
+      ...source.rebuild(input),
+    });
+  }
+  deliveries.push(refoldDelivery(key, randomUUID(), deps.clock.now()));
+  const joined = joinKey(key);
+  const partition = partitionOf(joined, deps.partitions);
+  await deps.send(deliveries.map((d) => ({ topic: TOPICS.rawLate.name, partition, key: joined, value: deps.codec.encode(d) })));
+  return inputs.length;
+}
