@@ -1,7 +1,15 @@
-import { type Batch, type Consumer, type KafkaMessage, type PartitionAssigner, PartitionAssigners } from 'kafkajs';
+import {
+  type Batch,
+  type Consumer,
+  type KafkaMessage,
+  type OffsetsByTopicPartition,
+  type PartitionAssigner,
+  PartitionAssigners,
+} from 'kafkajs';
 import { CallstreamError } from '../domain/errors.js';
 import type { KafkaClients } from './client.js';
 import type { InputRecord } from './types.js';
+import { turn } from './wait.js';
 
 export interface GroupMemberOptions {
   clients: KafkaClients;
@@ -54,6 +62,7 @@ export class GroupMember {
   readonly #consumer: Consumer;
   #proofs: (() => void)[] = [];
   #running = false;
+  #commit: ((offsets: OffsetsByTopicPartition) => Promise<void>) | null = null;
 
   constructor(options: GroupMemberOptions, handlers: GroupHandlers) {
     this.#options = options;
@@ -114,7 +123,8 @@ export class GroupMember {
     await this.#consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
-      eachBatch: async ({ batch, isStale, isRunning, resolveOffset }) => {
+      eachBatch: async ({ batch, isStale, isRunning, resolveOffset, commitOffsetsIfNecessary }) => {
+        this.#commit = commitOffsetsIfNecessary;
         if (isStale() || !isRunning()) return;
         if (this.#handlers.batch(fetched(batch))) resolveOffset(batch.lastOffset());
       },
@@ -145,9 +155,20 @@ export class GroupMember {
     if (this.#running) this.#consumer.seek({ topic, partition, offset: String(offset) });
   }
 
-  /** Commits outside of a transaction, as this member of the current generation. */
-  commit(offsets: readonly { topic: string; partition: number; offset: number }[]): Promise<void> {
-    return this.#consumer.commitOffsets(offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset: String(offset) })));
+  /**
+   * Commits outside of a transaction, once, as this member of its current generation; not before the event loop's next turn.
+   * kafkajs's own `commitOffsets` would try again as a member of the next generation, perhaps for partitions that are another's by then.
+   * `select` is asked at the last moment.
+   */
+  async commit(select: () => readonly { topic: string; partition: number; offset: number }[]): Promise<void> {
+    // A generation changes within one turn of the event loop, `joined` included: from outside of one, assignment and generation agree.
+    await turn();
+    const offsets = select();
+    if (offsets.length === 0) return;
+    if (this.#commit === null) throw new CallstreamError('STREAM_COMMIT_FAILED', 'nothing was fetched yet');
+    await this.#commit({
+      topics: offsets.map(({ topic, partition, offset }) => ({ topic, partitions: [{ partition, offset: String(offset) }] })),
+    });
   }
 
   #proveMembership(): void {
