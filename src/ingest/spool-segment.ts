@@ -113,6 +113,7 @@ export class Segment {
     const result: SegmentRead = { entries: [], end: from, bad: 0 };
     let bytes = 0;
     for (const frame of readFrames(buffer)) {
+      if (whole && frame.kind === 'torn') break;
       if (!whole && (frame.kind === 'torn' || (frame.kind === 'bad' && frame.end === buffer.length))) return result;
       if (frame.kind === 'record') {
         if (result.entries.length >= limits.maxRecords || (bytes > 0 && bytes + frame.payload.length > limits.maxBytes)) return result;
