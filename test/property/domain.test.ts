@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { deriveCall } from '../../src/domain/call.js';
 import { compareBytes } from '../../src/domain/order.js';
 import { addInput, emptyState } from '../../src/domain/state.js';
-import { afterInput, deadline } from '../../src/domain/timeouts.js';
+import { deadline, deriveChanged } from '../../src/domain/timeouts.js';
 import type { CallFacts, CallInput, CallState, EventInput } from '../../src/domain/types.js';
 import { callInput, callInputs, eventInput, OUTCOMES, redelivered, time } from '../support/arbitraries.js';
 import { KEY, stateOf } from '../support/calls.js';
@@ -206,7 +206,7 @@ describe('timeouts', () => {
     const state = emptyState(KEY);
     let streamTime = Math.min(...deliveries.map(({ input }) => input.received_at));
     for (const { input, wait } of deliveries) {
-      if (addInput(state, input)) afterInput(state, input, streamTime, SETTINGS);
+      if (addInput(state, input)) deriveChanged(state, input.kind === 'event', streamTime, SETTINGS);
       streamTime += wait;
       runTimers(state, streamTime);
     }
@@ -243,8 +243,8 @@ describe('timeouts', () => {
         fc.pre(input.kind !== 'event');
         const state = { ...stateOf(...inputs), timed_out: true };
         addInput(state, input);
-        expect(afterInput(state, input, 0, SETTINGS)).toBe(true);
-        expect(deriveCall(state).status).toBe('ended');
+        expect(deriveChanged(state, false, 0, SETTINGS).status).toBe('ended');
+        expect(state.timed_out).toBe(true);
       }),
     );
   });
@@ -254,7 +254,7 @@ describe('timeouts', () => {
       fc.property(callInputs, eventInput, time, (inputs, event, streamTime) => {
         const state = stateOf(...inputs, event);
         const closesAt = deadline(state, deriveCall(state), SETTINGS);
-        const timedOutAt = (at: number) => afterInput(state, event, at, SETTINGS);
+        const timedOutAt = (at: number) => deriveChanged(state, true, at, SETTINGS).end_reason === 'timed_out';
         expect(timedOutAt(streamTime)).toBe(closesAt !== null && streamTime >= closesAt);
         if (closesAt === null) return;
         expect(timedOutAt(closesAt - 1)).toBe(false);

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { deriveCall } from '../../src/domain/call.js';
 import { addInput } from '../../src/domain/state.js';
-import { afterInput, deadline, inputTime, latestAt } from '../../src/domain/timeouts.js';
+import { deadline, deriveChanged, latestAt } from '../../src/domain/timeouts.js';
 import type { CallInput } from '../../src/domain/types.js';
-import { ANSWERED, ev, media, rest, sec, stateOf, status } from '../support/calls.js';
+import { ANSWERED, ev, media, rest, sec, stateOf } from '../support/calls.js';
 
 const SETTINGS = { ringTimeout: 120_000, maxCall: 3_600_000 };
 const RINGING = ANSWERED.slice(0, 2);
@@ -31,19 +31,14 @@ describe('the deadline', () => {
   test('is not moved by records and media', () => {
     expect(deadlineOf(...RINGING, rest({}), media('bob', [[1, 5005]]))).toBe(sec(1) + SETTINGS.ringTimeout);
   });
+  test('counts from the latest event, in whatever order they came', () => {
+    expect(latestAt(stateOf(...ANSWERED.toReversed()))).toBe(sec(65));
+  });
   test('of a call without callback events counts from the first arrival', () => {
     expect(deadlineOf(rest({}, { received_at: sec(9) }), media('bob', [[1, 5005]], { received_at: sec(8) }))).toBe(
       sec(8) + SETTINGS.ringTimeout,
     );
   });
-});
-
-test('an input counts from the earlier of its time and its arrival', () => {
-  expect(inputTime(ev(5, 'a', 'call_end'))).toBe(sec(5));
-  expect(inputTime(ev(5, 'a', 'call_end', { received_at: sec(4) }))).toBe(sec(4));
-  expect(inputTime(ev(null, 'a', 'call_end'))).toBe(sec(0));
-  expect(inputTime(status({ event_at: sec(1) }))).toBe(sec(60));
-  expect(latestAt(stateOf(...ANSWERED))).toBe(sec(65));
 });
 
 describe('after an input', () => {
@@ -52,8 +47,9 @@ describe('after an input', () => {
     const state = stateOf(...inputs);
     state.timed_out = timedOut;
     expect(addInput(state, input)).toBe(true);
-    expect(afterInput(state, input, streamTime, SETTINGS)).toBe(state.timed_out);
-    return deriveCall(state);
+    const facts = deriveChanged(state, input.kind === 'event', streamTime, SETTINGS);
+    expect(facts).toEqual(deriveCall(state));
+    return facts;
   }
 
   test('a fresh event reopens a call that a timeout had closed', () => {
@@ -93,6 +89,7 @@ describe('after an input', () => {
   });
   test('a call that its inputs have ended is not timed out', () => {
     const state = stateOf(...ANSWERED);
-    expect(afterInput(state, ANSWERED[0]!, sec(1e6), SETTINGS)).toBe(false);
+    deriveChanged(state, true, sec(1e6), SETTINGS);
+    expect(state.timed_out).toBe(false);
   });
 });
