@@ -1,0 +1,49 @@
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function formatter(zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `${zone} ${JSON.stringify(options)}`;
+  let format = formats.get(key);
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat('en-GB', { timeZone: zone, hourCycle: 'h23', ...options });
+    formats.set(key, format);
+  }
+  return format;
+}
+
+const HMS = { hour: '2-digit', minute: '2-digit', second: '2-digit' } as const;
+
+export const clockTime = (at: number, zone: string): string => formatter(zone, HMS).format(at);
+export const minuteTime = (at: number, zone: string): string => formatter(zone, { hour: '2-digit', minute: '2-digit' }).format(at);
+export const dayTime = (at: number, zone: string): string => formatter(zone, { day: 'numeric', month: 'short', ...HMS }).format(at);
+export const dayMinute = (at: number, zone: string): string =>
+  formatter(zone, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' }).format(at);
+export const exactTime = (at: number, zone: string): string =>
+  formatter(zone, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', ...HMS, fractionalSecondDigits: 3 }).format(at);
+export const sameDay = (a: number, b: number, zone: string): boolean => {
+  const day = formatter(zone, { year: 'numeric', month: '2-digit', day: '2-digit' });
+  return day.format(a) === day.format(b);
+};
+
+const grouped = new Intl.NumberFormat('en', { useGrouping: true });
+export const count = (n: number): string => grouped.format(n);
+
+export const percent = (ratio: number): string => `${(ratio * 100).toFixed(1)}%`;
+
+const two = (n: number): string => String(n).padStart(2, '0');
+
+/** `840 ms`, `7.2 s`, `48 s`, `2m 05s`, `1h 04m`. */
+export function duration(ms: number): string {
+  if (ms < 0) return `−${duration(-ms)}`;
+  if (ms === 0) return '0 s';
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)}h ${two(minutes % 60)}m`;
+}
+
+/** A distance from the start of a call: `+0.0 s`, `+2m 05s`. */
+export const offset = (ms: number): string =>
+  Math.abs(ms) < 60_000 ? `${ms < 0 ? '−' : '+'}${(Math.abs(ms) / 1000).toFixed(1)} s` : `${ms < 0 ? '' : '+'}${duration(ms)}`;

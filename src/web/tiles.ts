@@ -1,0 +1,90 @@
+import { h } from './dom.js';
+import { count, duration, percent } from './format.js';
+import type { Measure, Summary } from './types.js';
+
+interface Tile {
+  title: string;
+  /** The first is the large number; the others stand below it with their names. */
+  measures: readonly { name: string; as?: string }[];
+}
+
+const TILES: readonly Tile[] = [
+  { title: 'Calls', measures: [{ name: 'calls' }, { name: 'answered', as: 'answered' }] },
+  { title: 'Answer rate (ASR)', measures: [{ name: 'asr' }] },
+  { title: 'Effectiveness (NER)', measures: [{ name: 'ner' }] },
+  { title: 'Missed', measures: [{ name: 'missed' }, { name: 'missed_inclusive', as: 'with cancelled and busy' }] },
+  { title: 'Ring time, median', measures: [{ name: 'ring_p50_ms' }, { name: 'ring_p95_ms', as: 'p95' }] },
+  { title: 'Talk time, median', measures: [{ name: 'talk_p50_ms' }, { name: 'talk_p95_ms', as: 'p95' }] },
+  { title: 'Talk time, average (ACD)', measures: [{ name: 'acd_ms' }] },
+  { title: 'In progress now', measures: [{ name: 'active' }, { name: 'ringing', as: 'ringing' }] },
+];
+
+function valueText({ value, unit }: Measure): string {
+  if (value === null) return '–';
+  return unit === 'count' ? count(value) : unit === 'ratio' ? percent(value) : duration(value);
+}
+
+/** The numbers of the period. Each tile says what it is taken over (n) and, on hover or focus, what it means. */
+export class Tiles {
+  readonly element = h('section', { class: 'tiles', 'aria-label': 'Key figures' });
+  readonly #bodies: HTMLElement[];
+  readonly #tips: HTMLElement[];
+
+  constructor() {
+    this.#bodies = TILES.map(() => h('div', {}, h('p', { class: 'value' }, '–'), h('p', { class: 'sub' }, ' ')));
+    this.#tips = TILES.map((_, i) => h('div', { class: 'about', role: 'tooltip', id: `about-${i}` }));
+    this.element.append(
+      ...TILES.map((tile, i) =>
+        h(
+          'article',
+          {
+            class: 'tile',
+            'data-tile': tile.measures[0]!.name,
+            keydown: (event: KeyboardEvent) => event.key === 'Escape' && (event.currentTarget as HTMLElement).classList.add('quiet'),
+          },
+          h(
+            'h2',
+            {},
+            tile.title,
+            h(
+              'button',
+              {
+                type: 'button',
+                class: 'info',
+                'aria-label': `What does “${tile.title}” mean?`,
+                'aria-describedby': `about-${i}`,
+                focus: (event: FocusEvent) => (event.currentTarget as HTMLElement).closest('.tile')?.classList.remove('quiet'),
+              },
+              'i',
+            ),
+          ),
+          this.#bodies[i]!,
+          this.#tips[i]!,
+        ),
+      ),
+    );
+  }
+
+  show(summary: Summary): void {
+    TILES.forEach((tile, i) => {
+      const measures = tile.measures.map(({ name, as }) => ({ as, measure: summary.measures[name]! }));
+      const [main, ...rest] = measures;
+      const { n, of } = main!.measure;
+      this.#bodies[i]!.replaceChildren(
+        h('p', { class: 'value' }, valueText(main!.measure)),
+        h(
+          'p',
+          { class: 'sub' },
+          ...rest.map(({ as, measure }) =>
+            h('span', {}, as === 'p95' ? 'p95 ' : '', h('b', {}, valueText(measure)), as === 'p95' ? '' : ` ${as}`),
+          ),
+          h('span', { class: 'n-of', title: of }, `n = ${count(n)}`),
+        ),
+      );
+      this.#tips[i]!.replaceChildren(
+        ...measures.map(({ measure }) => h('p', {}, h('strong', {}, `${measure.label}: `), measure.definition)),
+        h('p', { class: 'over' }, `Taken over ${count(n)} ${of}.`),
+      );
+    });
+  }
+}
