@@ -3,7 +3,7 @@ import { TOPICS, type TopicSpec } from '../codec/topics.js';
 import { CallstreamError } from '../domain/errors.js';
 import type { Logger } from '../telemetry/log.js';
 import { createClients, type KafkaClients, type KafkaConnection } from './client.js';
-import { type Installation, readInstallation, writeInstallation } from './installation.js';
+import { checkGroup, type Installation, readInstallation, writeInstallation } from './installation.js';
 import { type LogRange, OffsetReader } from './offsets.js';
 
 export interface TopicAdminOptions {
@@ -51,7 +51,7 @@ export class TopicAdmin {
     await this.#connect();
     const existing = new Set(await this.#admin.listTopics());
     const present = topics.filter(({ name }) => existing.has(name));
-    const stored = present.length > 0 ? await this.installation() : null;
+    const stored = present[0] === undefined ? null : await readInstallation(this.offsets, present[0].name);
     if (stored !== null) checkInstallation(stored, partitions, groups);
     await this.#checkPartitions(present, partitions);
 
@@ -65,7 +65,12 @@ export class TopicAdmin {
       });
     }
     const altered = await this.#alter(present, replicated);
-    await writeInstallation(this.#clients, { v: 1, partitions, groups: { ...stored?.groups, ...groups } }, TOPICS.calls.name);
+    const installation: Installation = { v: 1, partitions, groups: { ...stored?.groups, ...groups } };
+    await writeInstallation(
+      this.#clients,
+      installation,
+      topics.map(({ name }) => name),
+    );
     return { created: missing.map(({ name }) => name), altered };
   }
 
@@ -161,16 +166,6 @@ function checkInstallation(stored: Installation, partitions: number, groups: Rea
     );
   }
   for (const [name, group] of Object.entries(groups)) checkGroup(stored, name, group);
-}
-
-/** @throws CallstreamError STREAM_GROUP_CHANGED when the worker of this name has worked under another group: it would not find its place. */
-export function checkGroup(stored: Installation, name: string, group: string): void {
-  const known = stored.groups[name];
-  if (known === undefined || known === group) return;
-  throw new CallstreamError(
-    'STREAM_GROUP_CHANGED',
-    `The worker ${name} belongs to consumer group ${known}; ${group} is configured, and would begin anew.`,
-  );
 }
 
 function settings(spec: TopicSpec, replicated: boolean): Record<string, string> {

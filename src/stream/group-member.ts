@@ -166,9 +166,13 @@ export class GroupMember {
     const offsets = select();
     if (offsets.length === 0) return;
     if (this.#commit === null) throw new CallstreamError('STREAM_COMMIT_FAILED', 'nothing was fetched yet');
-    await this.#commit({
-      topics: offsets.map(({ topic, partition, offset }) => ({ topic, partitions: [{ partition, offset: String(offset) }] })),
-    });
+    const byTopic = new Map<string, { partition: number; offset: string }[]>();
+    for (const { topic, partition, offset } of offsets) {
+      const partitions = byTopic.get(topic) ?? [];
+      partitions.push({ partition, offset: String(offset) });
+      byTopic.set(topic, partitions);
+    }
+    await this.#commit({ topics: [...byTopic].map(([topic, partitions]) => ({ topic, partitions })) });
   }
 
   #proveMembership(): void {

@@ -18,9 +18,10 @@ export interface Installation {
  */
 const GROUP = 'callstream.installation';
 
-export async function readInstallation(offsets: OffsetReader, anchorTopic: string): Promise<Installation | null> {
-  const committed = await offsets.committed(GROUP, [anchorTopic]);
-  const text = committed.get(anchorTopic)?.[0]?.metadata;
+/** `topic`: any that `migrate` has made. */
+export async function readInstallation(offsets: OffsetReader, topic: string): Promise<Installation | null> {
+  const committed = await offsets.committed(GROUP, [topic]);
+  const text = committed.get(topic)?.[0]?.metadata;
   if (text === null || text === undefined || text === '') return null;
   const stored = JSON.parse(text) as Installation;
   if (stored.v !== 1)
@@ -29,18 +30,29 @@ export async function readInstallation(offsets: OffsetReader, anchorTopic: strin
 }
 
 /** Offsets can be committed with metadata, and without joining the group, only inside a transaction. */
-export async function writeInstallation(clients: KafkaClients, installation: Installation, anchorTopic: string): Promise<void> {
+export async function writeInstallation(clients: KafkaClients, installation: Installation, topics: readonly string[]): Promise<void> {
+  const metadata = JSON.stringify(installation);
   const producer = await TaskProducer.fence({ clients, transactionalId: GROUP, transactionTimeoutMs: 10_000 });
   try {
     await producer.transact({
       outputs: [],
-      outputTopic: anchorTopic,
+      outputTopic: '',
       outputPartition: 0,
       groupId: GROUP,
-      offsets: () => [{ topic: anchorTopic, partition: 0, offset: 0, metadata: JSON.stringify(installation) }],
+      offsets: () => topics.map((topic) => ({ topic, partition: 0, offset: 0, metadata })),
       fault: () => {},
     });
   } finally {
     producer.close();
   }
+}
+
+/** @throws CallstreamError STREAM_GROUP_CHANGED when the worker of this name has worked under another group: it would not find its place. */
+export function checkGroup(stored: Installation, name: string, group: string): void {
+  const known = stored.groups[name];
+  if (known === undefined || known === group) return;
+  throw new CallstreamError(
+    'STREAM_GROUP_CHANGED',
+    `The worker ${name} belongs to consumer group ${known}; ${group} is configured, and would begin anew.`,
+  );
 }

@@ -6,6 +6,7 @@ import { coPartitionedAssigner } from './assignor.js';
 import { createClients, type KafkaConnection } from './client.js';
 import type { DeadLetterLimitOptions } from './dead-letter-limit.js';
 import { GroupMember } from './group-member.js';
+import { checkGroup, readInstallation } from './installation.js';
 import { OffsetReader } from './offsets.js';
 import { Restorer } from './restorer.js';
 import { Task, type TaskEvents } from './task.js';
@@ -138,11 +139,13 @@ export class StreamWorker {
 
   /**
    * Joins the group. Tasks are taken over as they are assigned.
-   * @throws CallstreamError STREAM_TOPIC_MISSING, STREAM_PARTITIONS_DIFFER; Kafka's errors when it cannot be reached
+   * @throws CallstreamError STREAM_GROUP_CHANGED, STREAM_PARTITIONS_DIFFER; Kafka's errors when it cannot be reached
    */
   async start(): Promise<void> {
     this.#to('starting');
     try {
+      const stored = await readInstallation(this.#offsets, this.#o.outputTopic);
+      if (stored !== null) checkGroup(stored, this.#o.name, this.#o.groupId);
       this.#partitions = await this.#countPartitions();
       await this.#member.start();
     } catch (error) {
