@@ -1,6 +1,7 @@
-import type { Call, CallEvent, DeadLetter } from '../codec/generated.js';
+import type { CallEvent, DeadLetter } from '../codec/generated.js';
 import { RowWriter } from './row-writer.js';
 import {
+  type CallRow,
   DEAD_LETTER_COLUMNS,
   DELIVERY_COLUMNS,
   EVENT_COLUMNS,
@@ -9,6 +10,7 @@ import {
   REVISION_COLUMNS,
   TOUCHED_COLUMNS,
   type Touch,
+  type TouchedMinutes,
   touchesOf,
   writeDeadDelivery,
   writeDeadLetter,
@@ -60,10 +62,11 @@ export class Chunk {
   }
 
   /** @param frame the record's value as it stands on the topic. @throws RowError */
-  addCall(call: Call, frame: Uint8Array): void {
+  addCall(call: CallRow, frame: Uint8Array): void {
     const w = this.#revisions;
     const start = w.length;
     const from = this.#latest.length;
+    const minutes = touchesOf(call);
     try {
       writeRevision(w, call);
       this.#latest.raw(w.slice(start));
@@ -75,7 +78,7 @@ export class Chunk {
     }
     this.#counts.revisions++;
     this.#keepLatest(call, from);
-    this.#touch(call);
+    this.#touch(call, minutes);
   }
 
   /** @throws RowError */
@@ -136,7 +139,7 @@ export class Chunk {
     return [...this.#historic.values()];
   }
 
-  #keepLatest(call: Call, from: number): void {
+  #keepLatest(call: CallRow, from: number): void {
     const key = `${call.app_id}\0${call.call_id}`;
     const before = this.#spans.get(key);
     if (before !== undefined) {
@@ -149,8 +152,7 @@ export class Chunk {
     this.#spans.set(key, { revision: call.revision, from, to: this.#latest.length });
   }
 
-  #touch(call: Call): void {
-    const { metrics, concurrency, historic } = touchesOf(call);
+  #touch(call: CallRow, { metrics, concurrency, historic }: TouchedMinutes): void {
     for (const bucket of metrics) this.#mark('metrics', call.app_id, bucket);
     for (const bucket of concurrency) this.#mark('concurrency', call.app_id, bucket);
     if (historic) this.#historic.set(`${call.app_id}\0${call.call_id}`, { app_id: call.app_id, call_id: call.call_id });

@@ -6,3 +6,4 @@ export { type CallRange, findCalls, inputsOf, lookupCalls, lookupKey, type Store
 export { type Migration, migrateClickHouse, type Retention, readMigrations } from './migrate.js';
 export { Roller } from './roller.js';
 export { RowError } from './row-writer.js';
+export { CALL_FIELDS, type CallRow } from './rows.js';

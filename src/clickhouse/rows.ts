@@ -1,5 +1,40 @@
 import type { Call, CallEvent, DeadLetter } from '../codec/generated.js';
-import type { RowWriter } from './row-writer.js';
+import { RowError, type RowWriter } from './row-writer.js';
+
+/** What the tables need of a Call record besides its bytes; the rest need not be decoded. */
+export const CALL_FIELDS = [
+  'provider',
+  'app_id',
+  'call_id',
+  'revision',
+  'final',
+  'room_id',
+  'call_type',
+  'media_type',
+  'caller',
+  'callees',
+  'total_users',
+  'status',
+  'outcome',
+  'end_reason',
+  'started_at',
+  'accepted_at',
+  'ended_at',
+  'ring_ms',
+  'talk_ms',
+  'missed',
+  'missed_inclusive',
+  'sources',
+  'anomalies',
+  'first_seen_at',
+  'updated_at',
+  'legs',
+  'published_minutes',
+  'span_from',
+  'span_to',
+] as const satisfies readonly (keyof Call)[];
+
+export type CallRow = Pick<Call, (typeof CALL_FIELDS)[number]>;
 
 const MINUTE = 60_000;
 /** A longer interval than a day can only come from odd times: its minutes are not written out one by one. */
@@ -40,7 +75,7 @@ export const REVISION_COLUMNS = [
 
 export const LATEST_COLUMNS = [...REVISION_COLUMNS, 'legs', 'state'] as const;
 
-export function writeRevision(w: RowWriter, c: Call): void {
+export function writeRevision(w: RowWriter, c: CallRow): void {
   w.string(c.provider);
   w.string(c.app_id);
   w.string(c.call_id);
@@ -69,7 +104,7 @@ export function writeRevision(w: RowWriter, c: Call): void {
 }
 
 /** What {@link LATEST_COLUMNS} has beyond a revision. `frame` is the record's value as it stands on the topic. */
-export function writeLegsAndState(w: RowWriter, c: Call, frame: Uint8Array): void {
+export function writeLegsAndState(w: RowWriter, c: CallRow, frame: Uint8Array): void {
   w.count(c.legs.length);
   for (const leg of c.legs) {
     w.string(leg.user_id);
@@ -255,15 +290,21 @@ export interface TouchedMinutes {
   historic: boolean;
 }
 
-const minuteOf = (ms: number): number => ms - (ms % MINUTE);
+/** A DateTime is 32 bits of seconds: until 2106. */
+const LAST_MINUTE = 0xffff_ffff * 1000;
+
+function minuteOf(ms: number): number {
+  if (!Number.isSafeInteger(ms) || ms < 0 || ms > LAST_MINUTE) throw new RowError(`${ms} is no time that a rollup can hold`);
+  return ms - (ms % MINUTE);
+}
 
 /**
  * The minutes that this revision touches: every minute of started_at it was ever published under, and, as edges of earlier intervals may lie anywhere in
  * between, every minute from the earliest accepted_at to the latest ended_at published when it was over.
+ * @throws RowError
  */
-export function touchesOf(c: Call): TouchedMinutes {
-  const started = minuteOf(c.started_at);
-  const metrics = c.published_minutes.includes(started) ? c.published_minutes : [...c.published_minutes, started];
+export function touchesOf(c: CallRow): TouchedMinutes {
+  const metrics = [...new Set([...c.published_minutes, c.started_at].map(minuteOf))];
   const over = c.status === 'ended';
   const froms = [c.span_from, over ? c.accepted_at : null].filter((t) => t !== null);
   const tos = [c.span_to, over ? c.ended_at : null].filter((t) => t !== null);

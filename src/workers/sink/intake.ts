@@ -1,0 +1,84 @@
+import { type CallRow, type Chunk, RowError } from '../../clickhouse/index.js';
+import type { TopicCodec, TopicReader } from '../../codec/codec.js';
+import type { CallEvent, DeadLetter } from '../../codec/generated.js';
+import { CodecError } from '../../codec/registry.js';
+import { TOPICS } from '../../codec/topics.js';
+import type { FailureCounter, InputRecord, OutputRecord } from '../../stream/types.js';
+import { deadLetterOutput } from '../dead-letter.js';
+
+export interface SinkReaders {
+  call: TopicReader<CallRow>;
+  callEvent: TopicReader<CallEvent>;
+  deadLetter: TopicCodec<DeadLetter>;
+}
+
+/** What the sink reads. */
+export const SINK_TOPICS = [TOPICS.calls.name, TOPICS.callEvents.name, TOPICS.deadLetters.name] as const;
+
+/** Why a record became no row. */
+interface Refusal {
+  stage: 'decode' | 'row';
+  reason: string;
+  error: unknown;
+}
+
+/** Turns records into rows of a chunk; what cannot become a row becomes a dead letter, never a stop (up to the dead-letter limit). */
+export class Intake {
+  readonly #readers: SinkReaders;
+  readonly #limit: FailureCounter;
+
+  constructor(readers: SinkReaders, limit: FailureCounter) {
+    this.#readers = readers;
+    this.#limit = limit;
+  }
+
+  /** Loads the schemas that the records were written with. @throws CodecError REGISTRY_UNAVAILABLE */
+  async resolve(records: readonly InputRecord[]): Promise<void> {
+    await this.#readers.call.resolve(valuesOf(records, TOPICS.calls.name));
+    await this.#readers.callEvent.resolve(valuesOf(records, TOPICS.callEvents.name));
+    await this.#readers.deadLetter.resolve(valuesOf(records, TOPICS.deadLetters.name));
+  }
+
+  /** Adds the rows of the records, and returns the dead letters to send before their offsets are committed. @throws CallstreamError STREAM_DEAD_LETTER_LIMIT */
+  add(chunk: Chunk, records: readonly InputRecord[]): OutputRecord[] {
+    const dead: OutputRecord[] = [];
+    for (const record of records) {
+      const refusal = this.#addOne(chunk, record);
+      if (refusal === null) {
+        this.#limit.ok();
+        continue;
+      }
+      const { stage, reason, error } = refusal;
+      this.#limit.failed(`${stage} ${reason}`);
+      dead.push(
+        deadLetterOutput(this.#readers.deadLetter, record.partition, {
+          record,
+          raw: null,
+          index: -1,
+          stage,
+          reason,
+          error: error instanceof Error ? error.message : String(error),
+        }),
+      );
+    }
+    return dead;
+  }
+
+  #addOne(chunk: Chunk, record: InputRecord): Refusal | null {
+    // A tombstone of a compacted topic: nothing to store.
+    if (record.value === null) return null;
+    try {
+      if (record.topic === TOPICS.calls.name) chunk.addCall(this.#readers.call.decode(record.value), record.value);
+      else if (record.topic === TOPICS.callEvents.name) chunk.addEvent(this.#readers.callEvent.decode(record.value));
+      else chunk.addDeadLetter(this.#readers.deadLetter.decode(record.value));
+      return null;
+    } catch (error) {
+      if (error instanceof CodecError) return { stage: 'decode', reason: error.code, error };
+      return { stage: 'row', reason: error instanceof RowError ? error.code : 'ROW_FAILED', error };
+    }
+  }
+}
+
+function* valuesOf(records: readonly InputRecord[], topic: string): Generator<Buffer | null> {
+  for (const record of records) if (record.topic === topic) yield record.value;
+}
