@@ -12,3 +12,10 @@ export interface Io {
 }
 
 export const line = (io: Io, text = ''): void => io.out(`${text}\n`);
+
+/** Resolves when the signal comes, or has come. */
+export const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });

@@ -1,9 +1,24 @@
 /** The one place where the parts meet: each role, made of real Kafka, registry, ClickHouse and files. */
+/** The one place where the parts meet: each role, made of real Kafka, registry, ClickHouse and files. */
+import { join } from 'node:path';
+import { startApi } from '../api/index.js';
+import { lookupCalls } from '../clickhouse/index.js';
+import { openCodec, type TopicCodec } from '../codec/codec.js';
+import type { RawEvent } from '../codec/generated.js';
+import { TOPICS, type Topic } from '../codec/topics.js';
 import type { Config } from '../config/index.js';
+import { CallstreamError } from '../domain/errors.js';
+import { kafkaOutlet, startIngest } from '../ingest/index.js';
+import { SOURCES } from '../sources/registry.js';
+import { TopicAdmin } from '../stream/admin.js';
 import type { Readiness } from '../telemetry/admin-server.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { createEventsWorker } from '../workers/events/worker.js';
+import { DEFAULT_MAX_CALLS_PER_TASK } from '../workers/sessions/settings.js';
+import { SessionsWorker } from '../workers/sessions/worker.js';
+import { groupOf, kafkaConnection, openClickHouse, openProducer, openRegistry } from './parts.js';
 
 export const ROLES = ['ingest', 'sessions', 'events', 'sink', 'api'] as const;
 export type Role = (typeof ROLES)[number];
@@ -31,6 +46,164 @@ export interface RunningRole {
   stop(): Promise<void>;
 }
 
-export function startRole(_role: Role, _context: RoleContext): Promise<RunningRole> {
+const NEVER = new Promise<never>(() => {});
+
+/** Resolves once the role has begun; it may still be on its way to readiness. */
+export function startRole(role: Role, context: RoleContext): Promise<RunningRole> {
+  return STARTERS[role](context);
+}
+
+const STARTERS: Record<Role, (context: RoleContext) => Promise<RunningRole>> = { ingest, sessions, events, sink, api };
+
+/** The raw topics that sources of this version write. */
+const RAW_TOPICS = SOURCES.map((source) => source.topic);
+
+/** Callbacks in, over HTTP; raw records out, durable. Takes callbacks into its spool while Kafka or the registry is away. */
+async function ingest({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
+  const producer = openProducer(config, logger, metrics);
+  const running = await startIngest(
+    {
+      host: config.ingest.host,
+      port: config.ingest.port,
+      apps: config.apps,
+      trustProxy: config.ingest.trustProxy,
+      truncateClientIp: config.privacy.truncateClientIp,
+      spoolDir: join(config.dataDir, 'spool'),
+    },
+    {
+      sources: SOURCES.flatMap((source) => source.webhook ?? []),
+      connect: async () => {
+        const partitions = await countPartitions(config, logger);
+        const registry = openRegistry(config);
+        const topics = Object.values(TOPICS).filter((topic) => RAW_TOPICS.includes(topic.name)) as Topic<RawEvent>[];
+        const codecs = new Map<string, TopicCodec<RawEvent>>();
+        for (const topic of topics) codecs.set(topic.name, await openCodec(topic, registry));
+        return kafkaOutlet({ producer, codecs, partitions });
+      },
+      metrics,
+      log: logger,
+      clock,
+    },
+  );
+  logger.info({ host: config.ingest.host, port: running.port }, 'taking callbacks');
+  return {
+    ready: () => running.ready(),
+    failed: NEVER,
+    stop: async () => {
+      await running.close();
+      await producer.close();
+    },
+  };
+}
+
+/** Raw records into calls, exactly once. */
+async function sessions({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
+  const registry = openRegistry(config);
+  const clickhouse = openClickHouse(config);
+  const withRecords = new Set(config.apps.flatMap((app) => (app.provider === 'tencent' && app.records !== undefined ? [app.appId] : [])));
+  const failure = new Failure();
+  const worker = new SessionsWorker({
+    kafka: kafkaConnection(config),
+    groupId: groupOf(config, 'sessions'),
+    sinkGroupId: groupOf(config, 'sink'),
+    partitions: await countPartitions(config, logger),
+    settings: {
+      ...config.sessions,
+      maxCallsPerTask: DEFAULT_MAX_CALLS_PER_TASK,
+      hasRecordsApi: (appId) => withRecords.has(appId),
+    },
+    codecs: {
+      raw: await openCodec(TOPICS.rawTuicallkit, registry),
+      call: await openCodec(TOPICS.calls, registry),
+      deadLetter: await openCodec(TOPICS.deadLetters, registry),
+      task: await openCodec(TOPICS.tasks, registry),
+    },
+    lookup: (keys) => lookupCalls(clickhouse, keys),
+    logger,
+    metrics,
+    clock,
+    onFatal: failure.report,
+  });
+  await worker.start();
+  return {
+    ready: () => readyUnless(worker.problems()),
+    failed: failure.happened,
+    stop: async () => {
+      await worker.stop();
+      await clickhouse.close();
+    },
+  };
+}
+
+/** Raw records into canonical events, and dead letters for what cannot be read. */
+async function events({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
+  const registry = openRegistry(config);
+  const failure = new Failure();
+  const worker = createEventsWorker({
+    kafka: kafkaConnection(config),
+    groupId: groupOf(config, 'events'),
+    codecs: {
+      raw: await openCodec(TOPICS.rawTuicallkit, registry),
+      callEvent: await openCodec(TOPICS.callEvents, registry),
+      deadLetter: await openCodec(TOPICS.deadLetters, registry),
+    },
+    logger,
+    metrics,
+    clock,
+    onFatal: failure.report,
+  });
+  await worker.start();
+  return { ready: () => readyUnless(worker.problems()), failed: failure.happened, stop: () => worker.stop() };
+}
+
+/** Calls, events and dead letters into ClickHouse, and the rollups. */
+async function sink(_context: RoleContext): Promise<RunningRole> {
   throw new Error('not wired yet');
+}
+
+/** Query API and dashboard. */
+async function api({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
+  const clickhouse = openClickHouse(config);
+  const running = await startApi(
+    {
+      host: config.api.host,
+      port: config.api.port,
+      tokenHash: config.api.tokenHash,
+      apps: config.apps.map((app) => ({ provider: app.provider, app_id: app.appId })),
+    },
+    { query: (sql, params) => clickhouse.query(sql, params), clock, log: logger, metrics },
+  );
+  logger.info({ address: running.address }, 'serving the dashboard');
+  return {
+    ready: async () => readyUnless((await clickhouse.ping()) ? [] : ['ClickHouse does not answer']),
+    failed: NEVER,
+    stop: async () => {
+      await running.stop();
+      await clickhouse.close();
+    },
+  };
+}
+
+/** The first report of a worker that cannot go on. */
+class Failure {
+  #resolve: (reason: unknown) => void = () => {};
+  readonly happened = new Promise<unknown>((resolve) => {
+    this.#resolve = resolve;
+  });
+  readonly report = (reason: unknown): void => this.#resolve(reason);
+}
+
+const readyUnless = (problems: string[]): Readiness => ({ ok: problems.length === 0, problems });
+
+/** Partitions of the raw topics, equal for all. @throws CallstreamError TOPICS_MISSING */
+async function countPartitions(config: Config, logger: Logger): Promise<number> {
+  const admin = new TopicAdmin({ kafka: kafkaConnection(config), logger });
+  try {
+    const counts = await admin.partitionCounts(RAW_TOPICS);
+    const missing = RAW_TOPICS.filter((topic) => !counts.has(topic));
+    if (missing.length > 0) throw new CallstreamError('TOPICS_MISSING', `Kafka has no topic ${missing.join(', ')}: run callstream migrate`);
+    return counts.get(RAW_TOPICS[0] ?? '') ?? 0;
+  } finally {
+    await admin.close();
+  }
 }

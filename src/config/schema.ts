@@ -110,8 +110,6 @@ const kafka = section({
   sasl: section({ mechanism: choice(['plain', 'scram-sha-256', 'scram-sha-512']), username: text(), password: text() }).optional(),
   /** Of every topic, when `migrate` creates it; fixed from then on. Default: 4 embedded, 12 elsewhere. */
   partitions: integer(1, 256).optional(),
-  /** Default: 3, or fewer when there are fewer brokers. */
-  replication: integer(1, 9).optional(),
   /** Consumer groups and transactional ids start with it. */
   groupPrefix: text()
     .regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'must be at most 64 letters, digits, dots, dashes or underscores' })

@@ -6,7 +6,7 @@ import { systemClock } from '../../telemetry/clock.js';
 import { createLogger } from '../../telemetry/log.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { EXIT } from '../exit.js';
-import type { Io } from '../io.js';
+import { aborted, type Io } from '../io.js';
 import type { Register } from '../program.js';
 import { isRole, LATER_ROLES, ROLES, type Role, type RunningRole, startRole } from '../roles.js';
 import { endWithSupervisor } from '../supervise/lifeline.js';
@@ -95,12 +95,6 @@ const reasonOf = (error: unknown): string => {
   }
   return parts.join(': ');
 };
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 
 async function stopAll(roles: readonly RunningRole[], admin: AdminServer, report: (error: unknown) => void): Promise<void> {
   let timer: NodeJS.Timeout | undefined;

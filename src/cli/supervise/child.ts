@@ -26,7 +26,7 @@ export type ChildEvent =
   | { kind: 'started'; pid: number }
   | { kind: 'ready' }
   | { kind: 'not-ready'; problems: string[] }
-  | { kind: 'died'; code: number | null; signal: NodeJS.Signals | null; restartInMs: number };
+  | { kind: 'died'; pid: number | undefined; code: number | null; signal: NodeJS.Signals | null; restartInMs: number };
 
 export interface ChildOptions {
   onEvent: (name: string, event: ChildEvent) => void;
@@ -100,7 +100,7 @@ export class SupervisedChild {
   }
 
   /** One life of the process, from start to end. */
-  async #once(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+  async #once(): Promise<{ pid: number | undefined; code: number | null; signal: NodeJS.Signals | null }> {
     const log = openLog(this.#spec.logFile);
     const child = spawn(this.#spec.command, this.#spec.args, {
       env: { ...process.env, ...this.#spec.env, [SUPERVISED]: '1' },
@@ -117,7 +117,7 @@ export class SupervisedChild {
     });
     if (child.pid !== undefined) this.#options.onEvent(this.name, { kind: 'started', pid: child.pid });
     const watching = this.#watch(ended.signal);
-    const result = await exit;
+    const result = { pid: child.pid, ...(await exit) };
     ended.abort();
     await watching;
     this.#process = undefined;

@@ -1,5 +1,6 @@
 import type { Io } from '../io.js';
 import { type ChildEvent, describeExit } from '../supervise/child.js';
+import { lastWords } from '../supervise/last-words.js';
 
 /** The few lines that `up` shows: one per thing that happens. Everything else is in the log files. */
 export class Console {
@@ -20,12 +21,16 @@ export class Console {
     this.io.out(`${text}\n`);
   }
 
-  /** @param hint where to read more about a death */
-  child(name: string, event: ChildEvent, hint: string): void {
+  child(name: string, event: ChildEvent, logFile: string): void {
     if (event.kind === 'ready') this.event(name, 'ready');
     else if (event.kind === 'not-ready') this.event(name, 'not ready', event.problems.join('; '));
     else if (event.kind === 'died') {
-      this.event(name, `ended (${describeExit(event)})`, `starting again in ${(event.restartInMs / 1000).toFixed(1)} s; ${hint}`);
+      const why = lastWords(logFile, event.pid) ?? `see ${logFile}`;
+      this.event(
+        name,
+        `ended (${describeExit(event)})`,
+        `${why.replace(/\s+/g, ' ')}; starting again in ${(event.restartInMs / 1000).toFixed(1)} s`,
+      );
     }
   }
 }

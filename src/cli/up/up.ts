@@ -6,10 +6,11 @@ import { CallstreamError } from '../../domain/errors.js';
 import { lockFolder } from '../../ingest/spool-lock.js';
 import { freePort } from '../../local/index.js';
 import { type MetricsText, type Readiness, startAdminServer } from '../../telemetry/admin-server.js';
+import { createLogger } from '../../telemetry/log.js';
 import { demoFile } from '../commands/options.js';
 import { EXIT } from '../exit.js';
-import type { Io } from '../io.js';
-import { migrateAll } from '../migrate.js';
+import { aborted, type Io } from '../io.js';
+import { describeMigrated, migrateAll } from '../migrate.js';
 import { version } from '../program.js';
 import { ROLES, type Role } from '../roles.js';
 import type { ChildSpec } from '../supervise/child.js';
@@ -68,13 +69,13 @@ export async function runUp(io: Io, options: UpOptions): Promise<number> {
     const { config } = loadConfig({ file, env });
 
     phase = 'topics, schemas and tables are being prepared';
-    const migrated = await migrateAll(config, { embeddedKafka: servers.embeddedKafka, log: () => {} });
-    terminal.event('migrate', 'done', migrated);
+    const migrated = await migrateAll(config, { embeddedKafka: servers.embeddedKafka, logger: createLogger({ level: 'error' }) });
+    terminal.event('migrate', 'done', describeMigrated(migrated));
     if (io.signal.aborted) return EXIT.ok;
 
     for (const role of ROLES) adminPorts.set(role, await freePort());
     const onEvent: ConstructorParameters<typeof Supervisor>[1]['onEvent'] = (name, event) =>
-      terminal.child(name, event, `see ${join(dataDir, 'log', `${name}.log`)}`);
+      terminal.child(name, event, join(dataDir, 'log', `${name}.log`));
     const child = (name: string, args: string[], port: number | undefined): ChildSpec => ({
       name,
       command: process.execPath,
@@ -158,9 +159,3 @@ async function untilReady(readiness: () => Readiness, signal: AbortSignal): Prom
   }
   return false;
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });

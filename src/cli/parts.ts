@@ -1,0 +1,37 @@
+/** Connections made from the configuration, for roles and commands alike. */
+import { ClickHouse } from '../clickhouse/client.js';
+import { SchemaRegistry } from '../codec/registry.js';
+import type { Config } from '../config/index.js';
+import type { KafkaConnection } from '../stream/client.js';
+import { DurableProducer } from '../stream/durable-producer.js';
+import type { Logger } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+
+/** Workers that are consumer groups. */
+export type Worker = 'sessions' | 'events' | 'sink';
+
+export const groupOf = (config: Config, worker: Worker): string => `${config.kafka.groupPrefix}-${worker}`;
+
+export const kafkaConnection = ({ kafka }: Config): KafkaConnection => ({
+  brokers: kafka.brokers,
+  clientId: kafka.groupPrefix,
+  ssl: kafka.ssl,
+  ...(kafka.sasl === undefined ? {} : { sasl: kafka.sasl }),
+});
+
+export const openRegistry = ({ registry }: Config): SchemaRegistry =>
+  new SchemaRegistry({
+    url: registry.url,
+    ...(registry.username === undefined ? {} : { username: registry.username }),
+    ...(registry.password === undefined ? {} : { password: registry.password }),
+  });
+
+export const openClickHouse = ({ clickhouse }: Config): ClickHouse => new ClickHouse({ ...clickhouse });
+
+/** @param metrics absent in commands, which nobody scrapes */
+export const openProducer = (config: Config, logger: Logger, metrics?: Metrics): DurableProducer =>
+  new DurableProducer({
+    kafka: kafkaConnection(config),
+    logger,
+    ...(metrics === undefined ? {} : { onRenewal: (reason) => metrics.callstream_ingest_producer_renewals_total.inc({ reason }) }),
+  });
