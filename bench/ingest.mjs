@@ -1,0 +1,122 @@
+/** Durable callbacks per second, and how long after its acknowledgement a call can be read. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Pool } from 'undici';
+import { freePort } from '../dist/local/index.js';
+import { APP } from './lab.mjs';
+import { calls, events, query } from './traffic.mjs';
+
+const headers = { 'content-type': 'application/json' };
+
+async function post(pool, body) {
+  const answer = await pool.request({
+    method: 'POST',
+    path: `/callbacks/tuicallkit?${query(APP, body)}`,
+    headers,
+    body: JSON.stringify(body),
+  });
+  await answer.body.dump();
+  if (answer.statusCode !== 200) throw new Error(`callback answered ${answer.statusCode}`);
+}
+
+/** As many requests as are answered, over keep-alive connections, for some seconds. */
+export async function benchIngest(lab, seconds) {
+  const port = await freePort();
+  const role = await lab.role(['ingest'], { env: { CALLSTREAM_INGEST_PORT: String(port) } });
+  const pool = new Pool(`http://127.0.0.1:${port}`, { connections: 128, pipelining: 1 });
+  const source = events(Number.MAX_SAFE_INTEGER, 5_000, Date.now() - 3_600_000);
+  let done = 0;
+  let stop = false;
+  const worker = async () => {
+    while (!stop) {
+      await post(pool, source.next().value[1]);
+      done++;
+    }
+  };
+  const workers = Array.from({ length: 128 }, worker);
+  await delay(2_000);
+  const from = { done, at: performance.now(), ...role.usage() };
+  await delay(seconds * 1000);
+  const now = role.usage();
+  const records = done - from.done;
+  const elapsed = (performance.now() - from.at) / 1000;
+  stop = true;
+  await Promise.all(workers);
+  await pool.close();
+  await role.stop();
+  return {
+    records,
+    seconds: elapsed,
+    per_second: records / elapsed,
+    cpu_s_per_million: ((now.cpu - from.cpu) / records) * 1e6,
+    peak_rss: now.peak,
+  };
+}
+
+const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)];
+
+/** Every role at work at a fixed rate of callbacks; of some new calls, the time from the acknowledgement to the row in `calls`. */
+export async function benchLatency(lab, { perSecond, seconds }) {
+  const port = await freePort();
+  const roles = [];
+  for (const names of [['ingest'], ['sessions'], ['events'], ['sink']])
+    roles.push(await lab.role(names, { env: { CALLSTREAM_INGEST_PORT: String(port) } }));
+  const pool = new Pool(`http://127.0.0.1:${port}`, { connections: 64, pipelining: 1 });
+  const source = calls(Number.MAX_SAFE_INTEGER, perSecond / 6.4, Date.now(), 7);
+  const waiting = new Map();
+  const latencies = [];
+  let running = true;
+  const watch = (async () => {
+    while (running || waiting.size > 0) {
+      if (waiting.size > 0) {
+        const ids = [...waiting.keys()].map((id) => `'${id}'`).join(',');
+        const rows = await lab.query(`SELECT call_id FROM calls WHERE call_id IN (${ids})`);
+        const now = performance.now();
+        for (const [id] of rows) {
+          latencies.push(now - waiting.get(id));
+          waiting.delete(id);
+        }
+      }
+      await delay(20);
+    }
+  })();
+  const due = [];
+  const begun = performance.now();
+  let n = 0;
+  let sent = 0;
+  const sending = new Set();
+  const wallStart = Date.now();
+  let next = source.next().value;
+  while (performance.now() - begun < seconds * 1000) {
+    const wall = Date.now();
+    while (next[0][0] <= wall) {
+      due.push(...next.map((e, i) => ({ at: e[0], body: e[1], sampled: i === 0 && n % 8 === 0 })));
+      due.sort((a, b) => a.at - b.at);
+      n++;
+      next = source.next().value;
+    }
+    while (due.length > 0 && due[0].at <= wall) {
+      const { body, sampled } = due.shift();
+      sent++;
+      const p = post(pool, body)
+        .then(() => {
+          if (sampled && wall - wallStart > 5_000) waiting.set(body.CallId, performance.now());
+        })
+        .finally(() => sending.delete(p));
+      sending.add(p);
+    }
+    await delay(5);
+  }
+  await Promise.all(sending);
+  running = false;
+  await watch;
+  await pool.close();
+  for (const role of roles.reverse()) await role.stop();
+  latencies.sort((a, b) => a - b);
+  return {
+    callbacks_per_second: sent / seconds,
+    samples: latencies.length,
+    p50_ms: quantile(latencies, 0.5),
+    p99_ms: quantile(latencies, 0.99),
+    max_ms: latencies.at(-1),
+  };
+}
