@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { WebhookSource } from '../sources/webhook.js';
@@ -137,6 +137,7 @@ export async function startIngest(options: IngestOptions, deps: IngestDeps): Pro
     { limits: { ...LIMITS, ...options.limits }, trustProxy: options.trustProxy ?? [], truncateClientIp: options.truncateClientIp },
     { sources: deps.sources, access: new Access(options.apps), submit: (delivery) => batcher.submit(delivery), clock, metrics, log },
   );
+  const connections = connectionsOf(server);
   try {
     await server.listen({ host: options.host, port: options.port });
   } catch (error) {
@@ -185,11 +186,20 @@ export async function startIngest(options: IngestOptions, deps: IngestDeps): Pro
 
   async function close(): Promise<void> {
     stop.abort();
-    await closeServer(server);
-    await Promise.race([batcher.close(), delay(CLOSE_PATIENCE_MS, undefined, { ref: false })]);
-    await Promise.race([Promise.all([connecting, road.close()]), delay(CLOSE_PATIENCE_MS, undefined, { ref: false })]);
+    await closeServer(server, connections);
+    await settledOr(batcher.close(), CLOSE_PATIENCE_MS);
+    // A send that Kafka does not answer need not be waited for: what it carries is still in the spool.
+    await settledOr(Promise.all([connecting, road.close()]), options.road?.sendTimeoutMs ?? ROAD.sendTimeoutMs);
     await spool.close();
   }
+}
+
+/** Waits for the work, but not for ever. */
+async function settledOr(work: Promise<unknown>, patienceMs: number): Promise<void> {
+  const stop = new AbortController();
+  const patience = delay(patienceMs, undefined, { signal: stop.signal }).catch(() => undefined);
+  await Promise.race([work, patience]);
+  stop.abort();
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -202,15 +212,30 @@ function watch(metrics: Metrics, spool: Spool): void {
 }
 
 /** Lets what is under way finish; connections without a request go at once, those that never finish after a while. */
-async function closeServer(server: FastifyInstance): Promise<void> {
-  const sweep = setInterval(() => server.server.closeIdleConnections(), IDLE_SWEEP_MS);
+async function closeServer(server: FastifyInstance, connections: ReadonlySet<Socket>): Promise<void> {
+  const sweep = (): void => {
+    server.server.closeIdleConnections();
+    // Node counts a connection as idle only after its first request.
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
+  };
+  const sweeping = setInterval(sweep, IDLE_SWEEP_MS);
   const force = setTimeout(() => server.server.closeAllConnections(), CLOSE_PATIENCE_MS);
   try {
     await server.close();
   } finally {
-    clearInterval(sweep);
+    clearInterval(sweeping);
     clearTimeout(force);
   }
+}
+
+/** The open connections of a server. */
+function connectionsOf(server: FastifyInstance): ReadonlySet<Socket> {
+  const connections = new Set<Socket>();
+  server.server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  return connections;
 }
 
 /** True at most once per interval. */
