@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { deriveCall } from '../../src/domain/call.js';
 import type { CallInput } from '../../src/domain/types.js';
 import type { EventName, Outcome } from '../../src/domain/vocabulary.js';
-import { ANSWERED, ev, fold, foldTimedOut, rest, sec, status } from '../support/calls.js';
+import { ANSWERED, ev, fold, foldTimedOut, rest, sec, stateOf, status } from '../support/calls.js';
 
 const HOUR = 3600;
 const START = ev(0, 'alice', 'start_call', { role: 'caller', call_type: 'single', total_num: 2 });
@@ -54,7 +55,11 @@ describe('accepted_at', () => {
   const carried = ev(3, 'bob', 'receive_call', { accept_ts: sec(2) });
   const cases: [string, CallInput[], number | null][] = [
     ["the record's accept", [rest({ accept_at: sec(9) }), carried], sec(9)],
-    ['the smallest AcceptTs carried', [rest({}), carried, ev(4, 'bob', 'accept_call', { accept_ts: sec(1) })], sec(1)],
+    [
+      'the smallest AcceptTs carried',
+      [rest({}), carried, ev(4, 'bob', 'accept_call', { accept_ts: sec(1) }), ev(5, 'bob', 'call_end', { accept_ts: sec(2) })],
+      sec(1),
+    ],
     ['the earliest accept_call', [ev(5, 'b', 'accept_call'), ev(4, 'b', 'accept_call')], sec(4)],
     ['the earliest call_accepted', [ev(5, 'b', 'accept_call'), ev(3, 'a', 'call_accepted')], sec(3)],
     ['the earliest join_in_group_call', [ev(5, 'b', 'accept_call'), ev(2, '', 'join_in_group_call')], sec(2)],
@@ -409,6 +414,18 @@ describe('descriptive fields', () => {
     const late = ev(null, 'a', 'start_call', { room_id: 'unknown', received_at: sec(5) });
     expect(fold(late, ev(4, 'a', 'receive_call', { room_id: 'four' })).room_id).toBe('four');
     expect(fold(late, ev(6, 'a', 'receive_call', { room_id: 'six' })).room_id).toBe('unknown');
+  });
+  test('later events do not override', () => {
+    const one = { room_id: 'b', media_type: 'video', call_type: 'single' } as const;
+    const other = { room_id: 'a', media_type: 'audio', call_type: 'group' } as const;
+    expect(fold(ev(1, 'a', 'start_call', one), ev(2, 'a', 'call_accepted', other))).toMatchObject(one);
+  });
+  test('of one event with and without EventTime at the same moment, the one with EventTime goes first', () => {
+    const timed = ev(5, 'a', 'start_call', { room_id: 'timed' });
+    const untimed = ev(null, 'a', 'start_call', { room_id: 'untimed', received_at: sec(5) });
+    const state = stateOf(timed, untimed);
+    expect(deriveCall(state).room_id).toBe('timed');
+    expect(deriveCall({ ...state, events: state.events.toReversed() }).room_id).toBe('timed');
   });
   test('without events that have one, they come from the record', () => {
     const facts = fold(START, rest({ room_id: 'r', media_type: 'video', call_type: 'group' }));

@@ -85,6 +85,11 @@ describe('times of a leg', () => {
     expect(leg(fold(SINGLE, rest({ result: 'cancel', accept_at: sec(3) })), 'alice').joined_at).toBeNull();
   });
 
+  test('an accept_call of the caller is no call_accepted', () => {
+    const facts = fold(SINGLE, ev(4, 'alice', 'accept_call'), rest({ result: 'normal_end', accept_at: sec(3) }));
+    expect(leg(facts, 'alice').joined_at).toBe(sec(3));
+  });
+
   test('a leg leaves at its latest call_end or call_interrupted', () => {
     const facts = fold(
       START,
