@@ -72,11 +72,16 @@ export const DEFINITIONS = {
     of: 'calls',
     definition: 'Missed calls together with those that the caller gave up on (cancelled) and those that found the other side busy.',
   },
-  ringing: { label: 'Ringing now', unit: 'count', of: 'calls', definition: 'Calls that started in this period and are still ringing.' },
+  ringing: {
+    label: 'Ringing now',
+    unit: 'count',
+    of: 'calls that are not over',
+    definition: 'Calls that started in this period and are still ringing.',
+  },
   active: {
     label: 'In progress now',
     unit: 'count',
-    of: 'calls',
+    of: 'calls that are not over',
     definition: 'Calls that started in this period, were answered and are not over.',
   },
 } as const satisfies Record<string, Definition>;

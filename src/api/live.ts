@@ -83,7 +83,7 @@ export class LiveHub {
   }
 
   /**
-   * Sends everything from `since` on (epoch ms of `updated_at`; default: what changes from now on), then what changes. Returns how to stop.
+   * Sends everything from `since` on (epoch ms of `updated_at`), then what changes. Returns how to stop.
    */
   add(outlet: Outlet, since: number | null, app: string | undefined): () => void {
     const client: Client = { outlet, app, held: [] };

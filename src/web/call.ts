@@ -1,7 +1,7 @@
 import { Failure, get } from './client.js';
 import { h, hidden, s } from './dom.js';
 import { clockTime, count, duration, exactTime, offset } from './format.js';
-import { ladder, mark } from './ladder.js';
+import { ladder, lanesOf, mark } from './ladder.js';
 import type { Frame, Page } from './page.js';
 import type { State } from './state.js';
 import type { Call, CallDetail, CallEvent, Leg } from './types.js';
@@ -117,7 +117,7 @@ export class CallPage implements Page {
       h(
         'div',
         { class: 'head' },
-        h('h1', {}, call.caller || 'Unknown caller', h('span', { class: 'to' }, ' → '), call.callees.join(', ') || 'nobody yet'),
+        h('h1', {}, call.caller || 'Unknown caller', h('span', { class: 'to' }, ' → '), several(call.callees)),
         outcomeBadge(call),
       ),
       h('p', { class: 'id' }, hidden('Call id '), call.call_id),
@@ -170,7 +170,7 @@ export class CallPage implements Page {
       ['Accepted', call.accepted_at === null ? (call.status === 'ended' ? 'never' : 'not yet') : time(call.accepted_at)],
       ['Ended', call.ended_at === null ? (call.status === 'ended' ? 'unknown' : 'not yet') : time(call.ended_at)],
       ['Ring time', duration(call.ring_ms)],
-      ['Talk time', duration(call.talk_ms)],
+      ['Talk time', call.status === 'ended' ? duration(call.talk_ms) : '–'],
       ['How it ended', call.status === 'ended' ? endReason(call.end_reason) : 'Not over'],
       ['Missed', call.missed ? 'Yes' : call.missed_inclusive ? 'Only when cancelled and busy count' : 'No'],
       ['Type', typeText(call)],
@@ -196,11 +196,11 @@ export class CallPage implements Page {
       h(
         'tbody',
         {},
-        ...legs.map((leg) =>
+        ...lanesOf({ legs }).map((leg) =>
           h(
             'tr',
             {},
-            h('th', { scope: 'row', class: 'id', title: leg.user_id }, h('span', {}, leg.user_id)),
+            h('th', { scope: 'row', title: leg.user_id }, h('span', { class: 'user' }, leg.user_id)),
             h('td', {}, leg.role),
             h(
               'td',
@@ -253,7 +253,7 @@ export class CallPage implements Page {
             clockTime(event.event_at, tz),
             h('small', {}, ` ${offset(event.event_at - call.started_at)}`),
           ),
-          h('td', { class: 'id', title: event.user_id }, h('span', {}, event.user_id || '–')),
+          h('td', { title: event.user_id }, h('span', { class: 'user' }, event.user_id || '–')),
           h('td', {}, eventText(event.event), h('small', {}, ` ${event.event}`)),
           h('td', { class: 'dim' }, event.source),
           h('td', { class: 'n', title: `Received ${exactTime(event.received_at, tz)}` }, duration(event.received_at - event.event_at)),
@@ -280,6 +280,10 @@ export class CallPage implements Page {
     );
   }
 }
+
+/** At most three names: a group call's others stand among the participants. */
+const several = (users: string[]): string =>
+  users.length === 0 ? 'nobody yet' : users.length <= 3 ? users.join(', ') : `${users.slice(0, 2).join(', ')} and ${users.length - 2} more`;
 
 function pretty(json: string): string {
   try {

@@ -5,7 +5,16 @@ import type { Outcome, Series } from './types.js';
 import { OUTCOME_WORDS, OUTCOMES } from './words.js';
 
 const HEIGHT = 260;
-const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** A colour of the style sheet as the canvas understands it, in the present theme. */
+function color(name: string): string {
+  const probe = h('span', { hidden: true });
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
+}
 
 export const stepWords = (ms: number): string =>
   ms === 60_000 ? 'minute' : ms < 3_600_000 ? `${ms / 60_000} minutes` : ms === 3_600_000 ? 'hour' : 'day';
@@ -92,7 +101,7 @@ export class OutcomeChart {
     const bars = uPlot.paths.bars!({ align: 1, size: [0.82, 64], radius: 0 });
     const axis = {
       stroke: color('--muted'),
-      font: '12px system-ui, sans-serif',
+      font: '12px "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif',
       grid: { stroke: color('--line'), width: 1 },
       ticks: { show: false },
     };
@@ -117,6 +126,7 @@ export class OutcomeChart {
       axes: [
         {
           ...axis,
+          size: 30,
           grid: { show: false },
           space: 72,
           values: (_plot, splits) => splits.map((seconds) => minuteTime(seconds * 1000, zone)),

@@ -28,11 +28,24 @@ export function stretches(leg: Leg, call: CallDetail['call'], now: number): Stre
   return out;
 }
 
-function lanesOf(detail: CallDetail): Leg[] {
+/** The legs from top to bottom: the caller, then the callees in the order in which they rang. */
+export function lanesOf(detail: Pick<CallDetail, 'legs'>): Leg[] {
   const start = (leg: Leg): number => leg.rang_at ?? leg.joined_at ?? Number.POSITIVE_INFINITY;
   return [...detail.legs].sort((a, b) =>
     a.role === b.role ? start(a) - start(b) || (a.user_id < b.user_id ? -1 : 1) : a.role === 'caller' ? -1 : 1,
   );
+}
+
+/** A whole number of seconds without zeros: `5 s`, `1m`, `1m 30s`, `2h`. */
+function tick(ms: number): string {
+  const seconds = ms / 1000;
+  if (seconds < 60) return `${seconds} s`;
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 3600), 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ];
+  return parts.flatMap(([n, unit]) => (n > 0 ? [`${n}${unit}`] : [])).join(' ');
 }
 
 const clip = (text: string, length: number): string => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
@@ -94,8 +107,7 @@ export function ladder(detail: CallDetail, width: number, now: number): SVGSVGEl
   for (let at = 0; at <= length; at += step) {
     const at_x = x(first + at);
     picture.append(s('line', { class: 'grid', x1: at_x, x2: at_x, y1: TOP - 6, y2: bottom }));
-    if (at_x < right - 20 || at === 0)
-      picture.append(s('text', { class: 'tick', x: at_x, y: bottom + 18 }, at === 0 ? '0 s' : `+${duration(at)}`));
+    if (at_x < right - 20 || at === 0) picture.append(s('text', { class: 'tick', x: at_x, y: bottom + 18 }, `+${tick(at)}`));
   }
   guides(picture, detail, x, bottom);
   lanes.forEach((leg, i) => {
@@ -159,8 +171,9 @@ function lane(
     bar.append(s('title', {}, `${word} ${duration(part.to - part.from)}${part.open ? ' so far' : ''}`));
     group.append(bar);
     const wide = x(part.to) - from;
-    const text = `${word} ${duration(part.to - part.from)}`;
-    if (wide > text.length * 6.6 + 14) group.append(s('text', { class: `inside ${part.kind}`, x: from + wide / 2, y: middle + 4 }, text));
+    const text = `${word} ${duration(part.to - part.from)}${part.open ? ' so far' : ''}`;
+    if (wide > text.length * 6.6 + 14)
+      group.append(s('text', { class: `inside on-${part.kind}`, x: from + wide / 2, y: middle + 4 }, text));
   }
   for (const event of detail.events)
     if (event.user_id === leg.user_id && event.source !== 'record' && event.event !== 'media')

@@ -101,7 +101,7 @@ function fillZones(): void {
   const own = browserZone();
   const zones = Intl.supportedValuesOf('timeZone').filter((zone) => zone !== 'UTC' && zone !== own);
   const first = [...new Set([own, 'UTC', state.tz])];
-  zoneSelect.append(...first.map((zone) => h('option', { value: zone }, zone === own && own !== 'UTC' ? `${zone} (this device)` : zone)));
+  zoneSelect.append(...first.map((zone) => h('option', { value: zone }, zone.replaceAll('_', ' '))));
   const regions = new Map<string, string[]>();
   for (const zone of zones) {
     if (first.includes(zone)) continue;

@@ -12,7 +12,7 @@ const TILES: readonly Tile[] = [
   { title: 'Calls', measures: [{ name: 'calls' }, { name: 'answered', as: 'answered' }] },
   { title: 'Answer rate (ASR)', measures: [{ name: 'asr' }] },
   { title: 'Effectiveness (NER)', measures: [{ name: 'ner' }] },
-  { title: 'Missed', measures: [{ name: 'missed' }, { name: 'missed_inclusive', as: 'with cancelled and busy' }] },
+  { title: 'Missed', measures: [{ name: 'missed' }, { name: 'missed_inclusive', as: 'inclusive' }] },
   { title: 'Ring time, median', measures: [{ name: 'ring_p50_ms' }, { name: 'ring_p95_ms', as: 'p95' }] },
   { title: 'Talk time, median', measures: [{ name: 'talk_p50_ms' }, { name: 'talk_p95_ms', as: 'p95' }] },
   { title: 'Talk time, average (ACD)', measures: [{ name: 'acd_ms' }] },
