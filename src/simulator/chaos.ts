@@ -64,6 +64,14 @@ const RATES: Readonly<Record<ChaosLevel, ChaosRates>> = {
   },
 };
 
+/** How long callbacks may be held back. */
+export interface Delays {
+  /** Of the reordered ones, at most, ms. */
+  reorderMs: number;
+  /** Of stragglers, ms; null: to the end of the run. */
+  stragglerMs: number | null;
+}
+
 /** `send_at` of stragglers: after everything else. */
 export const AT_THE_END = Number.MAX_SAFE_INTEGER;
 
@@ -74,15 +82,14 @@ export interface PlannedCallback {
 
 /**
  * The requests that really go out for the callbacks of one call, in no particular order.
- * @param stragglerMs how long a straggler is held back, or null: to the end of the run
  */
-export function distort(random: Random, level: ChaosLevel, planned: readonly PlannedCallback[], stragglerMs: number | null): Delivery[] {
+export function distort(random: Random, level: ChaosLevel, planned: readonly PlannedCallback[], delays: Delays): Delivery[] {
   const rates = RATES[level];
   const milliseconds = random.chance(rates.perCallMilliseconds);
   const out: Delivery[] = [];
   const send = (callback: Callback, at: number, canBeLost: boolean) => {
     if (canBeLost && random.chance(rates.lost)) return;
-    out.push(render(callback, sendTime(random, rates, at, stragglerMs)));
+    out.push(render(callback, sendTime(random, rates, at, delays)));
   };
   for (const { at, callback } of planned) {
     let sent = milliseconds ? inMilliseconds(random, callback, at) : callback;
@@ -96,11 +103,11 @@ export function distort(random: Random, level: ChaosLevel, planned: readonly Pla
   return out;
 }
 
-function sendTime(random: Random, rates: ChaosRates, at: number, stragglerMs: number | null): number {
-  if (random.chance(rates.straggler)) return stragglerMs === null ? AT_THE_END : at + stragglerMs;
+function sendTime(random: Random, rates: ChaosRates, at: number, delays: Delays): number {
+  if (random.chance(rates.straggler)) return delays.stragglerMs === null ? AT_THE_END : at + delays.stragglerMs;
   const onTheWay = at + random.int(15, 250);
   if (!random.chance(rates.reordered)) return onTheWay;
-  return onTheWay + Math.floor(random.next() ** 3 * rates.reorderMs);
+  return onTheWay + Math.floor(random.next() ** 3 * Math.min(rates.reorderMs, delays.reorderMs));
 }
 
 /** The same call from an app that reports milliseconds. */
@@ -174,7 +181,7 @@ function oddBody(random: Random, source: Body): Body {
         if (body.Event === 'receive_call' && field === 'EventTime') options.push(4_000_000_000);
         break;
       case 'TotalNum':
-        options.push(-3, 0, 'several', {});
+        options.push(-3, 0, 'several', '5', {});
         break;
       case 'RoomId':
         options.push(20_222, exactNumber('9007199254740993'), 'room:with:colons', '🛋️ "sofa"\n');
@@ -197,7 +204,10 @@ function oddBody(random: Random, source: Body): Body {
         options.splice(0, 2, value.toUpperCase());
         break;
       default:
-        if (typeof value === 'string' && value !== '') options.splice(0, 2, value.toUpperCase(), value.replace('_', ''));
+        if (typeof value !== 'string' || value === '') continue;
+        options.splice(0, 2, value.toUpperCase(), value.replace('_', ''));
+        // A status callback that contradicts the events, or says something nobody has heard of.
+        if (body.Event === undefined) options.push('reject', 'cancel', 'not_answer', 'offline', 'dropped');
     }
     const chosen = random.pick(options);
     body = chosen === undefined ? without(body, field) : { ...body, [field]: chosen };

@@ -1,4 +1,4 @@
-import { type ChaosLevel, chooseIds, distort, noise, type PlannedCallback, wantsNoise } from './chaos.js';
+import { type ChaosLevel, chooseIds, type Delays, distort, noise, type PlannedCallback, wantsNoise } from './chaos.js';
 import { Random } from './random.js';
 import { type Plot, tellStory } from './story.js';
 import { type Delivery, eventCallback, statusCallback } from './wire.js';
@@ -9,8 +9,6 @@ export interface PlanOptions {
   run: string;
   apps: readonly string[];
   chaos: ChaosLevel;
-  /** How long stragglers are held back, ms; null: to the end of the run. */
-  stragglerMs: number | null;
 }
 
 /** A call of the plan: what the vendor meant to happen, and the requests it makes. */
@@ -22,9 +20,8 @@ export interface PlannedCall {
 
 export interface CallTiming {
   start_at: number;
-  /** No event later than this, epoch ms: the call is moved back so that it ends in time. */
-  notAfter?: number;
   maxTalkMs: number;
+  delays: Delays;
 }
 
 /** Call number `index` of a run: a pure function of the options, the index and the timing. */
@@ -39,19 +36,16 @@ export function planCall(options: PlanOptions, index: number, timing: CallTiming
     maxTalkMs: timing.maxTalkMs,
     rename: ids.user,
   });
-  const back = timing.notAfter === undefined ? 0 : Math.max(0, story.end_at + 2_000 - timing.notAfter);
-  if (back > 0) {
-    story.start_at -= back;
-    story.end_at -= back;
-    if (story.accept_at !== null) story.accept_at -= back;
-    for (const moment of story.moments) moment.at -= back;
-  }
   const app_id = random.pick(options.apps);
   const ip = `203.0.113.${random.int(1, 254)}`;
-  const planned: PlannedCallback[] = story.moments.map((moment) => ({ at: moment.at, callback: eventCallback(story, moment, app_id, ip) }));
+  const style = random.weighted({ on_end: 75, always: 15, never: 10 });
+  const planned: PlannedCallback[] = story.moments.map((moment) => ({
+    at: moment.at,
+    callback: eventCallback(story, moment, style, app_id, ip),
+  }));
   // About four apps in ten have not switched the status callback on.
   if (story.status !== null && random.chance(0.6)) planned.push({ at: story.end_at + 800, callback: statusCallback(story, app_id, ip) });
-  const deliveries = distort(random, options.chaos, planned, options.stragglerMs);
+  const deliveries = distort(random, options.chaos, planned, timing.delays);
   if (wantsNoise(random, options.chaos)) deliveries.push(noise(random, story.start_at, app_id, `${mark}-noise`));
   return { plot: story.plot, group: story.call_type === 'group', deliveries };
 }

@@ -86,13 +86,7 @@ export async function runSimulation(options: SimulationOptions, deps: Simulation
   const plots: SimulationReport['plots'] = {};
   let calls = 0;
   let groups = 0;
-  const plan = {
-    seed: options.seed,
-    run,
-    apps: deps.apps.map((a) => a.app_id),
-    chaos: options.chaos,
-    stragglerMs: shape.kind === 'paced' ? 900_000 : null,
-  };
+  const plan = { seed: options.seed, run, apps: deps.apps.map((a) => a.app_id), chaos: options.chaos };
   const timelines = timelinesOf(plan, shape, (call) => {
     calls++;
     if (call.group) groups++;

@@ -61,7 +61,7 @@ export class Sender {
         await this.#oneSettles();
         continue;
       }
-      const due = timelines.map((t) => t.peek()?.send_at ?? Number.POSITIVE_INFINITY);
+      const due = timelines.map((t) => t.due());
       const now = clock.now();
       const ready = due.findIndex((at) => at <= now);
       if (ready >= 0) {

@@ -1,3 +1,4 @@
+import { AT_THE_END } from './chaos.js';
 import type { PlannedCall } from './plan.js';
 import type { Delivery } from './wire.js';
 
@@ -11,12 +12,15 @@ export type CallSource = Iterator<{ start_at: number; plan: () => PlannedCall }>
 export class Timeline {
   readonly #source: CallSource;
   readonly #onCall: (call: PlannedCall) => void;
+  readonly #immediate: boolean;
   readonly #heap: Entry[] = [];
   #upcoming: { start_at: number; plan: () => PlannedCall } | null;
   #sequence = 0;
 
-  constructor(source: CallSource, onCall: (call: PlannedCall) => void = () => {}) {
+  /** @param immediate send_at is only an order: everything is due at once, stragglers last */
+  constructor(source: CallSource, onCall: (call: PlannedCall) => void = () => {}, immediate = false) {
     this.#source = source;
+    this.#immediate = immediate;
     this.#onCall = onCall;
     this.#upcoming = this.#pull();
   }
@@ -30,6 +34,13 @@ export class Timeline {
       this.#upcoming = this.#pull();
     }
     return this.#heap[0]?.delivery ?? null;
+  }
+
+  /** When the next delivery is to be sent, epoch ms; {@link AT_THE_END} after everything else; infinity: no more. */
+  due(): number {
+    const next = this.peek();
+    if (next === null) return Number.POSITIVE_INFINITY;
+    return this.#immediate && next.send_at !== AT_THE_END ? 0 : next.send_at;
   }
 
   next(): Delivery | null {

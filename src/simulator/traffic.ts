@@ -26,6 +26,8 @@ export type Shape =
 
 const HOUR = 3_600_000;
 const LONGEST_TALK_MS = 2 * HOUR;
+/** Ringing, invitations and good-byes of a call take no longer than this beside the talk. */
+const REST_MS = 100_000;
 
 /**
  * The timelines of a run, most urgent first.
@@ -42,7 +44,7 @@ export function timelinesOf(plan: PlanOptions, shape: Shape, onCall: (call: Plan
     [{ start_at: shape.begin_at, plan: () => ({ plot: 'failed' as const, group: false, deliveries: opening }) }].values(),
   );
   return shape.kind === 'compressed'
-    ? [noise, new Timeline(live(plan, shape), onCall), new Timeline(compressed(plan, shape), onCall)]
+    ? [noise, new Timeline(live(plan, shape), onCall), new Timeline(compressed(plan, shape), onCall, true)]
     : [noise, new Timeline(paced(plan, shape), onCall)];
 }
 
@@ -50,34 +52,39 @@ export function timelinesOf(plan: PlanOptions, shape: Shape, onCall: (call: Plan
 export const spanOf = (calls: number): number => Math.min(24 * HOUR, Math.max(HOUR, calls * 17_280));
 
 function* compressed(plan: PlanOptions, shape: Extract<Shape, { kind: 'compressed' }>): CallSource {
-  const count = shape.calls - shape.live;
-  const starts = startTimes(plan.seed, count, shape.begin_at - spanOf(shape.calls), shape.begin_at);
+  const until = shape.begin_at - REST_MS - 2_000;
+  const starts = startTimes(plan.seed, shape.calls - shape.live, shape.begin_at - spanOf(shape.calls), until);
+  const delays = { reorderMs: HOUR, stragglerMs: null };
   for (const [i, start_at] of starts.entries()) {
-    yield { start_at, plan: () => planCall(plan, i, { start_at, notAfter: shape.begin_at, maxTalkMs: LONGEST_TALK_MS }) };
+    yield { start_at, plan: () => planCall(plan, i, { start_at, maxTalkMs: Math.min(LONGEST_TALK_MS, until - start_at + 2_000), delays }) };
   }
 }
 
 function* live(plan: PlanOptions, shape: Extract<Shape, { kind: 'compressed' }>): CallSource {
   const first = shape.calls - shape.live;
   const spread = Math.min(60_000, Math.max(2_000, shape.live * 30));
+  // Nobody waits an hour for a late callback: here late is seconds.
+  const delays = { reorderMs: 20_000, stragglerMs: null };
   for (let i = 0; i < shape.live; i++) {
     const start_at = Math.floor(shape.begin_at + (spread * i) / shape.live);
-    yield { start_at, plan: () => planCall(plan, first + i, { start_at, maxTalkMs: 25_000 }) };
+    yield { start_at, plan: () => planCall(plan, first + i, { start_at, maxTalkMs: 25_000, delays }) };
   }
 }
 
 function* paced(plan: PlanOptions, shape: Extract<Shape, { kind: 'paced' }>): CallSource {
   const random = new Random(`${plan.seed}:gaps`);
-  const end = shape.forMs === null ? Number.POSITIVE_INFINITY : shape.begin_at + shape.forMs;
+  const length = shape.forMs ?? (shape.calls === null ? Number.POSITIVE_INFINITY : (shape.calls / shape.rate) * 1_000);
+  const end = shape.begin_at + length;
+  const last = Math.max(end - REST_MS, shape.begin_at + length / 2);
+  const delays = { reorderMs: Math.min(HOUR, length / 4), stragglerMs: Number.isFinite(length) ? null : HOUR / 4 };
   let at = shape.begin_at - shape.historyMs;
   for (let i = 0; shape.calls === null || i < shape.calls; i++) {
     // A gentle swell of a quarter of an hour around the asked rate keeps the charts alive.
     const swell = 1 + 0.3 * Math.sin((2 * Math.PI * at) / (HOUR / 4));
     at += random.exponential(1_000 / (shape.rate * swell));
     const start_at = Math.floor(at);
-    // Ringing takes up to 45 s; a short run lets the last calls ring out after its end.
-    if (start_at > Math.max(end - 60_000, shape.begin_at + (end - shape.begin_at) / 2)) return;
-    const maxTalkMs = Math.min(LONGEST_TALK_MS, Math.max(2_000, end - start_at - 60_000));
-    yield { start_at, plan: () => planCall(plan, i, { start_at, maxTalkMs }) };
+    if (shape.forMs !== null && start_at > last) return;
+    const maxTalkMs = Math.min(LONGEST_TALK_MS, Math.max(5_000, end - REST_MS - start_at));
+    yield { start_at, plan: () => planCall(plan, i, { start_at, maxTalkMs, delays }) };
   }
 }

@@ -23,9 +23,16 @@ export interface Delivery {
 const UNPREFIXED = new Set(['invite_user', 'join_in_group_call']);
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 
-/** The callback of one user action: command `<role>_<event>` but for two, times in seconds, Start/Accept/End on call_end (vendors.md §4.1). */
-export function eventCallback(story: Story, moment: Moment, app_id: string, client_ip: string): Callback {
-  const ended = moment.event === 'call_end';
+/**
+ * Which events carry StartCallTs, AcceptTs and EndTs: the vendor's text says those of a normal end, its example every one, and old clients send none.
+ */
+export type TimesStyle = 'on_end' | 'always' | 'never';
+
+/** The callback of one user action: command `<role>_<event>` but for two, times in seconds (vendors.md §4.1). */
+export function eventCallback(story: Story, moment: Moment, style: TimesStyle, app_id: string, client_ip: string): Callback {
+  const ended = moment.event === 'call_end' && style !== 'never';
+  const started = ended || style === 'always';
+  const accepted = started && story.accept_at !== null && moment.at >= story.accept_at;
   return {
     app_id,
     command: UNPREFIXED.has(moment.event) ? moment.event : `${moment.role}_${moment.event}`,
@@ -40,10 +47,10 @@ export function eventCallback(story: Story, moment: Moment, app_id: string, clie
       CallId: story.call_id,
       Role: moment.role,
       Event: moment.event,
-      CallResult: ended ? 'normal_end' : '',
+      CallResult: moment.event === 'call_end' ? 'normal_end' : '',
       EventTime: seconds(moment.at),
-      StartCallTs: ended ? seconds(story.start_at) : 0,
-      AcceptTs: ended && story.accept_at !== null ? seconds(story.accept_at) : 0,
+      StartCallTs: started ? seconds(story.start_at) : 0,
+      AcceptTs: accepted ? seconds(story.accept_at ?? 0) : 0,
       EndTs: ended ? seconds(moment.at) : 0,
     },
   };

@@ -1,0 +1,130 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { runSimulation } from '../../src/simulator/index.js';
+import { Ledger } from '../../src/simulator/ledger.js';
+import { Sender } from '../../src/simulator/sender.js';
+import { Timeline } from '../../src/simulator/timeline.js';
+import type { Delivery } from '../../src/simulator/wire.js';
+import { systemClock } from '../../src/telemetry/clock.js';
+
+const SUCCESS = '{"ErrorCode":0,"ErrorMessage":"Success"}';
+type Answer = (request: { url: string; body: string }, response: ServerResponse) => void;
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+async function ingest(answer: Answer) {
+  const seen: { url: string; body: string }[] = [];
+  const server = createServer((request: IncomingMessage, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk) => chunks.push(chunk));
+    request.on('end', () => {
+      const one = { url: request.url ?? '', body: Buffer.concat(chunks).toString() };
+      seen.push(one);
+      answer(one, response);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { seen, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+const ok: Answer = (_request, response) => response.end(SUCCESS);
+const delivery = (text: string, expect: 200 | 403 = 200): Delivery => ({
+  send_at: 0,
+  app_id: '1',
+  query: 'sdkappid=1&optplatform=Web',
+  body: Buffer.from(text),
+  expect,
+});
+const once = (deliveries: Delivery[]) => [
+  new Timeline([{ start_at: 0, plan: () => ({ plot: 'answered' as const, group: false, deliveries }) }].values()),
+];
+const sender = (origin: string, ledger: Ledger | null = null, signal = new AbortController().signal) =>
+  new Sender({ origin, secrets: new Map([['1', 's p']]), concurrency: 8, clock: systemClock, signal, ledger });
+
+describe('the sender', () => {
+  it('posts to the path with the secret, and books what was acknowledged', async () => {
+    const { seen, origin } = await ingest(ok);
+    const ledger = new Ledger();
+    const s = sender(origin, ledger);
+    await s.run(once([delivery('a'), delivery('b'), delivery('a')]));
+    await s.close();
+    expect(seen.map((r) => r.url)).toEqual(Array(3).fill('/callbacks/tuicallkit/s%20p?sdkappid=1&optplatform=Web'));
+    expect(s.counts).toMatchObject({ settled: 3, acknowledged: 3, retries: 0, unexpected: 0 });
+    expect([...ledger.entries.values()].map((e) => [e.attempts, e.acknowledged])).toEqual([
+      [2, 2],
+      [1, 1],
+    ]);
+  });
+
+  it('tries again after 5xx, a broken connection and a body that is not success', async () => {
+    const answers: Answer[] = [
+      (_r, response) => response.writeHead(503).end(),
+      (_r, response) => response.destroy(),
+      (_r, response) => response.end('{"ErrorCode":1}'),
+      ok,
+    ];
+    const { origin } = await ingest((request, response) => answers.shift()!(request, response));
+    const ledger = new Ledger();
+    const s = sender(origin, ledger);
+    await s.run(once([delivery('a')]));
+    await s.close();
+    expect(s.counts).toMatchObject({ settled: 1, acknowledged: 1, retries: 3 });
+    expect([...ledger.entries.values()][0]).toMatchObject({ attempts: 4, acknowledged: 1 });
+  });
+
+  it('expects 403 where it is due and notices where it is not', async () => {
+    const { origin } = await ingest(({ body }, response) => (body === 'open' ? response.end(SUCCESS) : response.writeHead(403).end()));
+    const ledger = new Ledger();
+    const s = sender(origin, ledger);
+    await s.run(once([delivery('stranger', 403), delivery('open', 403), delivery('mine', 200)]));
+    await s.close();
+    expect(s.counts).toMatchObject({ refused: 2, unexpected: 2 });
+    expect(ledger.unexpected.map((u) => [u.expected, u.status])).toEqual(
+      expect.arrayContaining([
+        [403, 200],
+        [200, 403],
+      ]),
+    );
+  });
+
+  it('gives up what is unanswered when it is stopped', async () => {
+    const stop = new AbortController();
+    const { origin } = await ingest((_r, response) => {
+      response.writeHead(503).end();
+      stop.abort();
+    });
+    const s = sender(origin, null, stop.signal);
+    await s.run(once([delivery('a')]));
+    await s.close();
+    expect(s.counts).toMatchObject({ abandoned: 1, acknowledged: 0 });
+  });
+
+  it('plays a whole small run and reports it', async () => {
+    const { seen, origin } = await ingest(({ url }, response) =>
+      url.includes('sdkappid=1400000001&') ? response.end(SUCCESS) : response.writeHead(403).end(),
+    );
+    const report = await runSimulation(
+      { seed: '3', chaos: 'hard', calls: 200, live: 0 },
+      { ingest: origin, apps: [{ app_id: '1400000001' }], clock: systemClock },
+    );
+    expect(report.sent.unexpected).toBe(0);
+    expect(report.sent.settled).toBe(seen.length);
+    expect(Object.values(report.plots).reduce((a, b) => a + b, 0)).toBe(200);
+    expect(report.verify).toBe(null);
+  });
+
+  it('refuses to verify what never ends or what it cannot see', async () => {
+    const deps = { ingest: 'http://127.0.0.1:9', apps: [{ app_id: '1' }], clock: systemClock };
+    await expect(runSimulation({ seed: '1', chaos: 'none', calls: 1, verify: true }, deps)).rejects.toMatchObject({
+      code: 'SIMULATOR_OPTIONS',
+    });
+    await expect(runSimulation({ seed: '1', chaos: 'none' }, { ...deps, apps: [] })).rejects.toMatchObject({ code: 'SIMULATOR_OPTIONS' });
+  });
+});
