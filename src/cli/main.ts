@@ -2,13 +2,16 @@
 import { EXIT } from './exit.js';
 import { runCli } from './program.js';
 
+/** One Ctrl-C may arrive twice: from the terminal, and passed on by npm. */
+const SAME_KEY_MS = 1_000;
+
 const stopping = new AbortController();
-let signals = 0;
+let first = 0;
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
-    signals += 1;
-    // The second Ctrl-C is meant: nothing is waited for any more.
-    if (signals > 1) process.exit(EXIT.interrupted);
+    // A second one is meant: nothing is waited for any more.
+    if (stopping.signal.aborted && performance.now() - first > SAME_KEY_MS) process.exit(EXIT.interrupted);
+    if (!stopping.signal.aborted) first = performance.now();
     stopping.abort();
   });
 }

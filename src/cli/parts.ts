@@ -2,10 +2,16 @@
 import { ClickHouse } from '../clickhouse/client.js';
 import { SchemaRegistry } from '../codec/registry.js';
 import type { Config } from '../config/index.js';
+import { CallstreamError } from '../domain/errors.js';
+import { SOURCES } from '../sources/registry.js';
+import { TopicAdmin } from '../stream/admin.js';
 import type { KafkaConnection } from '../stream/client.js';
 import { DurableProducer } from '../stream/durable-producer.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+
+/** The raw topics that sources of this version write. */
+export const RAW_TOPICS = SOURCES.map((source) => source.topic);
 
 /** Workers that are consumer groups. */
 export type Worker = 'sessions' | 'events' | 'sink';
@@ -35,3 +41,16 @@ export const openProducer = (config: Config, logger: Logger, metrics?: Metrics):
     logger,
     ...(metrics === undefined ? {} : { onRenewal: (reason) => metrics.callstream_ingest_producer_renewals_total.inc({ reason }) }),
   });
+
+/** Partitions of the raw topics, equal for all. @throws CallstreamError TOPICS_MISSING */
+export async function countPartitions(config: Config, logger: Logger): Promise<number> {
+  const admin = new TopicAdmin({ kafka: kafkaConnection(config), logger });
+  try {
+    const counts = await admin.partitionCounts(RAW_TOPICS);
+    const missing = RAW_TOPICS.filter((topic) => !counts.has(topic));
+    if (missing.length > 0) throw new CallstreamError('TOPICS_MISSING', `Kafka has no topic ${missing.join(', ')}: run callstream migrate`);
+    return counts.get(RAW_TOPICS[0] ?? '') ?? 0;
+  } finally {
+    await admin.close();
+  }
+}

@@ -7,10 +7,8 @@ import { openCodec, type TopicCodec } from '../codec/codec.js';
 import type { RawEvent } from '../codec/generated.js';
 import { TOPICS, type Topic } from '../codec/topics.js';
 import type { Config } from '../config/index.js';
-import { CallstreamError } from '../domain/errors.js';
 import { kafkaOutlet, startIngest } from '../ingest/index.js';
 import { SOURCES } from '../sources/registry.js';
-import { TopicAdmin } from '../stream/admin.js';
 import type { Readiness } from '../telemetry/admin-server.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
@@ -18,7 +16,8 @@ import type { Metrics } from '../telemetry/metrics.js';
 import { createEventsWorker } from '../workers/events/worker.js';
 import { DEFAULT_MAX_CALLS_PER_TASK } from '../workers/sessions/settings.js';
 import { SessionsWorker } from '../workers/sessions/worker.js';
-import { groupOf, kafkaConnection, openClickHouse, openProducer, openRegistry } from './parts.js';
+import { Sink } from '../workers/sink/sink.js';
+import { countPartitions, groupOf, kafkaConnection, openClickHouse, openProducer, openRegistry, RAW_TOPICS } from './parts.js';
 
 export const ROLES = ['ingest', 'sessions', 'events', 'sink', 'api'] as const;
 export type Role = (typeof ROLES)[number];
@@ -54,9 +53,6 @@ export function startRole(role: Role, context: RoleContext): Promise<RunningRole
 }
 
 const STARTERS: Record<Role, (context: RoleContext) => Promise<RunningRole>> = { ingest, sessions, events, sink, api };
-
-/** The raw topics that sources of this version write. */
-const RAW_TOPICS = SOURCES.map((source) => source.topic);
 
 /** Callbacks in, over HTTP; raw records out, durable. Takes callbacks into its spool while Kafka or the registry is away. */
 async function ingest({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
@@ -157,8 +153,33 @@ async function events({ config, logger, metrics, clock }: RoleContext): Promise<
 }
 
 /** Calls, events and dead letters into ClickHouse, and the rollups. */
-async function sink(_context: RoleContext): Promise<RunningRole> {
-  throw new Error('not wired yet');
+async function sink({ config, logger, metrics }: RoleContext): Promise<RunningRole> {
+  const registry = openRegistry(config);
+  const clickhouse = openClickHouse(config);
+  const failure = new Failure();
+  const worker = new Sink({
+    kafka: kafkaConnection(config),
+    groupId: groupOf(config, 'sink'),
+    clickhouse,
+    codecs: {
+      call: await openCodec(TOPICS.calls, registry),
+      callEvent: await openCodec(TOPICS.callEvents, registry),
+      deadLetter: await openCodec(TOPICS.deadLetters, registry),
+    },
+    keepCallsMs: config.retention.calls,
+    logger,
+    metrics,
+    onFatal: failure.report,
+  });
+  await worker.start();
+  return {
+    ready: () => readyUnless(worker.problems()),
+    failed: failure.happened,
+    stop: async () => {
+      await worker.stop();
+      await clickhouse.close();
+    },
+  };
 }
 
 /** Query API and dashboard. */
@@ -194,16 +215,3 @@ class Failure {
 }
 
 const readyUnless = (problems: string[]): Readiness => ({ ok: problems.length === 0, problems });
-
-/** Partitions of the raw topics, equal for all. @throws CallstreamError TOPICS_MISSING */
-async function countPartitions(config: Config, logger: Logger): Promise<number> {
-  const admin = new TopicAdmin({ kafka: kafkaConnection(config), logger });
-  try {
-    const counts = await admin.partitionCounts(RAW_TOPICS);
-    const missing = RAW_TOPICS.filter((topic) => !counts.has(topic));
-    if (missing.length > 0) throw new CallstreamError('TOPICS_MISSING', `Kafka has no topic ${missing.join(', ')}: run callstream migrate`);
-    return counts.get(RAW_TOPICS[0] ?? '') ?? 0;
-  } finally {
-    await admin.close();
-  }
-}

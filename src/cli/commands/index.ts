@@ -1,7 +1,9 @@
 import type { Register } from '../program.js';
+import { deadLetters } from './dead-letters.js';
 import { migrate } from './migrate.js';
+import { repair } from './repair.js';
 import { run } from './run.js';
 import { up } from './up.js';
 
 /** In the order in which `--help` lists them. */
-export const COMMANDS: readonly Register[] = [up, run, migrate];
+export const COMMANDS: readonly Register[] = [up, run, migrate, deadLetters, repair];
