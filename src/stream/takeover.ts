@@ -17,6 +17,8 @@ export interface Session {
   time: StreamTime;
   /** As last committed, by this session or before; null until the task's first commit. */
   meta: TaskMeta | null;
+  /** Position that is committed, by input topic. */
+  committed: Map<string, number>;
 }
 
 export interface TakeoverRequest {
@@ -92,6 +94,7 @@ export async function takeOver(request: TakeoverRequest): Promise<Session> {
       time,
       meta,
       inputs: new Map([...positions].map(([topic, position]) => [topic, new InputQueue(topic, position)])),
+      committed: new Map(inputs.map((topic) => [topic, committed.get(topic)?.[partition]?.offset ?? -1])),
     };
   } catch (error) {
     producer.close();

@@ -1,5 +1,5 @@
 import { CallstreamError } from '../domain/errors.js';
-import type { TaskMeta } from './types.js';
+import type { ProcessorMeta, TaskMeta } from './types.js';
 
 /** Limit of the broker (offset.metadata.max.bytes). */
 const MAX_BYTES = 4_096;
@@ -40,4 +40,15 @@ export function newestMeta(texts: Iterable<string | null>): TaskMeta | null {
 
 function isNewer(a: TaskMeta, b: TaskMeta): boolean {
   return a.streamTime !== b.streamTime ? a.streamTime > b.streamTime : (a.lastOutput ?? -1) > (b.lastOutput ?? -1);
+}
+
+/** The metadata of the next commit; `last` is the offset of the transaction's last record on the output partition, null when it has none there. */
+export function nextMeta(
+  previous: TaskMeta | null,
+  { horizon, restoreFrom }: ProcessorMeta,
+  streamTime: number,
+  last: number | null,
+  { partitions, group }: Pick<TaskMeta, 'partitions' | 'group'>,
+): TaskMeta {
+  return { v: 1, streamTime, horizon, restoreFrom, lastOutput: last ?? previous?.lastOutput ?? null, partitions, group };
 }

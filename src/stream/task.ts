@@ -8,7 +8,7 @@ import type { InputQueue, Offered, QueuedBatch } from './input-queue.js';
 import type { OffsetReader } from './offsets.js';
 import type { Restorer } from './restorer.js';
 import { gap, type Session, takeOver } from './takeover.js';
-import { encodeMeta } from './task-meta.js';
+import { encodeMeta, nextMeta } from './task-meta.js';
 import type { OffsetCommit } from './task-producer.js';
 import type { FaultPoint, FaultPointName, ProcessedCounts, Processor, TaskContext, TaskMeta } from './types.js';
 import { Backoff, Signal, turn } from './wait.js';
@@ -347,10 +347,10 @@ export class Task {
     let untilTurn = CHUNK;
     for (const record of records) {
       time.observe(topic, processor.process(record, streamTime), record.timestamp);
+      streamTime = time.advance();
       untilTurn -= 1;
       if (untilTurn > 0) continue;
       untilTurn = CHUNK;
-      streamTime = time.advance();
       await turn();
     }
     input.shift();
@@ -385,7 +385,7 @@ export class Task {
         groupId,
         fault: this.#fault,
         offsets: (first, last) => {
-          meta = this.#meta(session, first, last);
+          meta = nextMeta(session.meta, processor.meta(first), time.now(), last, { partitions: this.#o.partitions, group: groupId });
           const metadata = encodeMeta(meta);
           const commits: OffsetCommit[] = [...inputs].map(([topic, { position }]) => ({
             topic,
@@ -402,31 +402,14 @@ export class Task {
       throw new TransactionFailed(error);
     }
     session.meta = meta;
-    for (const input of inputs.values()) this.#committed.set(input, input.position);
+    for (const { topic, position } of inputs.values()) session.committed.set(topic, position);
     processor.committed(base);
-    time.advance();
     this.#o.events.committed(records, processed ?? {});
   }
 
-  /** What was committed last, by input of the session. */
-  readonly #committed = new WeakMap<InputQueue, number>();
-
-  #hasMoved({ inputs }: Session): boolean {
-    for (const input of inputs.values()) if (this.#committed.get(input) !== input.position) return true;
+  #hasMoved({ inputs, committed }: Session): boolean {
+    for (const { topic, position } of inputs.values()) if (committed.get(topic) !== position) return true;
     return false;
-  }
-
-  #meta(session: Session, base: number | null, last: number | null): TaskMeta {
-    const { horizon, restoreFrom } = session.processor.meta(base);
-    return {
-      v: 1,
-      streamTime: session.time.now(),
-      horizon,
-      restoreFrom,
-      lastOutput: last ?? session.meta?.lastOutput ?? null,
-      partitions: this.#o.partitions,
-      group: this.#o.groupId,
-    };
   }
 
   /** A batch began above its position: either kafkajs was moved meanwhile (the seek repairs that), or records are gone. */
