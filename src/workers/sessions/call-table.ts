@@ -1,52 +1,32 @@
-import { type Publication, packCall, type TextReaders, unpackCall } from '../../codec/call-record.js';
+import { packCall, type TextReaders, unpackCall } from '../../codec/call-record.js';
 import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { Call } from '../../codec/generated.js';
 import { deriveCall, firstReceivedAt } from '../../domain/call.js';
 import { addInput, emptyState } from '../../domain/state.js';
 import { deadline } from '../../domain/timeouts.js';
-import type { CallFacts, CallInput, CallKey, CallState } from '../../domain/types.js';
+import type { CallFacts, CallInput, CallKey } from '../../domain/types.js';
 import type { SessionSettings } from './settings.js';
+import {
+  type CallSummary,
+  type LiveCall,
+  latestOf,
+  MAX_SKEW_MS,
+  newSlot,
+  pack,
+  recordSpan,
+  type Slot,
+  sizeOf,
+  slotOf,
+  unpack,
+} from './slot.js';
 import { Timers } from './timers.js';
 
 /** Bytes of distinct inputs that one call may hold: its record must fit into one Kafka message, and one id must not fill the memory. */
 const MAX_INPUT_BYTES = 2 * 1024 * 1024;
-/** How far an EventTime may lie ahead of its arrival and still tell that a call is new. */
-const MAX_SKEW_MS = 600_000;
-const MINUTE = 60_000;
+/** Calls that are not over and stay decoded: the next event of a call mostly comes soon. */
+const RECENT_CALLS = 10_000;
 /** Final calls looked at per timer run when the memory cap asks some to leave early. */
 const EARLY_LEAVERS_PER_RUN = 20_000;
-
-interface LiveCall {
-  state: CallState;
-  publication: Publication;
-  /** A callback event came since the last publication: whether a timeout closes the call is asked anew. */
-  recheck: boolean;
-  inputBytes: number;
-}
-
-/** What must be known of a call without decoding all of it. */
-type CallSummary = Pick<Call, 'final' | 'status' | 'end_reason' | 'last_change_at' | 'latest_at' | 'deadline_at'>;
-
-interface Slot {
-  /** Decoded, while it is not over or has just changed; else null and `bytes` is the call. */
-  live: LiveCall | null;
-  /** The last revision as published; null before the first and while `live`. */
-  bytes: Buffer | null;
-  dirty: boolean;
-  over: boolean;
-  final: boolean;
-  /** Only a timeout has closed it, so it may still get fresh events. */
-  timedOutOnly: boolean;
-  lastChange: number;
-  latestAt: number;
-  deadline: number | null;
-  /** Stream time of the last publication. */
-  publishedAt: number;
-  /** Offset of the last revision on the calls partition; -1: not committed yet. */
-  offset: number;
-  /** Earliest armed timer. */
-  armed: number;
-}
 
 export type Folded = 'folded' | 'unchanged' | 'too_large';
 
@@ -75,6 +55,7 @@ export class CallTable {
   readonly #slots = new Map<string, Slot>();
   readonly #timers = new Timers();
   readonly #dirty: string[] = [];
+  readonly #recent = new Set<string>();
   /** Final calls past their retention that ClickHouse does not have yet. */
   #waiting: string[] = [];
   readonly #settings: SessionSettings;
@@ -124,7 +105,7 @@ export class CallTable {
   /** One record of the calls topic, in order. */
   restore(key: string, value: Buffer, offset: number): void {
     this.#slots.delete(key);
-    this.#slots.set(key, slotOf(Buffer.from(value), offset));
+    this.#slots.set(key, slotOf(pack(value), offset));
   }
 
   /** End of the restore: `streamTime` and `horizon` as the last commit left them. Throws CodecError for a record that cannot be read. */
@@ -139,7 +120,7 @@ export class CallTable {
 
   /** Puts a call back that had left, as ClickHouse has it. */
   takeBack(key: string, value: Buffer, streamTime: number): void {
-    const slot = slotOf(value, -1);
+    const slot = slotOf(pack(value), -1);
     this.#summarise(slot);
     slot.publishedAt = streamTime;
     this.#slots.set(key, slot);
@@ -176,7 +157,8 @@ export class CallTable {
     const bytes = sizeOf(input);
     if (live.inputBytes + bytes > MAX_INPUT_BYTES) return 'too_large';
     if (!addInput(live.state, input)) {
-      this.#rest(slot);
+      if (slot.over) this.#rest(slot);
+      else this.#remember(key);
       return 'unchanged';
     }
     live.inputBytes += bytes;
@@ -189,8 +171,8 @@ export class CallTable {
   /** Derives a call anew from what it has, and publishes it if it says something else: after a repair of the rules. */
   refold(key: string, streamTime: number): void {
     const slot = this.#slots.get(key);
-    if (slot === undefined || slot.bytes === null) return;
-    const before = this.#codec.decode(slot.bytes);
+    if (slot === undefined || slot.packed === null) return;
+    const before = this.#codec.decode(unpack(slot.packed));
     const live = this.#live(slot);
     const after = packCall(live.state, deriveCall(live.state), live.publication);
     if (JSON.stringify(before) === JSON.stringify(after)) this.#rest(slot);
@@ -303,7 +285,7 @@ export class CallTable {
       slot.dirty = false;
       slot.offset = offset++;
       if (slot.over) this.#rest(slot);
-      else slot.bytes = null;
+      else this.#remember(key);
       this.#slots.delete(key);
       this.#slots.set(key, slot);
       this.#arm(key, slot);
@@ -353,7 +335,7 @@ export class CallTable {
     recordSpan(publication, facts);
     const call = packCall(state, facts, publication);
     const value = this.#codec.encode(call);
-    slot.bytes = value;
+    slot.packed = pack(value);
     slot.publishedAt = streamTime;
     live.recheck = false;
     return { key, call, value, wantsRecord };
@@ -388,7 +370,7 @@ export class CallTable {
   /** The decoded call of a slot. */
   #live(slot: Slot): LiveCall {
     if (slot.live === null) {
-      const { state, publication } = unpackCall(this.#codec.decode(slot.bytes!), this.#readers);
+      const { state, publication } = unpackCall(this.#codec.decode(unpack(slot.packed!)), this.#readers);
       let inputBytes = 0;
       for (const e of state.events) inputBytes += sizeOf(e);
       for (const r of state.records) inputBytes += sizeOf(r);
@@ -398,13 +380,26 @@ export class CallTable {
     return slot.live;
   }
 
-  /** Lets go of the decoded form of a call that is over and published. */
+  /** Keeps a call that is not over decoded, until enough others have changed since. */
+  #remember(key: string): void {
+    this.#recent.delete(key);
+    this.#recent.add(key);
+    if (this.#recent.size <= RECENT_CALLS) return;
+    for (const oldest of this.#recent) {
+      this.#recent.delete(oldest);
+      const slot = this.#slots.get(oldest);
+      if (slot !== undefined) this.#rest(slot);
+      return;
+    }
+  }
+
+  /** Lets go of the decoded form of a published call. */
   #rest(slot: Slot): void {
-    if (!slot.dirty && slot.over && slot.bytes !== null) slot.live = null;
+    if (!slot.dirty && slot.packed !== null) slot.live = null;
   }
 
   #summarise(slot: Slot): void {
-    const summary = this.#summaries.decode(slot.bytes!);
+    const summary = this.#summaries.decode(unpack(slot.packed!));
     slot.over = summary.status === 'ended';
     slot.final = summary.final;
     slot.timedOutOnly = summary.end_reason === 'timed_out';
@@ -412,59 +407,4 @@ export class CallTable {
     slot.latestAt = summary.latest_at;
     slot.deadline = summary.deadline_at;
   }
-}
-
-function newSlot(state: CallState): Slot {
-  const publication: Publication = {
-    revision: 0,
-    final: false,
-    first_seen_at: 0,
-    updated_at: 0,
-    last_change_at: 0,
-    latest_at: 0,
-    published_minutes: [],
-    span_from: null,
-    span_to: null,
-    deadline_at: null,
-    record_task: false,
-  };
-  return { ...slotOf(null, -1), live: { state, publication, recheck: false, inputBytes: 0 } };
-}
-
-const slotOf = (bytes: Buffer | null, offset: number): Slot => ({
-  live: null,
-  bytes,
-  dirty: false,
-  over: false,
-  final: false,
-  timedOutOnly: false,
-  lastChange: 0,
-  latestAt: 0,
-  deadline: null,
-  publishedAt: 0,
-  offset,
-  armed: Number.POSITIVE_INFINITY,
-});
-
-/** The latest moment that this input vouches for: a repetition of it, however late, must not look newer than the call. */
-function latestOf(input: CallInput, appendTime: number): number {
-  if (input.kind !== 'event') return Math.min(input.received_at, appendTime);
-  const happened = Math.min(input.event_at ?? input.received_at, input.received_at, appendTime);
-  if (input.event !== 'start_call' || input.event_at === null) return happened;
-  return Math.max(happened, Math.min(input.event_at, input.received_at + MAX_SKEW_MS));
-}
-
-/** Remembers the minutes and the interval that this revision will count in, so that the sink can retouch all that a call ever counted in. */
-function recordSpan(publication: Publication, facts: CallFacts): void {
-  const minute = Math.floor(facts.started_at / MINUTE) * MINUTE;
-  if (!publication.published_minutes.includes(minute)) publication.published_minutes.push(minute);
-  if (facts.status !== 'ended' || facts.accepted_at === null || facts.ended_at === null) return;
-  publication.span_from = Math.min(publication.span_from ?? facts.accepted_at, facts.accepted_at);
-  publication.span_to = Math.max(publication.span_to ?? facts.ended_at, facts.ended_at);
-}
-
-/** About the bytes that an input takes in the record of its call. */
-function sizeOf(input: CallInput): number {
-  if (input.kind !== 'event') return 16 + 2 * input.text.length;
-  return 48 + 2 * (input.user_id.length + input.room_id.length + input.platform.length + input.call_result.length);
 }

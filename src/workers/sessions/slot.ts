@@ -1,0 +1,97 @@
+import type { Publication } from '../../codec/call-record.js';
+import type { Call } from '../../codec/generated.js';
+import type { CallFacts, CallInput, CallState } from '../../domain/types.js';
+
+/** How far an EventTime may lie ahead of its arrival and still tell that a call is new. */
+export const MAX_SKEW_MS = 600_000;
+const MINUTE = 60_000;
+
+export interface LiveCall {
+  state: CallState;
+  publication: Publication;
+  /** A callback event came since the last publication: whether a timeout closes the call is asked anew. */
+  recheck: boolean;
+  inputBytes: number;
+}
+
+/** What must be known of a call without decoding all of it. */
+export type CallSummary = Pick<Call, 'final' | 'status' | 'end_reason' | 'last_change_at' | 'latest_at' | 'deadline_at'>;
+
+export interface Slot {
+  /** Decoded, while it changes or has lately; else null and `packed` is the call. */
+  live: LiveCall | null;
+  /** The last revision as published, its bytes as the characters of a string: no form takes less memory. null before the first. */
+  packed: string | null;
+  dirty: boolean;
+  over: boolean;
+  final: boolean;
+  /** Only a timeout has closed it, so it may still get fresh events. */
+  timedOutOnly: boolean;
+  lastChange: number;
+  latestAt: number;
+  deadline: number | null;
+  /** Stream time of the last publication. */
+  publishedAt: number;
+  /** Offset of the last revision on the calls partition; -1: not committed yet. */
+  offset: number;
+  /** Earliest armed timer. */
+  armed: number;
+}
+
+export const pack = (value: Buffer): string => value.toString('latin1');
+export const unpack = (packed: string): Buffer => Buffer.from(packed, 'latin1');
+
+export function newSlot(state: CallState): Slot {
+  const publication: Publication = {
+    revision: 0,
+    final: false,
+    first_seen_at: 0,
+    updated_at: 0,
+    last_change_at: 0,
+    latest_at: 0,
+    published_minutes: [],
+    span_from: null,
+    span_to: null,
+    deadline_at: null,
+    record_task: false,
+  };
+  return { ...slotOf(null, -1), live: { state, publication, recheck: false, inputBytes: 0 } };
+}
+
+export const slotOf = (packed: string | null, offset: number): Slot => ({
+  live: null,
+  packed,
+  dirty: false,
+  over: false,
+  final: false,
+  timedOutOnly: false,
+  lastChange: 0,
+  latestAt: 0,
+  deadline: null,
+  publishedAt: 0,
+  offset,
+  armed: Number.POSITIVE_INFINITY,
+});
+
+/** The latest moment that this input vouches for: a repetition of it, however late, must not look newer than the call. */
+export function latestOf(input: CallInput, appendTime: number): number {
+  if (input.kind !== 'event') return Math.min(input.received_at, appendTime);
+  const happened = Math.min(input.event_at ?? input.received_at, input.received_at, appendTime);
+  if (input.event !== 'start_call' || input.event_at === null) return happened;
+  return Math.max(happened, Math.min(input.event_at, input.received_at + MAX_SKEW_MS));
+}
+
+/** Remembers the minutes and the interval that this revision will count in, so that the sink can retouch all that a call ever counted in. */
+export function recordSpan(publication: Publication, facts: CallFacts): void {
+  const minute = Math.floor(facts.started_at / MINUTE) * MINUTE;
+  if (!publication.published_minutes.includes(minute)) publication.published_minutes.push(minute);
+  if (facts.status !== 'ended' || facts.accepted_at === null || facts.ended_at === null) return;
+  publication.span_from = Math.min(publication.span_from ?? facts.accepted_at, facts.accepted_at);
+  publication.span_to = Math.max(publication.span_to ?? facts.ended_at, facts.ended_at);
+}
+
+/** About the bytes that an input takes in the record of its call. */
+export function sizeOf(input: CallInput): number {
+  if (input.kind !== 'event') return 16 + 2 * input.text.length;
+  return 48 + 2 * (input.user_id.length + input.room_id.length + input.platform.length + input.call_result.length);
+}
