@@ -355,6 +355,10 @@ describe('measures', () => {
     expect(fold(START, ev(30, 'alice', 'call_missed'))).toMatchObject({ ring_ms: 30_000, talk_ms: 0 });
     expect(fold(START)).toMatchObject({ ring_ms: 0 });
   });
+  test('a call that was not answered has no talk time, whatever its record says of an accept', () => {
+    const facts = fold(rest({ result: 'cancel', start_at: sec(0), accept_at: sec(2), end_at: sec(9) }));
+    expect(facts).toMatchObject({ ring_ms: 9000, talk_ms: 0 });
+  });
   test('an unknown part makes it 0', () => {
     expect(fold(START, ev(9, 'bob', 'call_end'))).toMatchObject({ outcome: 'answered', ring_ms: 0, talk_ms: 0 });
     expect(fold(START, rest({ result: 'cancel' })).ring_ms).toBe(0);
@@ -457,6 +461,7 @@ describe('anomalies', () => {
       [],
     ],
     ['accept_before_start', [START, ev(-1, 'bob', 'accept_call')], ['accept_before_start']],
+    ['none when it was accepted the moment it started', [START, ev(0, 'bob', 'accept_call')], []],
     ['time_conflict of start_call and StartCallTs', [ev(0, 'alice', 'start_call', { start_call_ts: sec(-HOUR) - 1 })], ['time_conflict']],
     ['no time_conflict at exactly an hour', [ev(0, 'alice', 'start_call', { start_call_ts: sec(-HOUR) })], []],
     ['time_conflict of accept and AcceptTs', [START, ev(0, 'bob', 'accept_call', { accept_ts: sec(HOUR) + 1 })], ['time_conflict']],
