@@ -4,6 +4,7 @@ import type { CallEvent, DeadLetter } from '../../codec/generated.js';
 import { CodecError } from '../../codec/registry.js';
 import { TOPICS } from '../../codec/topics.js';
 import type { FailureCounter, InputRecord, OutputRecord } from '../../stream/types.js';
+import type { Metrics } from '../../telemetry/metrics.js';
 import { deadLetterOutput } from '../dead-letter.js';
 
 export interface SinkReaders {
@@ -26,8 +27,10 @@ interface Refusal {
 export class Intake {
   readonly #readers: SinkReaders;
   readonly #limit: FailureCounter;
+  readonly #metrics: Metrics;
 
-  constructor(readers: SinkReaders, limit: FailureCounter) {
+  constructor(readers: SinkReaders, limit: FailureCounter, metrics: Metrics) {
+    this.#metrics = metrics;
     this.#readers = readers;
     this.#limit = limit;
   }
@@ -50,6 +53,7 @@ export class Intake {
       }
       const { stage, reason, error } = refusal;
       this.#limit.failed(`${stage} ${reason}`);
+      this.#metrics.callstream_dead_letters_total.inc({ worker: 'sink' });
       dead.push(
         deadLetterOutput(this.#readers.deadLetter, record.partition, {
           record,

@@ -35,7 +35,7 @@ export class Sink {
   constructor(options: SinkRoleOptions) {
     this.#o = options;
     const { kafka, logger, metrics, codecs, onFatal } = options;
-    this.#collector = new Collector({ name: 'sink', kafka, groupId: options.groupId, topics: SINK_TOPICS, logger, metrics, onFatal });
+    this.#collector = new Collector({ name: 'sink', kafka, groupId: options.groupId, topics: SINK_TOPICS, logger, onFatal });
     this.#producer = new DurableProducer({ kafka, logger });
     this.#worker = new SinkWorker({
       source: this.#collector,

@@ -70,7 +70,7 @@ export class SinkWorker {
 
   constructor(options: SinkOptions) {
     this.#o = options;
-    this.#intake = new Intake(options.readers, new DeadLetterLimit());
+    this.#intake = new Intake(options.readers, new DeadLetterLimit(), options.metrics);
     this.#pace = new Pace(options.pace ?? PACE);
     this.#rolling = new Rolling({
       roller: new Roller(options.clickhouse, options.keepCallsMs),

@@ -1,0 +1,183 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { Chunk, ClickHouse, Flush, migrateClickHouse, Roller } from '../../src/clickhouse/index.js';
+import { localCodec } from '../../src/codec/codec.js';
+import type { Call } from '../../src/codec/generated.js';
+import { TOPICS } from '../../src/codec/topics.js';
+import { createMetrics } from '../../src/telemetry/metrics.js';
+import { blankCall, Dice, latestOf, randomDeadLetters, randomDeliveries, randomRevisions } from '../support/clickhouse-model.js';
+import { expectViews, type Records } from '../support/clickhouse-views.js';
+import { useStack } from '../support/stack.js';
+
+const DAY = 86_400_000;
+const RETENTION = { calls: 400 * DAY, events: 90 * DAY, metrics: 1826 * DAY };
+const server = useStack(['clickhouse']);
+const codec = localCodec(TOPICS.calls);
+let databases = 0;
+
+async function freshDatabase(): Promise<ClickHouse> {
+  const client = new ClickHouse({ url: server.clickhouseUrl, username: 'default', password: '', database: `views_${databases++}` });
+  await migrateClickHouse(client, { retention: RETENTION });
+  return client;
+}
+
+async function store(client: ClickHouse, { calls = [], events = [], dead = [] }: Partial<Records>): Promise<void> {
+  const chunk = new Chunk();
+  for (const c of calls) chunk.addCall(c, codec.encode(c));
+  for (const e of events) chunk.addEvent(e);
+  for (const d of dead) chunk.addDeadLetter(d);
+  await new Flush(client, createMetrics(), chunk).run();
+}
+
+describe('the relations of the contract', () => {
+  test.each([1, 2, 3])(
+    'are the recomputation from the latest records, whatever order and repetition they came in (seed %i)',
+    async (seed) => {
+      const dice = new Dice(seed * 7919);
+      const client = await freshDatabase();
+      const roller = new Roller(client, RETENTION.calls);
+      const now = Date.now();
+      const all: Records = {
+        calls: randomRevisions(dice, 60, now),
+        events: randomDeliveries(dice, 80, now),
+        dead: randomDeadLetters(dice, 20, now),
+      };
+      // Compaction of the topic removes revisions that have a later one.
+      const latest = new Set(latestOf(all.calls));
+      const calls = all.calls.filter((c) => latest.has(c) || dice.chance(0.8));
+      const parts: Partial<Records>[] = [];
+      for (let i = 0; i < 12; i++) {
+        const some = <T>(list: T[]): T[] => dice.shuffle(list.filter(() => dice.chance(0.2)));
+        parts.push({ calls: some(calls), events: some(all.events), dead: some(all.dead) });
+      }
+      parts.push({ calls: dice.shuffle([...calls]), events: all.events, dead: all.dead });
+      for (const part of dice.shuffle(parts)) {
+        await store(client, part);
+        if (dice.chance(0.4)) await (dice.chance(0.5) ? roller : new Roller(client, RETENTION.calls)).pass();
+        if (dice.chance(0.2))
+          await client.command(`OPTIMIZE TABLE ${dice.pick(['calls_latest', 'call_event_rows', 'touched', 'metrics_minutes'])} FINAL`);
+      }
+      await roller.pass();
+      expect(await new Roller(client, RETENTION.calls).dirty()).toEqual([]);
+      await expectViews(client, { ...all, calls });
+      await client.close();
+    },
+  );
+
+  test('have the columns that the contract names, in its order', async () => {
+    const client = await freshDatabase();
+    const columns = async (view: string) =>
+      (await client.query<{ name: string; type: string }>(`DESCRIBE TABLE ${view}`))
+        .map((c) => (c.type.startsWith('Nullable') ? `${c.name}?` : c.name))
+        .join(' ');
+    expect(await columns('calls')).toBe(
+      'provider app_id call_id room_id call_type media_type caller callees total_users status outcome end_reason started_at accepted_at? ended_at? ring_ms talk_ms missed missed_inclusive final sources anomalies first_seen_at updated_at revision',
+    );
+    expect(await columns('call_legs')).toBe(
+      'provider app_id call_id user_id role outcome rang_at? joined_at? left_at? talk_ms missed missed_inclusive platform media_joined_at? media_left_at? media_drops call_started_at revision',
+    );
+    expect(await columns('call_events')).toBe(
+      'provider app_id call_id room_id user_id role event event_at received_at source platform call_result event_id raw_topic raw_partition raw_offset detail',
+    );
+    for (const view of ['metrics_1m', 'metrics_1h', 'metrics_1d']) {
+      expect(await columns(view)).toBe(
+        'bucket provider app_id call_type media_type calls answered no_answer rejected busy cancelled failed unknown missed missed_inclusive ring_ms_sum talk_ms_sum asr? ner? acd_ms? ring_p50_ms? ring_p95_ms? talk_p50_ms? talk_p95_ms?',
+      );
+    }
+    expect(await columns('concurrency_1m')).toBe('bucket app_id peak average');
+    expect(await columns('missed_unreturned')).toBe('app_id caller callee missed_count first_missed_at last_missed_at');
+    expect(await columns('dead_letters')).toBe('stage reason error source app_id received_at body origin');
+    expect(await columns('delivery_health')).toBe(
+      'bucket app_id source received duplicates delay_p50_ms? delay_p95_ms? calls_from_records_only',
+    );
+    await client.close();
+  });
+});
+
+describe('rollups', () => {
+  const start = Math.floor((Date.now() - 2 * 3_600_000) / 60_000) * 60_000;
+  let client: ClickHouse;
+  let roller: Roller;
+  beforeAll(async () => {
+    client = await freshDatabase();
+    roller = new Roller(client, RETENTION.calls);
+  });
+  const over = (c: Partial<Call>): Call => blankCall({ status: 'ended', end_reason: 'normal', outcome: 'answered', ...c });
+
+  test('forget a minute that its only call has left', async () => {
+    const first = over({ call_id: 'moving', started_at: start, published_minutes: [start] });
+    await store(client, { calls: [first] });
+    await roller.pass();
+    const buckets = () => client.query<{ b: number }>('SELECT toUnixTimestamp(bucket) * 1000 AS b FROM metrics_1m ORDER BY b');
+    expect(await buckets()).toEqual([{ b: start }]);
+    await store(client, {
+      calls: [{ ...first, revision: 2, started_at: start + 120_000, published_minutes: [start, start + 120_000] }],
+    });
+    await roller.pass();
+    expect(await buckets()).toEqual([{ b: start + 120_000 }]);
+  });
+
+  test('leave rates NULL where there is nothing to divide by', async () => {
+    await store(client, {
+      calls: [over({ app_id: 'none', call_id: 'a', outcome: 'busy', started_at: start, published_minutes: [start] })],
+    });
+    await roller.pass();
+    expect(await client.query("SELECT asr, ner, acd_ms, ring_p50_ms, talk_p50_ms FROM metrics_1d WHERE app_id = 'none'")).toEqual([
+      { asr: 0, ner: 1, acd_ms: null, ring_p50_ms: 0, talk_p50_ms: null },
+    ]);
+  });
+
+  test('count a call from its first to its last millisecond, and calls that touch without overlapping as one', async () => {
+    const talk = (call_id: string, accepted_at: number, ended_at: number): Call =>
+      over({
+        app_id: 'steps',
+        call_id,
+        started_at: start,
+        accepted_at,
+        ended_at,
+        span_from: accepted_at,
+        span_to: ended_at,
+        published_minutes: [start],
+      });
+    await store(client, {
+      calls: [
+        talk('a', start + 1, start + 60_000),
+        talk('b', start + 60_000, start + 60_000 + 59_999),
+        talk('c', start + 180_000, start + 180_000),
+      ],
+    });
+    await roller.pass();
+    expect(
+      await client.query("SELECT toUnixTimestamp(bucket) * 1000 AS b, peak, average FROM concurrency_1m WHERE app_id = 'steps' ORDER BY b"),
+    ).toEqual([
+      { b: start, peak: 1, average: 59_999 / 60_000 },
+      { b: start + 60_000, peak: 1, average: 59_999 / 60_000 },
+    ]);
+  });
+
+  test('count an open call until now, also where it began in the same minute as one that is over', async () => {
+    const accepted_at = start + 30_000;
+    await store(client, {
+      calls: [
+        over({
+          app_id: 'open',
+          call_id: 'a',
+          started_at: start,
+          accepted_at: start,
+          ended_at: start + 40_000,
+          span_from: start,
+          span_to: start + 40_000,
+        }),
+        blankCall({ app_id: 'open', call_id: 'b', started_at: start, accepted_at, status: 'active', outcome: 'answered' }),
+      ],
+    });
+    await roller.pass();
+    const rows = await client.query<{ b: number; peak: number; average: number; now: number }>(
+      "SELECT toUnixTimestamp(bucket) * 1000 AS b, peak, average, toUnixTimestamp64Milli(now64(3)) AS now FROM concurrency_1m WHERE app_id = 'open' ORDER BY b",
+    );
+    expect(rows[0]).toMatchObject({ b: start, peak: 2, average: 70 / 60 });
+    expect(rows.slice(1, -1).every((r) => r.peak === 1 && r.average === 1)).toBe(true);
+    const last = rows.at(-1)!;
+    expect(last.b).toBe(Math.floor(last.now / 60_000) * 60_000);
+    expect(rows.length).toBe((last.b - start) / 60_000 + 1);
+  });
+});
