@@ -75,7 +75,7 @@ const ROAD: RoadOptions = {
   // Vendors wait two to five seconds and then send again: the spool must have its turn before that.
   sendTimeoutMs: 1_500,
   nearlyDry: 2_000,
-  drain: { maxRecords: BATCH.maxRecords, maxBytes: BATCH.maxBytes, backoffMs: 100, maxBackoffMs: 5_000 },
+  drain: { maxRecords: BATCH.maxRecords, maxBytes: BATCH.maxBytes, backoffMs: 100, maxBackoffMs: 2_000 },
 };
 const CLOSE_PATIENCE_MS = 10_000;
 const IDLE_SWEEP_MS = 50;
