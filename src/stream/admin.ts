@@ -1,9 +1,10 @@
-import { type Admin, ConfigResourceTypes, type IResourceConfigEntry, type ITopicConfig } from 'kafkajs';
+import type { Admin, IResourceConfigEntry, ITopicConfig } from 'kafkajs';
 import { TOPICS, type TopicSpec } from '../codec/topics.js';
 import { CallstreamError } from '../domain/errors.js';
 import type { Logger } from '../telemetry/log.js';
 import { createClients, type KafkaClients, type KafkaConnection } from './client.js';
 import { checkGroup, type Installation, readInstallation, writeInstallation } from './installation.js';
+import type { ConfigResourceTypes } from './kafkajs.js';
 import { type LogRange, OffsetReader } from './offsets.js';
 
 export interface TopicAdminOptions {
@@ -104,7 +105,7 @@ export class TopicAdmin {
     const name = String(brokers[0]?.nodeId ?? controller ?? 0);
     const { resources } = await this.#admin.describeConfigs({
       includeSynonyms: false,
-      resources: [{ type: ConfigResourceTypes.BROKER, name, configNames: ['offsets.retention.minutes'] }],
+      resources: [{ type: kafkajs.ConfigResourceTypes.BROKER, name, configNames: ['offsets.retention.minutes'] }],
     });
     return Number(resources[0]?.configEntries[0]?.configValue);
   }
@@ -132,9 +133,9 @@ export class TopicAdmin {
     if (present.length === 0) return [];
     const { resources } = await this.#admin.describeConfigs({
       includeSynonyms: false,
-      resources: present.map(({ name }) => ({ type: ConfigResourceTypes.TOPIC, name })),
+      resources: present.map(({ name }) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
     });
-    const changes: { type: ConfigResourceTypes; name: string; configEntries: IResourceConfigEntry[] }[] = [];
+    const changes: { type: (typeof ConfigResourceTypes)['TOPIC']; name: string; configEntries: IResourceConfigEntry[] }[] = [];
     for (const spec of present) {
       const entries = resources.find((r) => r.resourceName === spec.name)?.configEntries ?? [];
       const now = new Map(entries.map(({ configName, configValue }) => [configName, configValue]));
@@ -142,7 +143,11 @@ export class TopicAdmin {
       if (wanted.every(([name, value]) => now.get(name) === value)) continue;
       const own = new Map(entries.filter(({ isDefault }) => !isDefault).map(({ configName, configValue }) => [configName, configValue]));
       for (const [name, value] of wanted) own.set(name, value);
-      changes.push({ type: ConfigResourceTypes.TOPIC, name: spec.name, configEntries: [...own].map(([name, value]) => ({ name, value })) });
+      changes.push({
+        type: kafkajs.ConfigResourceTypes.TOPIC,
+        name: spec.name,
+        configEntries: [...own].map(([name, value]) => ({ name, value })),
+      });
     }
     if (changes.length > 0) await this.#admin.alterConfigs({ validateOnly: false, resources: changes });
     return changes.map(({ name }) => name);
