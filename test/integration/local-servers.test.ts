@@ -3,7 +3,7 @@ import { createServer, type Server as NetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@clickhouse/client';
-import { Kafka, logLevel } from 'kafkajs';
+import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { freePort, type Server, type ServerOptions, startClickHouse, startKafka, startRegistry } from '../../src/local/index.js';
 
@@ -87,6 +87,17 @@ describe('Kafka', () => {
     const admin = client(server).admin();
     await admin.connect();
     await admin.createTopics({ topics: [{ topic: 'kept', numPartitions: 1, replicationFactor: 1 }] });
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: ConfigResourceTypes.BROKER, name: '1' }],
+    });
+    const configs = Object.fromEntries((resources[0]?.configEntries ?? []).map((entry) => [entry.configName, entry.configValue]));
+    expect(configs).toMatchObject({
+      'auto.create.topics.enable': 'false',
+      'offsets.retention.minutes': '2147483647',
+      'message.max.bytes': String(8 * 1024 * 1024),
+      'group.initial.rebalance.delay.ms': '0',
+    });
     await admin.disconnect();
     await write('first', '1');
 
