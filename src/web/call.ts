@@ -145,13 +145,13 @@ export class CallPage implements Page {
         h('h2', {}, 'Participants'),
         legs.length === 0
           ? h('p', { class: 'empty' }, 'No event of this call names a user.')
-          : h('div', { class: 'scroll' }, this.#legs(legs, call)),
+          : h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Participants' }, this.#legs(legs, call)),
       ),
       h(
         'section',
         { class: 'card' },
         h('h2', {}, 'What arrived ', h('small', {}, `${count(events.length)} distinct inputs, by the time they speak of`)),
-        h('div', { class: 'scroll' }, this.#events(events, call)),
+        h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'What arrived' }, this.#events(events, call)),
       ),
     );
     this.#draw();

@@ -109,7 +109,7 @@ export class OutcomeChart {
     return {
       width: this.#plotBox.clientWidth || 600,
       height: HEIGHT,
-      padding: [12, 8, 0, 0],
+      padding: [12, 20, 0, 0],
       legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
       cursor: {

@@ -1,8 +1,21 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Query, Row } from '../../src/api/index.js';
 
 const MIGRATIONS = join(import.meta.dirname, '../../schemas/clickhouse');
+
+/** Compiles the dashboard as it stands into a fresh folder, which the caller removes. */
+export function compileWeb(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'callstream-web-'));
+  const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
+  execFileSync(process.execPath, [compiler, '-p', join(import.meta.dirname, '../../src/web/tsconfig.json'), '--outDir', dir], {
+    stdio: 'pipe',
+  });
+  return dir;
+}
 
 /** A parameter's value in the form in which ClickHouse's HTTP interface takes it. */
 function paramText(value: unknown): string {
