@@ -22,7 +22,7 @@ const MAVEN_HELP =
   'Maven fetches Kafka and the registry, once. Debian, Ubuntu: apt install maven; Fedora: dnf install maven; macOS: brew install maven.';
 const NETWORK_HELP = 'If the network failed, run the same command again: what has been fetched is kept.';
 
-const HEARTBEAT_MS = 5_000;
+const HEARTBEAT_MS = 10_000;
 const LOCK_POLL_MS = 200;
 const TAIL_LINES = 30;
 
@@ -129,7 +129,7 @@ function packagesAreInstalled() {
 
 async function installPackages() {
   if (packagesAreInstalled()) return;
-  say('installing the npm packages (about 150 MB, among them the ClickHouse engine)');
+  say('installing the npm packages (about 340 MB, most of it the ClickHouse engine)');
   // No package needs its install script. A NODE_ENV of production would leave out the compiler.
   const args = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
   await run('npm', args, { help: NETWORK_HELP, progress: () => 'still installing' });
