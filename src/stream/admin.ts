@@ -1,4 +1,4 @@
-import type { Admin, IResourceConfigEntry, ITopicConfig } from 'kafkajs';
+import type { Admin, IResourceConfigEntry, ITopicConfig, ConfigResourceTypes as ResourceType } from 'kafkajs';
 import { TOPICS, type TopicSpec } from '../codec/topics.js';
 import { CallstreamError } from '../domain/errors.js';
 import type { Logger } from '../telemetry/log.js';
@@ -135,7 +135,7 @@ export class TopicAdmin {
       includeSynonyms: false,
       resources: present.map(({ name }) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
     });
-    const changes: { type: (typeof ConfigResourceTypes)['TOPIC']; name: string; configEntries: IResourceConfigEntry[] }[] = [];
+    const changes: { type: ResourceType; name: string; configEntries: IResourceConfigEntry[] }[] = [];
     for (const spec of present) {
       const entries = resources.find((r) => r.resourceName === spec.name)?.configEntries ?? [];
       const now = new Map(entries.map(({ configName, configValue }) => [configName, configValue]));

@@ -1,5 +1,6 @@
-import { Kafka, type KafkaConfig, type LogEntry, logLevel, type RetryOptions, type SASLOptions } from 'kafkajs';
+import type { Kafka as KafkaClient, KafkaConfig, LogEntry, RetryOptions, SASLOptions } from 'kafkajs';
 import type { Logger } from '../telemetry/log.js';
+import { Kafka, logLevel } from './kafkajs.js';
 
 /** How to reach Kafka. */
 export interface KafkaConnection {
@@ -15,8 +16,8 @@ export interface KafkaConnection {
  * Every retry setting is explicit: kafkajs has other defaults when NODE_ENV is `test`.
  */
 export interface KafkaClients {
-  producers: Kafka;
-  consumers: Kafka;
+  producers: KafkaClient;
+  consumers: KafkaClient;
   logger: Logger;
 }
 

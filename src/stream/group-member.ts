@@ -1,13 +1,7 @@
-import {
-  type Batch,
-  type Consumer,
-  type KafkaMessage,
-  type OffsetsByTopicPartition,
-  type PartitionAssigner,
-  PartitionAssigners,
-} from 'kafkajs';
+import type { Batch, Consumer, KafkaMessage, OffsetsByTopicPartition, PartitionAssigner } from 'kafkajs';
 import { CallstreamError } from '../domain/errors.js';
 import type { KafkaClients } from './client.js';
+import { PartitionAssigners } from './kafkajs.js';
 import type { InputRecord } from './types.js';
 import { turn } from './wait.js';
 

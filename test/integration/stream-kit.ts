@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Kafka, logLevel } from 'kafkajs';
+import type { Kafka as KafkaClient } from 'kafkajs';
 import { startKafka } from '../../src/local/kafka.js';
+import { Kafka, logLevel } from '../../src/stream/kafkajs.js';
 import type { InputRecord, OutputRecord, Processor, ProcessorMeta, TaskContext, TaskMeta } from '../../src/stream/types.js';
 import { StreamWorker, type StreamWorkerOptions } from '../../src/stream/worker.js';
 import { silentLogger } from '../../src/telemetry/log.js';
@@ -11,7 +12,7 @@ import { createMetrics } from '../../src/telemetry/metrics.js';
 
 export interface Broker {
   address: string;
-  kafka: Kafka;
+  kafka: KafkaClient;
   stop(): Promise<void>;
 }
 
