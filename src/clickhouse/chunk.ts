@@ -114,7 +114,7 @@ export class Chunk {
     if (delivery) this.#counts.deliveries++;
   }
 
-  /** Rows to insert first, in any order; empty tables left out. Ends the chunk: nothing may be added any more. */
+  /** Rows to insert first, in any order; empty tables left out. Ends the chunk: to be called once, and nothing may be added afterwards. */
   tables(): TableRows[] {
     this.#latest.keep([...this.#spans.values()]);
     return [

@@ -26,15 +26,19 @@ export class Flush {
   }
 
   /**
-   * Sends what is not yet acknowledged. After a rejection it may be called again: a table that was acknowledged is not sent twice,
+   * Step 1. Sends the rows that are not yet acknowledged. After a rejection it may be called again: a table that was acknowledged is not sent twice,
    * and one that was written without an acknowledgement is the same rows once more.
    * @throws ClickHouseFailure
    */
-  async run(): Promise<void> {
+  async rows(): Promise<void> {
     const results = await Promise.allSettled(this.#rows.map((rows) => this.#insert(rows)));
     this.#rows = this.#rows.filter((_, i) => results[i]?.status === 'rejected');
     const failed = worst(results);
     if (failed !== undefined) throw failed;
+  }
+
+  /** Step 2, after step 1 has succeeded. May be called again after a rejection: a touch too many only costs a recomputation. @throws ClickHouseFailure */
+  async touches(): Promise<void> {
     if (this.#touched !== null) await this.#insert(this.#touched);
     this.#touched = null;
     if (this.#historic) await this.#touchHistory();

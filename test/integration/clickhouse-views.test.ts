@@ -25,7 +25,9 @@ async function store(client: ClickHouse, { calls = [], events = [], dead = [] }:
   for (const c of calls) chunk.addCall(c, codec.encode(c));
   for (const e of events) chunk.addEvent(e);
   for (const d of dead) chunk.addDeadLetter(d);
-  await new Flush(client, createMetrics(), chunk).run();
+  const flush = new Flush(client, createMetrics(), chunk);
+  await flush.rows();
+  await flush.touches();
 }
 
 describe('the relations of the contract', () => {

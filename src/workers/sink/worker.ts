@@ -36,7 +36,7 @@ export interface SinkOptions {
   faultPoint?: (point: SinkFaultPoint) => void | Promise<void>;
 }
 
-export type SinkFaultPoint = 'before-rows' | 'after-rows' | 'before-commit' | 'after-commit';
+export type SinkFaultPoint = 'before-rows' | 'before-touches' | 'before-commit' | 'after-commit';
 
 /** A chunk being filled, with what is to be done once its rows are stored. */
 interface Open {
@@ -165,8 +165,9 @@ export class SinkWorker {
     if (chunk.records > 0) {
       await this.#o.faultPoint?.('before-rows');
       const flush = new Flush(this.#o.clickhouse, this.#o.metrics, chunk);
-      await this.#patiently('ClickHouse', () => flush.run());
-      await this.#o.faultPoint?.('after-rows');
+      await this.#patiently('ClickHouse', () => flush.rows());
+      await this.#o.faultPoint?.('before-touches');
+      await this.#patiently('ClickHouse', () => flush.touches());
     }
     if (dead.length > 0) await this.#patiently('Kafka', () => this.#o.send(dead));
     await this.#o.faultPoint?.('before-commit');
