@@ -1,7 +1,7 @@
 /** Connections made from the configuration, for roles and commands alike. */
 import { ClickHouse } from '../clickhouse/client.js';
 import { SchemaRegistry } from '../codec/registry.js';
-import type { Config } from '../config/index.js';
+import { type Config, LOOPBACK } from '../config/index.js';
 import { CallstreamError } from '../domain/errors.js';
 import { SOURCES } from '../sources/registry.js';
 import { TopicAdmin } from '../stream/admin.js';
@@ -17,6 +17,12 @@ export const RAW_TOPICS = SOURCES.map((source) => source.topic);
 export type Worker = 'sessions' | 'events' | 'sink';
 
 export const groupOf = (config: Config, worker: Worker): string => `${config.kafka.groupPrefix}-${worker}`;
+
+/** The address to call a server that listens on `host`: every address means this one too. */
+export const reachable = (host: string): string => {
+  const own = host === '0.0.0.0' || host === '::' ? LOOPBACK : host;
+  return own.includes(':') ? `[${own}]` : own;
+};
 
 export const kafkaConnection = ({ kafka }: Config): KafkaConnection => ({
   brokers: kafka.brokers,

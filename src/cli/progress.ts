@@ -5,16 +5,20 @@ import type { Io } from './io.js';
 export interface Progress {
   /** @param note what is worth knowing now, for example `12 dead letters` */
   update(done: number, note?: string): void;
-  /** The total may become known, or grow, on the way. */
-  total(total: number): void;
+  /** May be called again. */
   end(): void;
 }
 
 const LINE_EVERY_MS = 2_000;
+/** For work without an end. */
+const ENDLESS_LINE_EVERY_MS = 30_000;
 
-/** @param title what is counted, for example `calls` */
-export function startProgress(io: Io, title: string, total: number): Progress {
-  return io.interactive ? bar(title, total) : lines(io, title, total);
+/**
+ * @param title what is counted, for example `calls`
+ * @param total null: nobody knows
+ */
+export function startProgress(io: Io, title: string, total: number | null): Progress {
+  return io.interactive && total !== null ? bar(title, total) : lines(io, title, total);
 }
 
 function bar(title: string, total: number): Progress {
@@ -23,15 +27,20 @@ function bar(title: string, total: number): Progress {
     Presets.shades_grey,
   );
   drawn.start(total, 0, { note: '' });
+  let open = true;
   return {
-    update: (done, note) => drawn.update(done, note === undefined ? {} : { note }),
-    total: (value) => drawn.setTotal(value),
-    end: () => drawn.stop(),
+    update: (done, note) => {
+      if (open) drawn.update(done, note === undefined ? {} : { note });
+    },
+    end: () => {
+      if (open) drawn.stop();
+      open = false;
+    },
   };
 }
 
-function lines(io: Io, title: string, initial: number): Progress {
-  let total = initial;
+function lines(io: Io, title: string, total: number | null): Progress {
+  const every = total === null ? ENDLESS_LINE_EVERY_MS : LINE_EVERY_MS;
   let last = performance.now();
   let shown = '';
   let latest = '';
@@ -41,13 +50,10 @@ function lines(io: Io, title: string, initial: number): Progress {
   };
   return {
     update: (done, note) => {
-      latest = `${title}: ${done}/${total}${note ? ` (${note})` : ''}`;
-      if (performance.now() - last < LINE_EVERY_MS) return;
+      latest = `${title}: ${done}${total === null ? '' : `/${total}`}${note ? ` (${note})` : ''}`;
+      if (performance.now() - last < every) return;
       last = performance.now();
       show();
-    },
-    total: (value) => {
-      total = value;
     },
     end: show,
   };

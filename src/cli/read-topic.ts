@@ -1,3 +1,5 @@
+import type { TopicCodec } from '../codec/codec.js';
+import { CodecError } from '../codec/registry.js';
 import type { KafkaConnection } from '../stream/client.js';
 import { createClients } from '../stream/client.js';
 import { OffsetReader } from '../stream/offsets.js';
@@ -19,7 +21,7 @@ export class TopicReader {
   }
 
   /** From the beginning to the ends that the partitions have now; each partition in order. */
-  async readAll(sink: (records: InputRecord[]) => void | Promise<void>): Promise<void> {
+  async readAll(sink: (records: InputRecord[]) => void): Promise<void> {
     const ranges = await this.#offsets.ranges(this.#topic);
     await Promise.all(ranges.map(({ low, end }, partition) => this.#restorer.restore(partition, low, end - 1, sink)));
   }
@@ -39,4 +41,30 @@ export class TopicReader {
     await this.#restorer.close();
     await this.#offsets.close();
   }
+}
+
+/** Hands every readable record of a topic to `sink`; what cannot be decoded is left out (it is a dead letter). */
+export async function readDecoded<T>(
+  reader: TopicReader,
+  codec: TopicCodec<T>,
+  sink: (record: InputRecord, value: T) => void,
+): Promise<void> {
+  // Schemas are loaded asynchronously, records come synchronously: one batch is decoded after the other.
+  let decoding = Promise.resolve();
+  const decode = async (records: readonly InputRecord[]): Promise<void> => {
+    await codec.resolve(records.map((record) => record.value));
+    for (const record of records) {
+      if (record.value === null) continue;
+      try {
+        sink(record, codec.decode(record.value));
+      } catch (error) {
+        if (!(error instanceof CodecError)) throw error;
+      }
+    }
+  };
+  await reader.readAll((records) => {
+    decoding = decoding.then(() => decode(records));
+    decoding.catch(() => {});
+  });
+  await decoding;
 }

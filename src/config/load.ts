@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { z } from 'zod';
-import { CONFIG_FILE, DATA_DIR, DEMO_APP_ID, ENV } from './defaults.js';
+import { CONFIG_FILE, DATA_DIR, DEMO_APP_ID, ENV, LOOPBACK, REGISTRY_PATH } from './defaults.js';
 import { SECRET_FIELDS } from './fields.js';
 import { ConfigError, type ConfigProblem, formatPath, type Path } from './problem.js';
 import { adminSchema, configSchema } from './schema.js';
@@ -41,6 +41,13 @@ const OVERRIDES: readonly { variable: string; path: readonly [string, string]; l
   { variable: ENV.kafkaBrokers, path: ['kafka', 'brokers'], list: true },
   { variable: ENV.registryUrl, path: ['registry', 'url'] },
   { variable: ENV.clickhouseUrl, path: ['clickhouse', 'url'] },
+];
+
+/** Ports of the servers that `up` starts: where the other commands look for them, unless something names an address. */
+const EMBEDDED: readonly { variable: string; path: readonly [string, string]; address: (port: string) => Plain }[] = [
+  { variable: ENV.kafkaPort, path: ['kafka', 'brokers'], address: (port) => [`${LOOPBACK}:${port}`] },
+  { variable: ENV.registryPort, path: ['registry', 'url'], address: (port) => `http://${LOOPBACK}:${port}${REGISTRY_PATH}` },
+  { variable: ENV.clickhousePort, path: ['clickhouse', 'url'], address: (port) => `http://${LOOPBACK}:${port}` },
 ];
 
 /** An environment variable that is set to nothing counts as not set. */
@@ -115,16 +122,22 @@ function applyEnvironment(
   explicit: Set<string>,
 ): Map<string, string> {
   const variables = new Map<string, string>();
+  const write = (variable: string, [name, key]: readonly [string, string], value: Plain): void => {
+    const data = name === 'admin' ? own : fileData;
+    const existing = data[name] ?? {};
+    if (typeof existing !== 'object' || Array.isArray(existing)) return;
+    data[name] = { ...existing, [key]: value };
+    variables.set(`${name}.${key}`, variable);
+  };
   for (const { variable, path, list } of OVERRIDES) {
     const value = setting(env, variable);
     if (value === undefined) continue;
-    const [name, key] = path;
-    const data = name === 'admin' ? own : fileData;
-    const existing = data[name] ?? {};
-    if (typeof existing !== 'object' || Array.isArray(existing)) continue;
-    data[name] = { ...existing, [key]: list ? value.split(',').map((item) => item.trim()) : value };
-    variables.set(formatPath(path), variable);
+    write(variable, path, list ? value.split(',').map((item) => item.trim()) : value);
     explicit.add(formatPath(path));
+  }
+  for (const { variable, path, address } of EMBEDDED) {
+    const port = setting(env, variable);
+    if (port !== undefined && port !== '0' && !explicit.has(formatPath(path))) write(variable, path, address(port));
   }
   return variables;
 }

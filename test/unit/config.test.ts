@@ -316,6 +316,16 @@ describe('environment variables', () => {
     ]);
     expect(explicit.has('registry.url')).toBe(true);
   });
+  it('that move the embedded servers tell where they are, unless an address is given, and do not count as one', () => {
+    const env = { CALLSTREAM_KAFKA_PORT: '19092', CALLSTREAM_REGISTRY_PORT: '18081', CALLSTREAM_CLICKHOUSE_PORT: '0' };
+    const { config, explicit } = parseConfig(MINIMAL, env);
+    expect(config.kafka.brokers).toEqual(['127.0.0.1:19092']);
+    expect(config.registry.url).toBe('http://127.0.0.1:18081/apis/ccompat/v7');
+    expect(config.clickhouse.url).toBe('http://127.0.0.1:8123');
+    expect([...explicit]).toEqual(['apps']);
+    expect(parseConfig(text, env).config.kafka.brokers).toEqual(['a:1']);
+    expect(parseConfig(MINIMAL, { ...env, KAFKA_BROKERS: 'b:1' }).config.kafka.brokers).toEqual(['b:1']);
+  });
   it('are named in errors', () => {
     expect(problems(MINIMAL, { CALLSTREAM_API_PORT: 'x' })[0]).toEqual({
       path: 'CALLSTREAM_API_PORT (api.port)',

@@ -3,7 +3,8 @@ import { deadLetters } from './dead-letters.js';
 import { migrate } from './migrate.js';
 import { repair } from './repair.js';
 import { run } from './run.js';
+import { simulate } from './simulate.js';
 import { up } from './up.js';
 
 /** In the order in which `--help` lists them. */
-export const COMMANDS: readonly Register[] = [up, run, migrate, deadLetters, repair];
+export const COMMANDS: readonly Register[] = [up, run, migrate, simulate, deadLetters, repair];

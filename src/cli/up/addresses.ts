@@ -1,4 +1,5 @@
 import { type App, type Config, DEMO_APP_ID } from '../../config/index.js';
+import { reachable } from '../parts.js';
 
 /** The example request of the vendor's page, with a call id and times of our own. */
 export const exampleEvent = (now: number): string =>
@@ -23,16 +24,11 @@ export function callbackUrl(origin: string, app: App): string {
     : `${origin}/callbacks/aliyun-rtc${secret}`;
 }
 
-const originOf = (host: string, port: number): string => {
-  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
-};
-
 /** What a user wants to know once everything runs. */
 export function welcome(config: Config, options: { demo: boolean; admin: string; now: number }): string {
-  const ingest = originOf(config.ingest.host, config.ingest.port);
+  const ingest = `http://${reachable(config.ingest.host)}:${config.ingest.port}`;
   const rows: [string, string][] = [
-    ['dashboard', originOf(config.api.host, config.api.port)],
+    ['dashboard', `http://${reachable(config.api.host)}:${config.api.port}`],
     ...config.apps.map((app): [string, string] => ['callbacks', callbackUrl(ingest, app)]),
     ['Kafka', config.kafka.brokers.join(', ')],
     ['registry', config.registry.url],

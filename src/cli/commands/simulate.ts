@@ -1,0 +1,139 @@
+import { Option } from 'commander';
+import { openCodec } from '../../codec/codec.js';
+import { TOPICS } from '../../codec/topics.js';
+import type { Config } from '../../config/index.js';
+import { CHAOS_LEVELS, type ChaosLevel, formatReport, runSimulation, type VerifyDeps } from '../../simulator/index.js';
+import { TopicAdmin } from '../../stream/admin.js';
+import { systemClock } from '../../telemetry/clock.js';
+import { createLogger } from '../../telemetry/log.js';
+import { SINK_TOPICS } from '../../workers/sink/intake.js';
+import { EXIT } from '../exit.js';
+import { type Io, line } from '../io.js';
+import { groupOf, kafkaConnection, openClickHouse, openRegistry, RAW_TOPICS, reachable } from '../parts.js';
+import type { Register } from '../program.js';
+import { startProgress } from '../progress.js';
+import { readDecoded, TopicReader } from '../read-topic.js';
+import { endWithSupervisor } from '../supervise/lifeline.js';
+import { type ConfigOption, loadForClient, withConfig } from './options.js';
+import { count, duration, positive } from './parse.js';
+
+interface SimulateOptions extends ConfigOption {
+  rate?: number;
+  calls?: number;
+  for?: number;
+  seed: string;
+  chaos: ChaosLevel;
+  verify?: boolean;
+}
+
+const ASK_MS = 5_000;
+
+export const simulate: Register = (program, action) => {
+  withConfig(
+    program
+      .command('simulate')
+      .summary('play the vendor: send the callbacks of simulated calls, and check the results')
+      .description(
+        'Plays the vendor: sends callbacks of realistic calls, single and group, with every outcome. It keeps the truth, and with --verify compares every call, leg, event, dead letter and rollup in ClickHouse with it.',
+      )
+      .option('--rate <calls-per-second>', 'in real time (default: 5, unless --calls is given alone)', positive)
+      .option('--calls <n>', 'so many calls; alone, as fast as they are taken, with the vendor’s clock running faster', count)
+      .option('--for <duration>', 'so long, for example 10m', duration)
+      .option('--seed <seed>', 'same seed, same calls', '1')
+      .addOption(
+        new Option('--chaos <level>', 'duplicates, reordering, losses, odd ids and values, garbage').choices(CHAOS_LEVELS).default('none'),
+      )
+      .option('--verify', 'wait until all is settled, then compare with the truth'),
+  )
+    .addHelpText(
+      'after',
+      `
+Without --calls and --for it goes on until Ctrl-C.
+With --verify the exit code is 1 when there is any difference; settle and ringTimeout are waited for, so it takes some minutes.
+
+Examples:
+  $ callstream simulate                                    5 calls a second, for ever
+  $ callstream simulate --calls 20000 --chaos hard --verify
+  $ callstream simulate --rate 50 --for 10m --seed monday`,
+    )
+    .action(action(runSimulate));
+};
+
+async function runSimulate(io: Io, options: SimulateOptions): Promise<number> {
+  endWithSupervisor(io.env);
+  const { config } = loadForClient(io, options);
+  const apps = config.apps.flatMap((app) =>
+    app.provider === 'tencent' ? [{ app_id: app.appId, ...(app.callbackSecret === undefined ? {} : { secret: app.callbackSecret }) }] : [],
+  );
+  const progress = startProgress(io, 'calls', options.calls ?? null);
+  const verify = options.verify === true ? await openVerification(config, (text) => io.err(`${text}\n`)) : null;
+  try {
+    const report = await runSimulation(
+      {
+        seed: options.seed,
+        chaos: options.chaos,
+        ...(options.calls === undefined ? {} : { calls: options.calls }),
+        ...(options.rate === undefined ? {} : { rate: options.rate }),
+        ...(options.for === undefined ? {} : { forMs: options.for }),
+        verify: verify !== null,
+      },
+      {
+        ingest: `http://${reachable(config.ingest.host)}:${config.ingest.port}`,
+        apps,
+        clock: systemClock,
+        signal: io.signal,
+        onProgress: (p) => {
+          progress.update(p.calls, `${p.settled} callbacks answered`);
+          if (p.total !== null && p.calls >= p.total) progress.end();
+        },
+        ...(verify === null ? {} : { verify: verify.deps }),
+      },
+    );
+    progress.end();
+    for (const text of formatReport(report)) line(io, text);
+    const wrong = report.sent.unexpected + (report.verify?.total ?? 0);
+    return wrong > 0 ? EXIT.failure : EXIT.ok;
+  } finally {
+    progress.end();
+    await verify?.close();
+  }
+}
+
+/** What the simulator may look at to compare the project with the truth. */
+async function openVerification(config: Config, onLine: (text: string) => void): Promise<{ deps: VerifyDeps; close(): Promise<void> }> {
+  const logger = createLogger({ level: 'error' });
+  const kafka = kafkaConnection(config);
+  const registry = openRegistry(config);
+  const clickhouse = openClickHouse(config);
+  const admin = new TopicAdmin({ kafka, logger });
+  const [raw, calls] = [TOPICS.rawTuicallkit, TOPICS.calls].map(
+    (topic) => new TopicReader(kafka, `${config.kafka.groupPrefix}.verify`, topic.name, logger),
+  );
+  const codecs = { raw: await openCodec(TOPICS.rawTuicallkit, registry), calls: await openCodec(TOPICS.calls, registry) };
+  const rawTopics = [...RAW_TOPICS, TOPICS.rawLate.name];
+  const inputs = { sessions: rawTopics, events: RAW_TOPICS, sink: SINK_TOPICS } as const;
+  const lagOf = async (worker: keyof typeof inputs): Promise<[string, number]> => {
+    const byTopic = await admin.lag(groupOf(config, worker), inputs[worker]);
+    return [worker, [...byTopic.values()].reduce((sum, n) => sum + n, 0)];
+  };
+  return {
+    deps: {
+      query: (sql, params, timeoutMs) => clickhouse.query(sql, params, timeoutMs),
+      lag: async () => Object.fromEntries(await Promise.all([lagOf('sessions'), lagOf('events'), lagOf('sink')])),
+      readRaw: (onRecord) =>
+        readDecoded(raw as TopicReader, codecs.raw, ({ partition, offset }, event) => onRecord({ partition, offset, ...event })),
+      readCalls: (onRecord) => readDecoded(calls as TopicReader, codecs.calls, (_record, call) => onRecord(call)),
+      metrics: async () => {
+        const response = await fetch(`http://${reachable(config.admin.host)}:${config.admin.port}/metrics`, {
+          signal: AbortSignal.timeout(ASK_MS),
+        });
+        return new Map([['up', await response.text()]]);
+      },
+      sessions: config.sessions,
+      onLine,
+    },
+    close: async () => {
+      await Promise.all([raw?.close(), calls?.close(), admin.close(), clickhouse.close()]);
+    },
+  };
+}
