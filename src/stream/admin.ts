@@ -4,7 +4,7 @@ import { CallstreamError } from '../domain/errors.js';
 import type { Logger } from '../telemetry/log.js';
 import { createClients, type KafkaClients, type KafkaConnection } from './client.js';
 import { checkGroup, type Installation, readInstallation, writeInstallation } from './installation.js';
-import type { ConfigResourceTypes } from './kafkajs.js';
+import { ConfigResourceTypes } from './kafkajs.js';
 import { type LogRange, OffsetReader } from './offsets.js';
 
 export interface TopicAdminOptions {
@@ -105,7 +105,7 @@ export class TopicAdmin {
     const name = String(brokers[0]?.nodeId ?? controller ?? 0);
     const { resources } = await this.#admin.describeConfigs({
       includeSynonyms: false,
-      resources: [{ type: kafkajs.ConfigResourceTypes.BROKER, name, configNames: ['offsets.retention.minutes'] }],
+      resources: [{ type: ConfigResourceTypes.BROKER, name, configNames: ['offsets.retention.minutes'] }],
     });
     return Number(resources[0]?.configEntries[0]?.configValue);
   }
@@ -133,7 +133,7 @@ export class TopicAdmin {
     if (present.length === 0) return [];
     const { resources } = await this.#admin.describeConfigs({
       includeSynonyms: false,
-      resources: present.map(({ name }) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
+      resources: present.map(({ name }) => ({ type: ConfigResourceTypes.TOPIC, name })),
     });
     const changes: { type: ResourceType; name: string; configEntries: IResourceConfigEntry[] }[] = [];
     for (const spec of present) {
@@ -144,7 +144,7 @@ export class TopicAdmin {
       const own = new Map(entries.filter(({ isDefault }) => !isDefault).map(({ configName, configValue }) => [configName, configValue]));
       for (const [name, value] of wanted) own.set(name, value);
       changes.push({
-        type: kafkajs.ConfigResourceTypes.TOPIC,
+        type: ConfigResourceTypes.TOPIC,
         name: spec.name,
         configEntries: [...own].map(([name, value]) => ({ name, value })),
       });
