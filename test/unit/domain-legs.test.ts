@@ -300,6 +300,16 @@ describe('media', () => {
         .media_drops,
     ).toBe(1);
   });
+  test('bytes decide between equally new polls only', () => {
+    const poll = (text: string, drops: number, received: number) =>
+      media(
+        'bob',
+        Array.from({ length: drops }, (_, i): [number, number] => [10 + i, 5005]),
+        { text, received_at: sec(received) },
+      );
+    expect(of(poll('a', 1, 80), poll('b', 2, 80)).media_drops).toBe(2);
+    expect(of(poll('a', 1, 81), poll('b', 2, 80)).media_drops).toBe(1);
+  });
   test('polls of somebody who is no user of the call say nothing', () => {
     const facts = fold(...ANSWERED, media('zoe', [[10, 5005]]));
     expect(facts.legs).toHaveLength(2);
