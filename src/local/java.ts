@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { CallstreamError } from '../domain/errors.js';
 import { archiveDir } from './paths.js';
@@ -53,11 +53,7 @@ function classData(program: JavaProgram, java: string): { flags: string[]; keep(
   return {
     flags: [`-XX:ArchiveClassesAtExit=${fresh}`, '-Xlog:cds=off', '-Xlog:cds+dynamic=off'],
     keep: () => {
-      if (!existsSync(fresh)) return;
-      for (const old of readdirSync(archiveDir).filter((name) => name.startsWith(`${program.archive}-`) && name.endsWith('.jsa'))) {
-        rmSync(join(archiveDir, old), { force: true });
-      }
-      renameSync(fresh, archive);
+      if (existsSync(fresh)) renameSync(fresh, archive);
     },
   };
 }
