@@ -84,8 +84,8 @@ describe('reading a body', () => {
   });
   it('counts integers that are not >= 0 as 0', () => {
     expect(
-      [-3, 'many', null, 2.5].map((TotalNum) => (input({ Event: 'start_call', TotalNum }).reading as { total: number }).total),
-    ).toEqual([0, 0, 0, 0]);
+      [-3, 'many', null, 2.5, '-1', '4'].map((TotalNum) => (input({ Event: 'start_call', TotalNum }).reading as { total: number }).total),
+    ).toEqual([0, 0, 0, 0, 0, 4]);
   });
 });
 

@@ -231,8 +231,9 @@ function derive(inputs: readonly Input[], timedOut: boolean): TruthCall {
   if (accepted_at !== null && accepted_at < started_at) anomalies.add('accept_before_start');
   if (starts.length === 0 && record === null) anomalies.add('missing_start');
   if (answered && accepted_at === null) anomalies.add('missing_accept');
-  if (answered && over && (record?.end_at ?? null) === null && endCarried === null && named(ENDS).length === 0)
-    anomalies.add('missing_end');
+  // Whatever ended_at may be taken from tells the end, but for the moment of a timeout.
+  const endIsTold = [record?.end_at ?? null, record?.event_at ?? null, endCarried].some((t) => t !== null) || named(TERMINAL).length > 0;
+  if (answered && over && !endIsTold) anomalies.add('missing_end');
   const conflict = (seen: number | null, carried: number | null) => seen !== null && carried !== null && Math.abs(seen - carried) > HOUR;
   if (
     conflict(least(times(starts)), startCarried) ||

@@ -76,9 +76,9 @@ function id(value: unknown): string {
 const word = (value: unknown): string =>
   typeof value === 'string' ? value.toLowerCase() : value instanceof NumberText ? value.digits : '';
 
-/** Integers that are not >= 0 count as 0. */
+/** Integers that are not >= 0 count as 0; as with times, a string of decimal digits is a number too. */
 function count(value: unknown): number {
-  const n = value instanceof NumberText ? Number(value.digits) : 0;
+  const n = value instanceof NumberText ? Number(value.digits) : typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : 0;
   return Number.isInteger(n) && n >= 0 ? n : 0;
 }
 

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { deriveCall } from '../../src/domain/call.js';
+import { addInput, emptyState } from '../../src/domain/state.js';
+import type { CallState } from '../../src/domain/types.js';
+import type { ChaosLevel } from '../../src/simulator/chaos.js';
+import { AT_THE_END } from '../../src/simulator/chaos.js';
+import { Random } from '../../src/simulator/random.js';
+import { timelinesOf } from '../../src/simulator/traffic.js';
+import { truthOf } from '../../src/simulator/truth/call.js';
+import { callKey, TruthDeliveries } from '../../src/simulator/truth/deliveries.js';
+import { Differences } from '../../src/simulator/verify/differences.js';
+import type { Delivery } from '../../src/simulator/wire.js';
+import { sourceOf } from '../../src/sources/registry.js';
+
+/**
+ * The product's reading and folding against the simulator's truth, without any server: two implementations of semantics.md that share no code.
+ * Deliveries reach the fold in a shuffled order, so this is also a test that order says nothing.
+ */
+const APP = '1400000001';
+const BEGIN = Date.UTC(2026, 5, 10, 18);
+const TIMEOUTS = { ringTimeout: 120_000, maxCall: 43_200_000 };
+
+interface Arrival {
+  delivery: Delivery;
+  offset: number;
+  received_at: number;
+}
+
+function arrivals(chaos: ChaosLevel, seed: string, calls: number): Arrival[] {
+  const timelines = timelinesOf(
+    { seed, run: seed, apps: [APP], chaos },
+    { kind: 'compressed', begin_at: BEGIN, calls, live: Math.floor(calls / 4) },
+  );
+  const out: Arrival[] = [];
+  for (const t of timelines) {
+    for (let d = t.next(); d !== null; d = t.next()) {
+      if (d.expect !== 200) continue;
+      // Compressed calls arrive one after the other from BEGIN on, live ones when they are sent, stragglers last.
+      const received_at = d.send_at === AT_THE_END ? BEGIN + 200_000 + out.length : Math.max(d.send_at, BEGIN + Math.floor(out.length / 4));
+      out.push({ delivery: d, offset: out.length, received_at });
+    }
+  }
+  return out;
+}
+
+function productRecords(list: readonly Arrival[], now: number, shuffle: string) {
+  const states = new Map<string, CallState>();
+  const source = sourceOf('tuicallkit')!;
+  let dead = 0;
+  const random = new Random(shuffle);
+  const shuffled = list.map((arrival) => ({ arrival, at: random.next() })).sort((a, b) => a.at - b.at);
+  for (const { arrival } of shuffled) {
+    const { app_id, query, body } = arrival.delivery;
+    for (const element of source.toInputs({ source: 'tuicallkit', app_id, query, body, received_at: arrival.received_at })) {
+      if (!element.ok) {
+        dead++;
+        continue;
+      }
+      const key = callKey(app_id, element.key.call_id);
+      const state = states.get(key) ?? emptyState(element.key);
+      states.set(key, state);
+      addInput(state, element.input);
+    }
+  }
+  const records = new Map<string, ReturnType<typeof deriveCall>>();
+  for (const [key, state] of states) {
+    let facts = deriveCall(state);
+    if (facts.status !== 'ended') {
+      const latest = Math.max(...state.events.map((e) => Math.min(e.event_at ?? e.received_at, e.received_at)));
+      if (latest + (facts.status === 'ringing' ? TIMEOUTS.ringTimeout : TIMEOUTS.maxCall) <= now) {
+        state.timed_out = true;
+        facts = deriveCall(state);
+      }
+    }
+    records.set(key, facts);
+  }
+  return { records, dead };
+}
+
+describe('the fold and the truth', () => {
+  it.each<[ChaosLevel, string]>([
+    ['none', 'a'],
+    ['mild', 'b'],
+    ['hard', 'c'],
+    ['hard', 'd'],
+  ])('agree about every call and leg (%s, seed %s)', (chaos, seed) => {
+    const list = arrivals(chaos, seed, 800);
+    const now = BEGIN + 600_000;
+    const truth = new TruthDeliveries();
+    for (const { delivery, offset, received_at } of list) {
+      truth.add({ partition: 0, offset, app_id: delivery.app_id, query: delivery.query, body: delivery.body, received_at }, true);
+    }
+    const product = productRecords(list, now, seed);
+    expect(product.dead).toBe(truth.deadLetters.length);
+    expect([...product.records.keys()].sort()).toEqual([...truth.calls.keys()].sort());
+    const differences = new Differences(3);
+    for (const [key, call] of truth.calls) {
+      const { times_out_at: _timesOutAt, call_id: _callId, ...expected } = truthOf(call.inputs, TIMEOUTS, now);
+      const facts = product.records.get(key)!;
+      const actual = {
+        ...facts,
+        anomalies: [...facts.anomalies].sort(),
+        legs: facts.legs.map(({ media_joined_at, media_left_at, media_drops, ...leg }) => leg),
+      };
+      differences.fields('call', `${key} ${call.inputs.map((i) => i.body.toString()).join(' ')}`, expected, actual);
+    }
+    expect(differences.first).toEqual([]);
+    expect(differences.total).toBe(0);
+  });
+});
