@@ -39,9 +39,14 @@ export class Drainer {
     this.#deps = deps;
   }
 
-  /** True while the last try did not go through. */
+  /** True while the last try did not go through, or Kafka is known to be away otherwise. */
   get failing(): boolean {
     return this.#failing;
+  }
+
+  /** Somebody else found that Kafka does not answer: nobody shall count on this loop before it has got something through. */
+  doubt(): void {
+    this.#failing = true;
   }
 
   /** To be called after every append: starts the loop, or makes it look once more. */

@@ -60,7 +60,7 @@ const LIMITS: ServerLimits = {
   requestTimeoutMs: 10_000,
   headersTimeoutMs: 5_000,
   keepAliveMs: 75_000,
-  maxConnections: 4_096,
+  maxConnections: 1_024,
 };
 const BATCH: BatcherOptions = {
   lingerMs: 5,
@@ -115,7 +115,7 @@ export async function startIngest(options: IngestOptions, deps: IngestDeps): Pro
       onDetour: (error) => log.warn({ err: error }, 'Kafka does not take events: they go to the spool'),
       onDrainState: (error) => {
         if (error !== null && drainError === null) log.warn({ err: error, events: spool.events }, 'the spool cannot be drained yet');
-        if (error === null) log.info({ events: spool.events }, 'the spool drains');
+        if (error === null) log.info({ events: spool.events }, 'Kafka takes events again: the spool drains');
         drainError = error;
       },
       onAppended: (records) => metrics.callstream_spool_appended_total.inc(records),

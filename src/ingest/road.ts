@@ -113,6 +113,7 @@ export class Road {
       );
       return true;
     } catch (error) {
+      this.#drainer.doubt();
       this.#deps.onDetour?.(error);
       return false;
     }

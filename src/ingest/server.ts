@@ -157,7 +157,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): FastifyI
       const { appId } = verdict.value.app;
       const delivery: Delivery = {
         topic: source.topic,
-        key: boundedKey(source.keyOf(appId, query, body)),
+        key: keyOf(source, appId, query, body),
         event: {
           id: randomUUID(),
           source: source.name,
@@ -203,8 +203,16 @@ function queryOf(url: string): string {
   return mark < 0 ? '' : url.slice(mark + 1);
 }
 
-/** A key of absurd length becomes its digest: still one partition per call. */
-function boundedKey(key: string): string {
+const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex');
+
+/** The join key. One of absurd length becomes its digest: still one partition per call. A source that fails on a body costs its key, not the event. */
+function keyOf(source: WebhookSource, appId: string, query: string, body: Buffer): string {
+  let key: string;
+  try {
+    key = source.keyOf(appId, query, body);
+  } catch {
+    return `${source.provider}:${appId}:${sha256(body)}`;
+  }
   if (key.length * 3 <= MAX_KEY_BYTES || Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
-  return `sha256:${createHash('sha256').update(key).digest('hex')}`;
+  return `sha256:${sha256(key)}`;
 }

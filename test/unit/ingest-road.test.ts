@@ -56,6 +56,15 @@ describe('while Kafka is away', () => {
     },
   );
 
+  it('lets only the first callback wait for a broker that does not answer', async () => {
+    const harness = await start({ road: { ...FAST, sendTimeoutMs: 1_000 } });
+    harness.kafka.state = 'hung';
+    await postAll(harness, ['first']);
+    const begun = performance.now();
+    await postAll(harness, ['2', '3', '4']);
+    expect(performance.now() - begun).toBeLessThan(1_000);
+  });
+
   it('keeps the order under load while the spool drains, and leaves the spool again', async () => {
     const harness = await start({ road: { ...FAST, nearlyDry: 50 } });
     const { kafka, metrics } = harness;

@@ -89,6 +89,18 @@ describe('a callback', () => {
     expect(second).toBe(first);
   });
 
+  it('is kept raw even where its source fails on it', async () => {
+    const broken = {
+      ...source,
+      keyOf: () => {
+        throw new Error('a bug');
+      },
+    };
+    const { post, kafka } = await start({}, { sources: [broken] });
+    expect((await post(URL_OF_APP, 'c')).status).toBe(200);
+    expect(kafka.deliveries[0]?.key).toMatch(/^tencent:app:[0-9a-f]{64}$/);
+  });
+
   it('takes the secret path of an app, and tells neither the stored query nor any log of it', async () => {
     const lines: string[] = [];
     const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
