@@ -3,6 +3,7 @@
  * The body decides what it is: a non-empty `Event` is a call event, else a non-empty `CallResult` is a call status; `command` is only a hint.
  */
 import { createHash } from 'node:crypto';
+import { canonicalResult } from '../domain/record.js';
 import type { EventInput, RecordFields, RecordInput } from '../domain/types.js';
 import { type CallType, EVENTS, type EventName, type MediaType, type Role } from '../domain/vocabulary.js';
 import { type Delivery, type Element, joinKey, type ReadElement, type StoredEvent } from './element.js';
@@ -93,7 +94,7 @@ export function statusFields(body: JsonObject): RecordFields {
     start_at: timeOf(body, 'StartCallTs'),
     accept_at: timeOf(body, 'AcceptTs'),
     end_at: timeOf(body, 'EndTs'),
-    result: wordOf(body, 'CallResult'),
+    result: resultOf(body),
     caller: roleOf(body) === 'caller' ? user : '',
     users: user === '' ? [] : [user],
     total_users: countOf(body, 'TotalNum'),
@@ -102,6 +103,11 @@ export function statusFields(body: JsonObject): RecordFields {
     call_type: callTypeOf(body),
     event_at: timeOf(body, 'EventTime'),
   };
+}
+
+/** The canonical result; a CallResult that is no word is an odd one, not an absent one. */
+function resultOf(body: JsonObject): string {
+  return canonicalResult(wordOf(body, 'CallResult') || idOf(body, 'CallResult') || 'odd');
 }
 
 function roleOf(body: JsonObject): Role {

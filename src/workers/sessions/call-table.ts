@@ -3,8 +3,8 @@ import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { Call } from '../../codec/generated.js';
 import { deriveCall, firstReceivedAt } from '../../domain/call.js';
 import { addInput, emptyState } from '../../domain/state.js';
-import { deadline } from '../../domain/timeouts.js';
-import type { CallFacts, CallInput, CallKey } from '../../domain/types.js';
+import { deadline, deriveChanged } from '../../domain/timeouts.js';
+import type { CallInput, CallKey } from '../../domain/types.js';
 import type { SessionSettings } from './settings.js';
 import {
   type CallSummary,
@@ -215,7 +215,6 @@ export class CallTable {
       const live = this.#live(slot);
       if (slot.deadline !== null && slot.deadline <= streamTime) {
         live.state.timed_out = true;
-        this.#counts.timed_out++;
         slot.lastChange = streamTime;
       }
       this.#mark(key, slot);
@@ -317,7 +316,8 @@ export class CallTable {
     const live = slot.live!;
     const { state, publication } = live;
     const wasOver = slot.over;
-    const facts = this.#decide(live, streamTime, wasOver);
+    const facts = deriveChanged(state, live.recheck, streamTime, this.#settings);
+    if (facts.end_reason === 'timed_out' && !slot.timedOutOnly) this.#counts.timed_out++;
     slot.over = facts.status === 'ended';
     if (!slot.over) slot.final = false;
     slot.timedOutOnly = facts.end_reason === 'timed_out';
@@ -339,20 +339,6 @@ export class CallTable {
     slot.publishedAt = streamTime;
     live.recheck = false;
     return { key, call, value, wantsRecord };
-  }
-
-  /** Derives the facts; new callback events decide anew whether the call is timed out, records and media never reopen it. */
-  #decide(live: LiveCall, streamTime: number, wasOver: boolean): CallFacts {
-    const { state } = live;
-    if (!live.recheck) return deriveCall(state);
-    state.timed_out = false;
-    const facts = deriveCall(state);
-    if (facts.status === 'ended') return facts;
-    const closesAt = deadline(state, facts, this.#settings);
-    if (closesAt === null || closesAt > streamTime) return facts;
-    state.timed_out = true;
-    if (!wasOver) this.#counts.timed_out++;
-    return deriveCall(state);
   }
 
   #touch(key: string, slot: Slot, streamTime: number): void {
