@@ -21,6 +21,9 @@ const REQUEST_TIMEOUT_MS = 9_000;
 /** Below the keep-alive of every server in use (3 s before version 23.11, then 10 s or more), so that no request meets a socket that is being closed. */
 const IDLE_SOCKET_MS = 2_000;
 
+/** Some queries carry the ids of a whole batch in their text. */
+const MAX_QUERY_BYTES = 256 * 1024 * 1024;
+
 /**
  * ClickHouse over HTTP. Every failure is a {@link ClickHouseFailure} with a kind that says what to do about it.
  *
@@ -45,7 +48,11 @@ export class ClickHouse {
       keep_alive: { enabled: true, idle_socket_ttl: IDLE_SOCKET_MS },
       compression: { request: false, response: false },
       use_multipart_params_auto: true,
-      clickhouse_settings: { date_time_output_format: 'iso', output_format_json_quote_64bit_integers: 0 },
+      clickhouse_settings: {
+        date_time_output_format: 'iso',
+        output_format_json_quote_64bit_integers: 0,
+        max_query_size: String(MAX_QUERY_BYTES),
+      },
     });
   }
 
@@ -119,11 +126,15 @@ export class ClickHouse {
   }
 }
 
+const LIBRARY_EXCEPTION = /^\w+::Exception\. Code: (\d+),/;
+
 /** Judges an error of the client library by its codes. */
 export function failureOf(error: unknown, doing: string): ClickHouseFailure {
   if (error instanceof ClickHouseFailure) return error;
-  if (error instanceof ClickHouseError) {
-    const server = Number(error.code);
+  // An exception of the server's libraries has a number but no name, and the client does not take it for the server's.
+  const number = error instanceof ClickHouseError ? error.code : LIBRARY_EXCEPTION.exec(error instanceof Error ? error.message : '')?.[1];
+  if (number !== undefined) {
+    const server = Number(number);
     return new ClickHouseFailure(SERVER_CODES[server]?.[1] ?? 'unknown', server, doing, error);
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';

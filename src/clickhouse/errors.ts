@@ -40,7 +40,6 @@ export const SERVER_CODES: Readonly<Record<number, readonly [name: string, kind:
   574: ['DISTRIBUTED_TOO_MANY_PENDING_BYTES', 'retriable'],
   733: ['TABLE_IS_BEING_RESTARTED', 'retriable'],
   999: ['KEEPER_EXCEPTION', 'retriable'],
-  1000: ['POCO_EXCEPTION', 'retriable'],
   6: ['CANNOT_PARSE_TEXT', 'permanent'],
   16: ['NO_SUCH_COLUMN_IN_TABLE', 'permanent'],
   20: ['NUMBER_OF_COLUMNS_DOESNT_MATCH', 'permanent'],

@@ -2,6 +2,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 import type { Chunk, TableRows } from './chunk.js';
 import type { ClickHouse } from './client.js';
 import { ClickHouseFailure } from './errors.js';
+import { keysOf } from './keys.js';
 
 /**
  * One chunk on its way into ClickHouse, in this order:
@@ -59,13 +60,11 @@ export class Flush {
 
   /** Intervals of more than a day have edges that their record does not name: the history, which has this chunk's revisions by now, does. */
   async #touchHistory(): Promise<void> {
-    const calls = this.#chunk.historic();
     await this.#client.command(
       `INSERT INTO touched (kind, app_id, bucket)
        SELECT DISTINCT 'concurrency', app_id, toStartOfMinute(assumeNotNull(edge))
        FROM call_revisions ARRAY JOIN [accepted_at, ended_at] AS edge
-       WHERE (app_id, call_id) IN (SELECT arrayJoin(arrayZip({apps:Array(String)}, {calls:Array(String)}))) AND status = 'ended' AND edge IS NOT NULL`,
-      { apps: calls.map((c) => c.app_id), calls: calls.map((c) => c.call_id) },
+       WHERE (app_id, call_id) IN ${keysOf(this.#chunk.historic())} AND status = 'ended' AND edge IS NOT NULL`,
     );
   }
 }

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { CallKey } from '../domain/types.js';
 import type { ClickHouse } from './client.js';
+import { keysOf } from './keys.js';
 
 /** Name under which `lookupCalls` returns a call. */
 export const lookupKey = (key: CallKey): string => `${key.provider}:${key.app_id}:${key.call_id}`;
@@ -17,17 +18,13 @@ export async function lookupCalls(client: ClickHouse, keys: readonly CallKey[]):
   const rows = await client.query<CallKey & { frame: string }>(
     `SELECT provider, app_id, call_id, base64Encode(argMax(state, revision)) AS frame
      FROM calls_latest
-     WHERE (app_id, first_seen_at, call_id) IN
-     (
-         SELECT app_id, first_seen_at, call_id FROM call_revisions
-         WHERE (app_id, call_id) IN (SELECT arrayJoin(arrayZip({apps:Array(String)}, {calls:Array(String)})))
-     )
+     WHERE (app_id, first_seen_at, call_id) IN (SELECT app_id, first_seen_at, call_id FROM call_revisions WHERE (app_id, call_id) IN ${keysOf(keys)})
      GROUP BY provider, app_id, call_id`,
-    { apps: keys.map((k) => k.app_id), calls: keys.map((k) => k.call_id) },
+    {},
     TIMEOUT_MS,
   );
   const wanted = new Set(keys.map(lookupKey));
-  return new Map(rows.filter((r) => wanted.has(lookupKey(r))).map((r) => [lookupKey(r), Buffer.from(r.frame, 'base64')]));
+  return new Map(rows.filter((row) => wanted.has(lookupKey(row))).map((row) => [lookupKey(row), Buffer.from(row.frame, 'base64')]));
 }
 
 /** Which calls to find: of one app or all, that started in [from, to) (epoch ms). */
@@ -74,9 +71,9 @@ export function inputsOf(client: ClickHouse, key: CallKey): Promise<StoredInput[
     `SELECT provider, app_id, call_id, room_id, user_id, role, event, toUnixTimestamp64Milli(e.event_at) AS event_at,
             toUnixTimestamp64Milli(e.received_at) AS received_at, source, platform, call_result, event_id, raw_topic, raw_partition, raw_offset, raw_index, detail
      FROM call_event_rows AS e FINAL
-     WHERE app_id = {app:String} AND call_id = {call:String} AND provider = {provider:String}
+     WHERE (app_id, call_id) IN ${keysOf([key])} AND provider = {provider:String}
      ORDER BY e.received_at, raw_topic, raw_partition, raw_offset, raw_index`,
-    { app: key.app_id, call: key.call_id, provider: key.provider },
+    { provider: key.provider },
     TIMEOUT_MS,
   );
 }

@@ -1,0 +1,183 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  Chunk,
+  ClickHouse,
+  Flush,
+  findCalls,
+  inputsOf,
+  lookupCalls,
+  migrateClickHouse,
+  Roller,
+  readMigrations,
+  SERVER_CODES,
+} from '../../src/clickhouse/index.js';
+import type { Call, CallEvent } from '../../src/codec/generated.js';
+import { createMetrics } from '../../src/telemetry/metrics.js';
+import { blankCall, Dice, randomDeliveries } from '../support/clickhouse-model.js';
+import { useStack } from '../support/stack.js';
+
+const DAY = 86_400_000;
+const RETENTION = { calls: 400 * DAY, events: 90 * DAY, metrics: 1826 * DAY };
+const server = useStack(['clickhouse']);
+const open = (database: string) => new ClickHouse({ url: server.clickhouseUrl, username: 'default', password: '', database });
+
+describe('migrations', () => {
+  let client: ClickHouse;
+  beforeAll(() => {
+    client = open('migrated');
+  });
+  afterAll(() => client.close());
+
+  test('run once, in order; a second run does nothing', async () => {
+    expect(await migrateClickHouse(client, { retention: RETENTION })).toEqual(readMigrations().map((m) => m.name));
+    expect(await migrateClickHouse(client, { retention: RETENTION })).toEqual([]);
+  });
+
+  test('may be run again after a crash before they were noted', async () => {
+    await client.command('TRUNCATE TABLE migrations');
+    expect(await migrateClickHouse(client, { retention: RETENTION })).toEqual(readMigrations().map((m) => m.name));
+  });
+
+  test('refuse a file that was changed after it was applied, and a database of a newer version', async () => {
+    const [first, ...rest] = readMigrations();
+    await expect(
+      migrateClickHouse(client, { retention: RETENTION, migrations: [{ ...first!, checksum: 'other' }, ...rest] }),
+    ).rejects.toMatchObject({
+      code: 'CLICKHOUSE_MIGRATION_CHANGED',
+      message: expect.stringContaining(first!.name),
+    });
+    await expect(migrateClickHouse(client, { retention: RETENTION, migrations: [first!] })).rejects.toMatchObject({
+      code: 'CLICKHOUSE_MIGRATION_MISSING',
+    });
+  });
+
+  test('set the retention of every stored table, and change it when the configuration does', async () => {
+    const ttls = async () =>
+      Object.fromEntries(
+        (
+          await client.query<{ name: string; days: number }>(
+            `SELECT name, toUInt32(extract(engine_full, 'toIntervalSecond\\\\((\\\\d+)\\\\)')) / 86400 AS days FROM system.tables
+             WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name != 'migrations'`,
+          )
+        ).map((t) => [t.name, t.days]),
+      );
+    const days = (calls: number) => ({
+      calls_latest: calls,
+      call_revisions: calls,
+      call_event_rows: 90,
+      deliveries: 90,
+      dead_letter_rows: 90,
+      metrics_minutes: 1826,
+      concurrency_minutes: 1826,
+      touched: 1886,
+    });
+    expect(await ttls()).toEqual(days(400));
+    await migrateClickHouse(client, { retention: { ...RETENTION, calls: 30 * DAY } });
+    expect(await ttls()).toEqual(days(30));
+  });
+});
+
+test('every error code in the table has the name that the server gives it', async () => {
+  const client = open('default');
+  const codes = Object.keys(SERVER_CODES).map(Number);
+  const names = await client.query<{ code: number; name: string }>(
+    'SELECT code, errorCodeToName(code) AS name FROM (SELECT arrayJoin({codes:Array(UInt32)}) AS code)',
+    { codes },
+  );
+  expect(Object.fromEntries(names.map((n) => [n.code, n.name]))).toEqual(
+    Object.fromEntries(codes.map((code) => [code, SERVER_CODES[code]![0]])),
+  );
+  await client.close();
+});
+
+test('a request that takes too long, a server that is not there, a wrong password: each has its kind', async () => {
+  const client = open('default');
+  await expect(client.query('SELECT sleep(3)', {}, 100)).rejects.toMatchObject({ kind: 'retriable', server: null });
+  await expect(client.query('SELECT (')).rejects.toMatchObject({ kind: 'permanent', server: 62 });
+  const long = client.query('SELECT {x:String}', { x: 'x'.repeat(200_000) });
+  await expect(long).rejects.toMatchObject({ kind: 'unknown', server: 1000 });
+  await client.close();
+  const away = new ClickHouse({ url: 'http://127.0.0.1:9', username: 'default', password: '', database: 'default' });
+  await expect(away.command('SELECT 1')).rejects.toMatchObject({ kind: 'retriable', code: 'CLICKHOUSE_UNAVAILABLE' });
+  expect(await away.ping()).toBe(false);
+  await away.close();
+  const stranger = new ClickHouse({ url: server.clickhouseUrl, username: 'default', password: 'wrong-7', database: 'default' });
+  const refused = await stranger.query('SELECT 1').catch((error: unknown) => error);
+  expect(refused).toMatchObject({ kind: 'permanent' });
+  expect(String(refused)).not.toContain('wrong-7');
+  await stranger.close();
+});
+
+describe('what is stored', () => {
+  const start = Date.now() - 3_600_000;
+  let client: ClickHouse;
+  beforeAll(async () => {
+    client = open('stored');
+    await migrateClickHouse(client, { retention: RETENTION });
+  });
+  afterAll(() => client.close());
+
+  async function store(calls: [Call, Buffer][], events: CallEvent[] = []): Promise<void> {
+    const chunk = new Chunk();
+    for (const [call, frame] of calls) chunk.addCall(call, frame);
+    for (const e of events) chunk.addEvent(e);
+    const flush = new Flush(client, createMetrics(), chunk);
+    await flush.rows();
+    await flush.touches();
+  }
+
+  test('is found by call id as the bytes that were published, the latest revision of each; many ids at once', async () => {
+    const bytes = (seed: number) => Buffer.from(Array.from({ length: 300 }, (_, i) => (i * seed) % 256));
+    const call = (i: number, revision: number) =>
+      blankCall({ call_id: `${i}:é'\\${'x'.repeat(150)}`, revision, started_at: start + i * 1000, first_seen_at: start + i });
+    const wanted = Array.from({ length: 3_000 }, (_, i) => i);
+    await store(wanted.map((i) => [call(i, 2), bytes(i + 7)]));
+    await store(wanted.slice(0, 10).map((i) => [call(i, 1), bytes(1)]));
+    await store(wanted.slice(10, 20).map((i) => [call(i, 3), bytes(i + 70_000)]));
+    const keys = [...wanted.map((i) => call(i, 1)), blankCall({ call_id: 'nobody' })].map(({ app_id, call_id }) => ({
+      provider: 'tencent' as const,
+      app_id,
+      call_id,
+    }));
+    const found = await lookupCalls(client, keys);
+    expect(found.size).toBe(3_000);
+    for (const i of wanted) {
+      expect(found.get(`tencent:app:${call(i, 1).call_id}`)!.equals(bytes(i + (i >= 10 && i < 20 ? 70_000 : 7)))).toBe(true);
+    }
+    expect(await lookupCalls(client, [])).toEqual(new Map());
+    const long = blankCall({ call_id: `${'二'.repeat(80_000)}'`, started_at: start });
+    await store([[long, bytes(3)]]);
+    expect((await lookupCalls(client, [{ provider: 'tencent', app_id: 'app', call_id: long.call_id }])).size).toBe(1);
+    const range = await findCalls(client, { from: start + 5_000, to: start + 8_000, app_id: 'app' });
+    expect(range.map((k) => k.call_id)).toEqual([5, 6, 7].map((i) => call(i, 1).call_id));
+    expect(await findCalls(client, { from: start + 5_000, to: start + 8_000, app_id: 'other' })).toEqual([]);
+  });
+
+  test('of a call is every distinct input, once, with unknown times unknown', async () => {
+    const deliveries = randomDeliveries(new Dice(5), 40, Date.now());
+    await store([], [...deliveries, ...deliveries]);
+    const [one] = deliveries;
+    const inputs = await inputsOf(client, { provider: 'tencent', app_id: one!.app_id, call_id: one!.call_id });
+    const same = deliveries.filter((d) => d.app_id === one!.app_id && d.call_id === one!.call_id);
+    expect(new Set(inputs.map((i) => i.event_id))).toEqual(new Set(same.map((d) => d.event_id)));
+    expect(inputs.length).toBe(new Set(same.map((d) => d.event_id)).size);
+    for (const input of inputs) {
+      const { raw_index: _, ...rest } = same.find(
+        (d) => d.raw_offset === input.raw_offset && d.raw_topic === input.raw_topic && d.event_id === input.event_id,
+      )!;
+      expect(input).toMatchObject(rest);
+    }
+  });
+
+  test('of a minute that was rolled nearly a retention ago is not computed again: its calls may have expired', async () => {
+    const at = Math.floor(start / 60_000) * 60_000;
+    await store([[blankCall({ app_id: 'old', call_id: 'a', status: 'ended', started_at: at }), Buffer.from('a')]]);
+    await new Roller(client, RETENTION.calls).pass();
+    await client.command(
+      `INSERT INTO metrics_minutes SELECT * REPLACE (n + 1 AS n, first_rolled_at - toIntervalDay(390) AS first_rolled_at) FROM metrics_minutes FINAL WHERE app_id = 'old'`,
+    );
+    await client.command(`INSERT INTO touched (kind, app_id, bucket, n) VALUES ('metrics', 'old', ${at / 1000}, 100)`);
+    expect((await new Roller(client, RETENTION.calls).dirty()).filter((d) => d.app_id === 'old' && d.kind === 'metrics')).toEqual([]);
+    expect(await new Roller(client, 2 * RETENTION.calls).dirty()).toMatchObject([{ kind: 'metrics', app_id: 'old' }]);
+  });
+});
