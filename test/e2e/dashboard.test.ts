@@ -1,0 +1,264 @@
+import { createHash } from 'node:crypto';
+import { existsSync, rmSync } from 'node:fs';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Api, startApi } from '../../src/api/index.js';
+import { systemClock } from '../../src/telemetry/clock.js';
+import { silentLogger } from '../../src/telemetry/log.js';
+import { createMetrics } from '../../src/telemetry/metrics.js';
+import { ApiFixture, compileWeb, day, type Story, story } from '../integration/api-fixture.js';
+import { useStack } from '../support/stack.js';
+
+const CHROMIUM = [process.env.CHROMIUM_PATH, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+  (path) => path && existsSync(path),
+);
+if (CHROMIUM === undefined)
+  console.warn('The browser tests are skipped: no Chromium here. Install one (apt-get install chromium) or set CHROMIUM_PATH.');
+
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const TOKEN = 'a-token-of-the-test';
+/** Live changes come within two seconds on a machine that is not busy with everything else. */
+const WITHIN = { timeout: 15_000 };
+const number = (text: string | null): number => Number((text ?? '').replaceAll(',', ''));
+const MARKUP = '<img src=x onerror="document.title=1">';
+
+describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
+  const server = useStack(['clickhouse']);
+  const started = Date.now();
+  const stories: Story[] = [
+    ...day(started, 800),
+    story({
+      id: 'call-to-look-at',
+      startedAt: started - 120_000,
+      outcome: 'answered',
+      ringMs: 6000,
+      talkMs: 24_000,
+      caller: 'dora',
+      callees: ['erik', 'frida', 'gustav'],
+      anomalies: ['record_conflict'],
+    }),
+    story({ id: MARKUP, startedAt: started - 90_000, outcome: 'rejected', ringMs: 3000, talkMs: 0, caller: MARKUP, callees: ['bob'] }),
+  ];
+  let fixture: ApiFixture;
+  let webDir: string;
+  let api: Api;
+  let browser: Browser;
+  const errors: string[] = [];
+
+  const serve = (tokenHash?: string): Promise<Api> =>
+    startApi(
+      { host: '127.0.0.1', port: 0, apps: [{ provider: 'tencent', app_id: '1400000001' }], webDir, livePollMs: 200, tokenHash },
+      { query: fixture.query, clock: systemClock, log: silentLogger(), metrics: createMetrics() },
+    );
+
+  beforeAll(async () => {
+    webDir = compileWeb();
+    fixture = await ApiFixture.create(server.clickhouseUrl);
+    await fixture.put(stories);
+    api = await serve();
+    browser = await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await api?.stop();
+    rmSync(webDir, { recursive: true, force: true });
+  });
+
+  /** A page whose console errors, exceptions and failed requests are collected. */
+  async function open(path: string, options: BrowserContextOptions = {}, base = api): Promise<Page> {
+    const context = await browser.newContext({ timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 900 }, ...options });
+    const page = await context.newPage();
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+    page.on('pageerror', (error) => errors.push(error.message));
+    page.on('request', (request) => request.url().startsWith(base.address) || errors.push(`foreign request: ${request.url()}`));
+    await page.goto(base.address + path);
+    return page;
+  }
+
+  const tile = (page: Page, name: string) => page.locator(`[data-tile=${name}]`);
+
+  it('shows the numbers that the data have, each with its n and its meaning', async () => {
+    const page = await open('/?window=24h');
+    const { from } = (await (await page.waitForResponse((response) => response.url().includes('/api/v1/summary'))).json()) as {
+      from: number;
+    };
+    await page.locator('.tile .value', { hasText: '%' }).first().waitFor();
+    const calls = stories.map((s) => s.call).filter((c) => c.status === 'ended' && c.started_at >= from);
+    const answered = calls.filter((c) => c.outcome === 'answered').length;
+    const n = calls.length.toLocaleString('en');
+    expect(await tile(page, 'calls').locator('.value').textContent()).toBe(n);
+    expect(await tile(page, 'asr').locator('.value').textContent()).toBe(`${((100 * answered) / calls.length).toFixed(1)}%`);
+    expect(await tile(page, 'asr').locator('.n-of').textContent()).toBe(`n = ${n}`);
+    expect(await tile(page, 'missed').locator('.value').textContent()).toBe(String(calls.filter((c) => c.missed).length));
+    for (const outcome of ['answered', 'no_answer', 'rejected'])
+      expect(await page.locator(`.legend [data-outcome=${outcome}] b`).textContent()).toBe(
+        calls.filter((c) => c.outcome === outcome).length.toLocaleString('en'),
+      );
+    const about = tile(page, 'asr').getByRole('tooltip', { includeHidden: true });
+    expect(await about.isVisible()).toBe(false);
+    await tile(page, 'asr').getByRole('button').focus();
+    await about.waitFor({ state: 'visible' });
+    expect(await about.textContent()).toContain('answered calls divided by all calls');
+    await page.keyboard.press('Escape');
+    await about.waitFor({ state: 'hidden' });
+    await page.context().close();
+  });
+
+  it('shows a call that begins, and its end, without a reload', async () => {
+    const page = await open('/');
+    await page.locator('.live[data-status=live]').waitFor();
+    const value = tile(page, 'calls').locator('.value').filter({ hasText: /\d/ });
+    const before = number(await value.textContent());
+    const plot = { id: 'fresh', startedAt: Date.now() - 1000, outcome: null, ringMs: 900, talkMs: 60, caller: 'ada', callees: ['grace'] };
+    await fixture.put([story({ ...plot, revision: 1 })]);
+    const row = page.locator('tr[data-call=fresh]');
+    await row.getByText('Ringing').waitFor(WITHIN);
+    await fixture.put([story({ ...plot, outcome: 'no_answer', revision: 2 })]);
+    await row.getByText('No answer').waitFor(WITHIN);
+    await expect.poll(async () => number(await value.textContent()), WITHIN).toBe(before + 1);
+    await page.getByRole('button', { name: /Pause/ }).click();
+    await page.locator('.live[data-status=paused]').waitFor();
+    await fixture.put([story({ ...plot, id: 'unseen', startedAt: Date.now() - 500, revision: 1 })]);
+    await page.getByRole('button', { name: /Resume/ }).click();
+    await page.locator('tr[data-call=unseen]').waitFor();
+    await page.context().close();
+  });
+
+  it('opens a call as a ladder with every leg and input, from the keyboard, and comes back', async () => {
+    const page = await open('/?window=6h');
+    await page.locator('tr[data-call=call-to-look-at] a').focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'dora → erik, frida, gustav' }).waitFor();
+    expect(new URL(page.url()).searchParams.get('id')).toBe('call-to-look-at');
+    await page.locator('svg.ladder[role=img]').waitFor();
+    expect(await page.locator('svg.ladder[role=img] .lane').count()).toBe(4);
+    expect(await page.locator('svg.ladder[role=img] rect.talk').count()).toBe(3);
+    expect(await page.locator('.legs tbody tr').count()).toBe(4);
+    expect(await page.locator('.events tbody tr:not(.body)').count()).toBe(stories.at(-2)!.events.length);
+    expect(await page.locator('.odd-card').textContent()).toContain('The record wins');
+    await page.getByRole('button', { name: 'Fields of start_call' }).click();
+    expect(await page.locator('.events pre').first().textContent()).toContain('"CallId": "call-to-look-at"');
+    await page.goBack();
+    await page.locator('tr[data-call=call-to-look-at]').waitFor();
+    expect(new URL(page.url()).searchParams.get('window')).toBe('6h');
+    await page.context().close();
+  });
+
+  it('shows what users sent as text, never as markup', async () => {
+    const page = await open(`/?q=${encodeURIComponent(MARKUP)}`);
+    await page.locator('table.calls tbody tr').waitFor();
+    expect(await page.locator('table.calls td.who').first().textContent()).toBe(MARKUP);
+    await page.locator('table.calls tbody tr').click();
+    await page.locator('.legs').waitFor();
+    expect(await page.locator('main img').count()).toBe(0);
+    await page.context().close();
+  });
+
+  it('keeps filters, period and time zone in the address', async () => {
+    const page = await open('/');
+    await page.locator('table.calls tbody tr').first().waitFor();
+    await page.getByLabel('24 hours').check();
+    await page.getByLabel('Outcome', { exact: true }).selectOption('rejected');
+    await page.getByLabel('Time zone').selectOption('Asia/Tokyo');
+    await page.getByLabel(/Find calls/).fill('bob');
+    await page.keyboard.press('Enter');
+    const rows = page.locator('table.calls tbody tr');
+    const expected = stories
+      .map((s) => s.call)
+      .filter((c) => c.outcome === 'rejected' && c.status === 'ended' && [c.caller, ...(c.callees as string[])].includes('bob'));
+    expect(expected.length).toBeGreaterThan(0);
+    await expect.poll(() => rows.count(), WITHIN).toBe(expected.length);
+    expect((await rows.locator('.badge').allTextContents()).every((text) => text === 'Rejected')).toBe(true);
+    expect(new URL(page.url()).search).toBe('?window=24h&outcome=rejected&q=bob&tz=Asia%2FTokyo');
+    await page.reload();
+    await page.locator('table.calls tbody tr').first().waitFor();
+    expect(await page.getByLabel('24 hours').isChecked()).toBe(true);
+    const [newest] = expected.sort((a, b) => b.started_at - a.started_at);
+    expect(await page.locator('table.calls tbody a').first().getAttribute('title')).toContain(
+      new Date(newest!.started_at + 9 * 3_600_000).toISOString().slice(11, 23),
+    );
+    await page.context().close();
+  });
+
+  it('reads the chart with the arrow keys and as a table', async () => {
+    const page = await open('/?window=1h');
+    await page.locator('.uplot').waitFor();
+    await page.locator('.plot').focus();
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.press('ArrowLeft');
+    await page.locator('.tip').waitFor({ state: 'visible' });
+    expect(await page.locator('.chart [aria-live]').textContent()).toMatch(/\d+ calls\./);
+    await page.getByText('Show as table').click();
+    expect(await page.locator('.as-table tbody tr').count()).toBeGreaterThan(10);
+    await page.context().close();
+  });
+
+  it('fits a narrow screen and follows the theme of the device and the reader', async () => {
+    const page = await open('/', { viewport: { width: 390, height: 844 }, colorScheme: 'dark' });
+    await page.locator('table.calls tbody tr').first().waitFor();
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390);
+    const background = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
+    expect(await background()).toBe('rgb(14, 19, 25)');
+    await page.getByRole('button', { name: 'Switch to light colours' }).click();
+    expect(await background()).toBe('rgb(245, 246, 248)');
+    await page.goto(`${api.address}/call?provider=tencent&app_id=1400000001&id=call-to-look-at`);
+    await page.locator('svg.ladder[role=img]').waitFor();
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390);
+    await page.context().close();
+  });
+
+  it('says what to do when there is nothing to see', async () => {
+    const page = await open('/?app=nobody');
+    await page.getByText('No call ended in this period for app nobody').waitFor();
+    await page.getByText('No call matches these filters').waitFor();
+    expect(await tile(page, 'asr').locator('.value').textContent()).toBe('–');
+    await page.context().close();
+  });
+
+  it('has no errors in the console and asks no other server', () => {
+    expect(errors).toEqual([]);
+  });
+
+  it('asks for the access token once where one is needed', async () => {
+    const guarded = await serve(createHash('sha256').update(TOKEN).digest('hex'));
+    try {
+      const page = await open('/', {}, guarded);
+      await page.getByRole('textbox', { name: 'Token' }).fill(TOKEN);
+      await page.getByRole('button', { name: 'Continue' }).click();
+      await page.locator('.live[data-status=live]').waitFor();
+      expect(await page.locator('table.calls tbody tr').count()).toBeGreaterThan(10);
+      await page.context().close();
+    } finally {
+      await guarded.stop();
+    }
+  });
+
+  it('says that the server is gone and goes on when it is back', async () => {
+    const first = await serve();
+    const page = await open('/', {}, first);
+    await page.locator('.live[data-status=live]').waitFor();
+    await first.stop();
+    await page.locator('.live[data-status=stale]').waitFor();
+    await page.getByRole('alert').waitFor();
+    const second = await startApi(
+      { host: '127.0.0.1', port: first.port, apps: [], webDir, livePollMs: 200 },
+      { query: fixture.query, clock: systemClock, log: silentLogger(), metrics: createMetrics() },
+    );
+    try {
+      await page.locator('.live[data-status=live]').waitFor();
+      await page.getByRole('alert').waitFor({ state: 'hidden' });
+    } finally {
+      await page.context().close();
+      await second.stop();
+    }
+  });
+});
