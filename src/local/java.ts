@@ -91,7 +91,7 @@ export async function startJava(program: JavaProgram & Pick<Server, 'port' | 'ad
     kill: running.kill,
     stop: async () => {
       await endProcess(running, () => running.kill('SIGTERM'), STOP_PATIENCE_MS);
-      keep();
+      if (running.exit()?.signal === null) keep(); // Killed, it may have been in the middle of writing the archive.
     },
   };
 }
