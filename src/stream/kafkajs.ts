@@ -1,4 +1,12 @@
-import kafkajs from 'kafkajs';
+import { createRequire } from 'node:module';
+import { replaceEncoder } from './kafkajs-produce.js';
 
-/** kafkajs is CommonJS, and Node does not see the names it exports: this is where its values come from. */
-export const { AssignerProtocol, ConfigResourceTypes, Kafka, logLevel, PartitionAssigners } = kafkajs;
+/**
+ * The one place where kafkajs is loaded: it is CommonJS, and its record encoder is replaced before anything of it can hold on to the old one.
+ * Types may be imported from 'kafkajs' anywhere in this folder.
+ */
+const require = createRequire(import.meta.url);
+replaceEncoder(require);
+
+export const { AssignerProtocol, ConfigResourceTypes, Kafka, logLevel, PartitionAssigners } =
+  require('kafkajs') as typeof import('kafkajs');
