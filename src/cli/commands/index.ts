@@ -1,5 +1,6 @@
 import type { Register } from '../program.js';
 import { deadLetters } from './dead-letters.js';
+import { doctor } from './doctor.js';
 import { migrate } from './migrate.js';
 import { repair } from './repair.js';
 import { run } from './run.js';
@@ -7,4 +8,4 @@ import { simulate } from './simulate.js';
 import { up } from './up.js';
 
 /** In the order in which `--help` lists them. */
-export const COMMANDS: readonly Register[] = [up, run, migrate, simulate, deadLetters, repair];
+export const COMMANDS: readonly Register[] = [up, run, migrate, simulate, deadLetters, repair, doctor];

@@ -106,6 +106,7 @@ export async function runUp(io: Io, options: UpOptions): Promise<number> {
     terminal.event('up', 'stopping');
     await simulator?.stop(STOP_CHILD_MS);
     await roles?.stop(STOP_CHILD_MS);
+    terminal.event('servers', 'stopping');
     await servers?.stop();
     await admin.close();
     unlock();

@@ -1,0 +1,72 @@
+import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type Config, isLoopback, type Loaded } from '../../config/index.js';
+import { type Finding, ok, problem, warning } from './finding.js';
+
+const SHORT_SECRET = 16;
+const GIB = 1024 ** 3;
+
+/** Values that are valid, and still not wise. */
+export function checkConfig({ config, file, demo }: Loaded): Finding[] {
+  const findings: Finding[] = [
+    demo
+      ? warning(
+          'configuration',
+          'no file: the demo app is used',
+          'write ./callstream.yaml (docs/configuration.md), or name a file with --config',
+        )
+      : ok('configuration', `${file}: ${config.apps.length} app${config.apps.length === 1 ? '' : 's'}`),
+  ];
+  config.apps.forEach((app, i) => {
+    const open = !isLoopback(config.ingest.host);
+    if (open && app.callbackSecret === undefined && app.allowFrom === undefined) {
+      findings.push(
+        warning(
+          `apps[${i}]`,
+          `anyone who reaches ${config.ingest.host}:${config.ingest.port} can send callbacks of app ${app.appId}`,
+          'set callbackSecret, allowFrom, or both',
+        ),
+      );
+    }
+    if (app.callbackSecret !== undefined && app.callbackSecret.length < SHORT_SECRET) {
+      findings.push(
+        warning(`apps[${i}]`, `callbackSecret is shorter than ${SHORT_SECRET} characters`, 'take a longer one: openssl rand -hex 24'),
+      );
+    }
+  });
+  findings.push(...checkTransport(config));
+  return findings;
+}
+
+function checkTransport(config: Config): Finding[] {
+  const findings: Finding[] = [];
+  const remote = config.kafka.brokers.some((broker) => !isLoopback(broker.slice(0, broker.lastIndexOf(':'))));
+  if (remote && config.kafka.sasl !== undefined && !config.kafka.ssl) {
+    findings.push(warning('kafka', 'password and calls travel in clear text', 'set kafka.ssl: true'));
+  }
+  for (const [name, section] of [
+    ['registry', config.registry],
+    ['clickhouse', config.clickhouse],
+  ] as const) {
+    const url = new URL(section.url);
+    if (url.protocol === 'http:' && !isLoopback(url.hostname) && (section.password ?? '') !== '') {
+      findings.push(warning(name, `the password travels to ${url.host} in clear text`, `use an https:// address in ${name}.url`));
+    }
+  }
+  return findings;
+}
+
+/** The folder of the spool: where callbacks go while Kafka is away. */
+export function checkDisk({ dataDir }: Config): Finding[] {
+  let existing = dataDir;
+  while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
+  try {
+    accessSync(existing, constants.W_OK);
+  } catch {
+    return [problem('data folder', `${dataDir} cannot be written`, 'change its owner, or set CALLSTREAM_DATA_DIR')];
+  }
+  const { bavail, bsize } = statfsSync(existing);
+  const free = (bavail * bsize) / GIB;
+  const text = `${dataDir}: ${free.toFixed(1)} GiB free`;
+  return [free < 2 ? warning('data folder', text, 'the spool takes up to 1 GiB while Kafka is away: make room') : ok('data folder', text)];
+}

@@ -1,0 +1,139 @@
+import { TOPICS } from '../../codec/topics.js';
+import { type Config, formatDuration } from '../../config/index.js';
+import { TopicAdmin, WANTED_OFFSETS_RETENTION_MINUTES } from '../../stream/admin.js';
+import type { Logger } from '../../telemetry/log.js';
+import { SINK_TOPICS } from '../../workers/sink/intake.js';
+import { groupOf, kafkaConnection, openProducer, RAW_TOPICS, type Worker } from '../parts.js';
+import { TopicReader } from '../read-topic.js';
+import { attempt, type Finding, ok, problem, warning } from './finding.js';
+
+const MINUTE = 60_000;
+const AHEAD_MS = 5_000;
+const MIGRATE = 'run callstream migrate';
+
+const INPUTS: Record<Worker, readonly string[]> = {
+  sessions: [...RAW_TOPICS, TOPICS.rawLate.name],
+  events: RAW_TOPICS,
+  sink: SINK_TOPICS,
+};
+
+/** Reachable, allowed, topics as they must be, offsets kept long enough, workers at work. */
+export async function checkKafka(config: Config, logger: Logger, now: () => number): Promise<Finding[]> {
+  const admin = new TopicAdmin({ kafka: kafkaConnection(config), logger });
+  const todo = 'is the broker up, are kafka.brokers, ssl and sasl right, and may this user describe and read topics and groups?';
+  try {
+    const where = config.kafka.brokers.join(', ');
+    const reached = await attempt('Kafka', `${todo} (${where})`, async () => {
+      await admin.partitionCounts([]);
+      return [ok('Kafka', where)];
+    });
+    if (reached.some((f) => f.level === 'problem')) return reached;
+    const topics = await attempt('topics', todo, () => checkTopics(config, admin));
+    const there = !topics.some((f) => f.level === 'problem');
+    return [
+      ...reached,
+      ...topics,
+      ...(await attempt('offsets', todo, () => checkOffsetsRetention(admin))),
+      ...(await attempt('writing', 'may this user write, idempotently, to callstream.*?', async () => checkProducer(config, logger))),
+      ...(there ? await attempt('groups', todo, () => checkGroups(config, admin)) : []),
+      ...(there ? await attempt('clock of Kafka', todo, () => checkBrokerClock(config, admin, logger, now)) : []),
+    ];
+  } finally {
+    await admin.close();
+  }
+}
+
+async function checkTopics(config: Config, admin: TopicAdmin): Promise<Finding[]> {
+  const specs = Object.values(TOPICS);
+  const counts = await admin.partitionCounts(specs.map((spec) => spec.name));
+  const missing = specs.filter((spec) => !counts.has(spec.name)).map((spec) => spec.name);
+  if (missing.length > 0) return [problem('topics', `${missing.join(', ')} missing`, MIGRATE)];
+  const tasks = counts.get(TOPICS.calls.name) ?? 0;
+  const odd = specs
+    .filter((spec) => counts.get(spec.name) !== tasks * spec.partitionFactor)
+    .map((spec) => `${spec.name} has ${counts.get(spec.name)}`);
+  if (odd.length > 0) {
+    return [
+      problem(
+        'partitions',
+        `${odd.join(', ')}, for ${tasks} of ${TOPICS.calls.name}`,
+        'the count is fixed at creation: create the topic anew, or a new installation',
+      ),
+    ];
+  }
+  if (config.kafka.partitions !== undefined && config.kafka.partitions !== tasks) {
+    return [
+      problem(
+        'partitions',
+        `${tasks}, but kafka.partitions says ${config.kafka.partitions}`,
+        `the count is fixed at creation: set kafka.partitions: ${tasks}`,
+      ),
+    ];
+  }
+  const installation = await admin.installation();
+  if (installation === null) return [problem('topics', 'they are there, but nothing says for which installation', MIGRATE)];
+  const groups = (['sessions', 'events', 'sink'] as const).flatMap((worker) => {
+    const known = installation.groups[worker];
+    return known === undefined || known === groupOf(config, worker) ? [] : [`${worker} has worked as ${known}`];
+  });
+  if (groups.length > 0) return [problem('groups', groups.join(', '), 'set kafka.groupPrefix back: another group would begin anew')];
+  return [ok('topics', `${specs.length}, of ${tasks} partitions`)];
+}
+
+async function checkOffsetsRetention(admin: TopicAdmin): Promise<Finding[]> {
+  const minutes = await admin.offsetsRetentionMinutes();
+  if (!Number.isFinite(minutes))
+    return [warning('offsets', 'how long brokers keep them is not told', 'make sure that offsets.retention.minutes is at least 21600')];
+  const text = `kept ${minutes > 5_000_000 ? 'for ever' : formatDuration(minutes * MINUTE)} for a group without members`;
+  if (minutes >= WANTED_OFFSETS_RETENTION_MINUTES) return [ok('offsets', text)];
+  return [
+    warning(
+      'offsets',
+      text,
+      `set offsets.retention.minutes=${WANTED_OFFSETS_RETENTION_MINUTES} or more on the brokers: workers that are off for longer lose their place`,
+    ),
+  ];
+}
+
+async function checkProducer(config: Config, logger: Logger): Promise<Finding[]> {
+  const producer = openProducer(config, logger);
+  try {
+    await producer.connect();
+    return [ok('writing', 'an idempotent producer is allowed')];
+  } finally {
+    await producer.close();
+  }
+}
+
+async function checkGroups(config: Config, admin: TopicAdmin): Promise<Finding[]> {
+  return Promise.all(
+    (['sessions', 'events', 'sink'] as const).map(async (worker) => {
+      const lag = await admin.lag(groupOf(config, worker), INPUTS[worker]);
+      const behind = [...lag.values()].reduce((sum, n) => sum + n, 0);
+      return ok(`group ${worker}`, `${behind} records behind`);
+    }),
+  );
+}
+
+/** Raw topics carry the broker's time: their newest record must not come from the future. */
+async function checkBrokerClock(config: Config, admin: TopicAdmin, logger: Logger, now: () => number): Promise<Finding[]> {
+  const topic = RAW_TOPICS[0] ?? '';
+  const ranges = await admin.ranges(topic);
+  const partition = ranges.findIndex(({ low, end }) => end > low);
+  if (partition === -1) return [ok('clock of Kafka', 'nothing to tell it by yet')];
+  const reader = new TopicReader(kafkaConnection(config), `${config.kafka.groupPrefix}.doctor`, topic, logger);
+  try {
+    const record = await reader.readOne(partition, (ranges[partition]?.end ?? 1) - 1);
+    const ahead = (record?.timestamp ?? 0) - now();
+    if (ahead <= AHEAD_MS) return [ok('clock of Kafka', 'not ahead of ours')];
+    return [
+      problem(
+        'clock of Kafka',
+        `${formatDuration(Math.round(ahead))} ahead of ours`,
+        'let NTP set the clocks of all machines: timers run on them',
+      ),
+    ];
+  } finally {
+    await reader.close();
+  }
+}
