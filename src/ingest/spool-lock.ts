@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CallstreamError } from '../domain/errors.js';
 
@@ -8,6 +8,8 @@ const held = new Set<string>();
 
 interface Owner {
   pid: number;
+  /** Of one locking; tells two locks of one process apart. */
+  token: string;
   /** Boot id and start time of the process where the system tells them: a pid may be used again. */
   born: string;
 }
@@ -49,7 +51,7 @@ function readOwner(path: string): { text: string; owner: Owner } | null {
   try {
     return { text, owner: JSON.parse(text) as Owner };
   } catch {
-    return { text, owner: { pid: 0, born: '' } };
+    return { text, owner: { pid: 0, born: '', token: '' } };
   }
 }
 
@@ -62,6 +64,27 @@ function linkOver(from: string, to: string): boolean {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
   }
+}
+
+/**
+ * Puts `mine` in the place of a dead owner's lock. Of several processes that try, one at a time may: it holds the claim.
+ * @returns the pid of a living process that is doing the same; null: look again
+ */
+function replaceDead(path: string, deadText: string, mine: string): number | null {
+  const claim = `${path}-takeover`;
+  if (!linkOver(mine, claim)) {
+    const claimer = readOwner(claim);
+    if (claimer !== null && isAlive(claimer.owner)) return claimer.owner.pid;
+    rmSync(claim, { force: true });
+    return null;
+  }
+  try {
+    // Another one may have been here between our look and our claim; its text differs in the token.
+    if (readOwner(path)?.text === deadText) renameSync(mine, path);
+  } finally {
+    rmSync(claim, { force: true });
+  }
+  return null;
 }
 
 /**
@@ -78,27 +101,21 @@ export function lockFolder(dir: string): () => void {
     );
   if (held.has(folder)) throw taken(process.pid);
 
-  const mine = join(folder, `lock-${randomUUID()}`);
-  writeFileSync(mine, JSON.stringify({ pid: process.pid, born: bornOf(process.pid) } satisfies Owner));
+  const token = randomUUID();
+  const mine = `${path}-${token}`;
+  const text = JSON.stringify({ pid: process.pid, born: bornOf(process.pid), token } satisfies Owner);
+  writeFileSync(mine, text);
   try {
     while (!linkOver(mine, path)) {
       const found = readOwner(path);
       if (found === null) continue;
       if (isAlive(found.owner)) throw taken(found.owner.pid);
-      // Of two processes that see the same dead owner, only one moves that file; whoever moved a living one puts it back.
-      const aside = `${mine}-stale`;
-      try {
-        renameSync(path, aside);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
-        throw error;
-      }
-      const moved = readFileSync(aside, 'utf8');
-      if (moved !== found.text) linkOver(aside, path);
-      unlinkSync(aside);
+      const rival = replaceDead(path, found.text, mine);
+      if (rival !== null) throw taken(rival);
+      if (readOwner(path)?.text === text) break;
     }
   } finally {
-    unlinkSync(mine);
+    rmSync(mine, { force: true });
   }
   held.add(folder);
   return () => {
