@@ -208,6 +208,20 @@ export async function countCalls(query: Query, apps: readonly string[], since: n
   return Number(row?.n ?? 0);
 }
 
+/** The revision of every call first seen since then. */
+export async function callRevisions(
+  query: Query,
+  apps: readonly string[],
+  since: number,
+): Promise<{ app_id: string; call_id: string; revision: number }[]> {
+  const found = await query<{ app_id: string; call_id: string; revision: number | string }>(
+    `SELECT app_id, call_id, revision FROM calls WHERE app_id IN {apps:Array(String)} AND first_seen_at >= fromUnixTimestamp64Milli({since:Int64})`,
+    { apps, since },
+    TIMEOUT_MS,
+  );
+  return found.map((row) => ({ ...row, revision: Number(row.revision) }));
+}
+
 const METRICS = {
   bucket: 'time',
   app_id: 'text',

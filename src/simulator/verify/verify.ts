@@ -75,7 +75,7 @@ export async function verify(run: VerifiedRun, deps: VerifyDeps): Promise<Verify
     legs: await compareLegs(context),
     events: await compareEvents(context),
     dead_letters: await compareDeadLetters(context),
-    revisions: await compareTopic(context, deps.readCalls),
+    revisions: await compareTopic(context, deps.readCalls, run.clock),
     ...(await compareRollups(context, run.clock, say)),
   };
   const all = [...truths.values()];
