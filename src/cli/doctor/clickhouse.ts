@@ -23,6 +23,7 @@ export async function checkClickHouse(config: Config, now: () => number): Promis
       ...reached,
       ...(await attempt('tables', 'run callstream migrate', () => checkTables(server, database))),
       ...(await attempt('rights', todo, () => checkRights(config))),
+      ...(await attempt('clock of ClickHouse', todo, () => checkClock(server, now))),
     ];
   } finally {
     await server.close();
