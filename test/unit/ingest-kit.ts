@@ -76,3 +76,22 @@ export async function startHarness(options: Partial<IngestOptions> = {}, deps: P
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
+
+/** Something that waits until the test lets it go on, and tells when it has come there. */
+export function gate(): { pass: () => Promise<void>; readonly reached: boolean; open: () => void } {
+  let reached = false;
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return {
+    pass: () => {
+      reached = true;
+      return opened;
+    },
+    get reached() {
+      return reached;
+    },
+    open,
+  };
+}

@@ -4,7 +4,7 @@ import ipaddr from 'ipaddr.js';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createMetrics } from '../../src/telemetry/metrics.js';
-import { type Harness, NOW, source, startHarness, until } from './ingest-kit.js';
+import { gate, type Harness, NOW, source, startHarness, until } from './ingest-kit.js';
 
 let harness: Harness | undefined;
 const start = async (...args: Parameters<typeof startHarness>): Promise<Harness> => {
@@ -235,14 +235,15 @@ describe('connections', () => {
   });
 
   it('answers what is under way when it stops, closes idle connections, and takes no new ones', async () => {
-    const { ingest, kafka, post } = await start({ batch: { lingerMs: 200 } });
+    const send = gate();
+    const { ingest, kafka, post } = await start({}, { fault: (point) => (point === 'kafka:before-send' ? send.pass() : undefined) });
     const idle = connect(ingest.port, '127.0.0.1');
     await once(idle, 'connect');
     const underWay = post(URL_OF_APP, 'c1');
-    await until(() => ingest.ready().ok);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => send.reached);
     const closing = ingest.close();
     expect(ingest.ready()).toMatchObject({ ok: false, problems: ['stopping'] });
+    send.open();
     const response = await underWay;
     expect(response.status).toBe(200);
     await closing;
