@@ -61,10 +61,11 @@ export class TopicAdmin {
     const missing = topics.filter(({ name }) => !existing.has(name));
     if (missing.length > 0) {
       await this.#admin.createTopics({
-        waitForLeaders: true,
+        waitForLeaders: false,
         topics: missing.map((spec) => newTopic(spec, partitions * spec.partitionFactor, replicated)),
       });
     }
+    await this.#untilKnown(missing);
     const altered = await this.#alter(present, replicated);
     const installation: Installation = { v: 1, partitions, groups: { ...stored?.groups, ...groups } };
     await writeInstallation(
@@ -113,6 +114,11 @@ export class TopicAdmin {
   async close(): Promise<void> {
     await this.offsets.close();
     if (this.#connected !== null) await this.#admin.disconnect();
+  }
+
+  /** A broker learns of new topics with a delay; kafkajs's own wait ends with an error when it asks too soon. */
+  async #untilKnown(created: readonly TopicSpec[]): Promise<void> {
+    await Promise.all(created.map(({ name }) => this.offsets.ranges(name)));
   }
 
   async #checkPartitions(present: readonly TopicSpec[], partitions: number): Promise<void> {

@@ -1,5 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
-import type { KafkaClients } from './client.js';
+import { CallstreamError } from '../domain/errors.js';
+import { type KafkaClients, kafkaErrorType } from './client.js';
+import { Backoff } from './wait.js';
 
 /** Where the log of one partition starts and ends. `end` is the last stable offset: records of open transactions lie above it. */
 export interface LogRange {
@@ -13,34 +16,42 @@ export interface CommittedOffset {
   metadata: string | null;
 }
 
-/** Asks the brokers where logs end and what groups have committed. One admin connection, made at the first question. */
+/** For leaders that move, and topics that are new to a broker. */
+const PATIENCE_MS = 5_000;
+
+/**
+ * Asks the brokers where logs end and what groups have committed. The admin connection is made at the first question, and anew after a failure:
+ * kafkajs would go on asking whom it knew as leader.
+ */
 export class OffsetReader {
-  readonly #admin: Admin;
-  #connected: Promise<void> | null = null;
+  readonly #clients: KafkaClients;
+  #admin: Promise<Admin> | null = null;
 
   constructor(clients: KafkaClients) {
-    this.#admin = clients.consumers.admin();
+    this.#clients = clients;
   }
 
   /** By partition. */
-  async ranges(topic: string): Promise<LogRange[]> {
-    await this.#connect();
-    const ranges: LogRange[] = [];
-    for (const { partition, low, high } of await this.#admin.fetchTopicOffsets(topic))
-      ranges[partition] = { low: Number(low), end: Number(high) };
-    return ranges;
+  ranges(topic: string): Promise<LogRange[]> {
+    return this.#ask(async (admin) => {
+      const ranges: LogRange[] = [];
+      for (const { partition, low, high } of await admin.fetchTopicOffsets(topic))
+        ranges[partition] = { low: Number(low), end: Number(high) };
+      return ranges;
+    });
   }
 
   /** Topic to partition to committed offset. */
-  async committed(groupId: string, topics: readonly string[]): Promise<Map<string, CommittedOffset[]>> {
-    await this.#connect();
-    const byTopic = new Map<string, CommittedOffset[]>();
-    for (const { topic, partitions } of await this.#admin.fetchOffsets({ groupId, topics: [...topics] })) {
-      const offsets: CommittedOffset[] = [];
-      for (const { partition, offset, metadata } of partitions) offsets[partition] = { offset: Number(offset), metadata };
-      byTopic.set(topic, offsets);
-    }
-    return byTopic;
+  committed(groupId: string, topics: readonly string[]): Promise<Map<string, CommittedOffset[]>> {
+    return this.#ask(async (admin) => {
+      const byTopic = new Map<string, CommittedOffset[]>();
+      for (const { topic, partitions } of await admin.fetchOffsets({ groupId, topics: [...topics] })) {
+        const offsets: CommittedOffset[] = [];
+        for (const { partition, offset, metadata } of partitions) offsets[partition] = { offset: Number(offset), metadata };
+        byTopic.set(topic, offsets);
+      }
+      return byTopic;
+    });
   }
 
   /** Records not yet committed by a group, by topic. A partition without a commit counts from its start. */
@@ -60,14 +71,59 @@ export class OffsetReader {
   }
 
   async close(): Promise<void> {
-    if (this.#connected !== null) await this.#admin.disconnect();
+    await disconnect(this.#admin);
+    this.#admin = null;
   }
 
-  #connect(): Promise<void> {
-    this.#connected ??= this.#admin.connect().catch((error: unknown) => {
-      this.#connected = null;
-      throw error;
-    });
-    return this.#connected;
+  async #ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
+    const backoff = new Backoff(50, 800);
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      this.#admin ??= this.#connect();
+      const used = this.#admin;
+      try {
+        return await question(await used);
+      } catch (error) {
+        // Others may be asking by the same connection: the first to fail replaces it for all.
+        const replaced = this.#admin !== used;
+        if (!replaced) {
+          this.#admin = null;
+          void disconnect(used);
+        }
+        const type = kafkaErrorType(error);
+        if ((replaced || MOVING.has(type)) && performance.now() < deadline) {
+          await delay(backoff.next());
+          continue;
+        }
+        if (type !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
+        throw new CallstreamError('STREAM_TOPIC_MISSING', 'A topic does not exist. Run: callstream migrate', { cause: error });
+      }
+    }
+  }
+
+  async #connect(): Promise<Admin> {
+    const admin = this.#clients.consumers.admin();
+    await admin.connect();
+    return admin;
+  }
+}
+
+/** Answers of brokers whose view of the cluster is behind, or ahead of ours. */
+const MOVING = new Set([
+  'NOT_LEADER_FOR_PARTITION',
+  'LEADER_NOT_AVAILABLE',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'NOT_COORDINATOR_FOR_GROUP',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'GROUP_LOAD_IN_PROGRESS',
+  'REPLICA_NOT_AVAILABLE',
+  'OFFSET_NOT_AVAILABLE',
+]);
+
+async function disconnect(admin: Promise<Admin> | null): Promise<void> {
+  try {
+    await (await admin)?.disconnect();
+  } catch {
+    // It never connected, or its broker is gone.
   }
 }

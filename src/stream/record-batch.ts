@@ -54,9 +54,9 @@ export class Writer {
 
   /** A string with its length as int16; null: -1. */
   string(value: string | null): void {
-    if (value === null) return this.int16(-1);
-    const length = Buffer.byteLength(value);
+    const length = lengthOf(value);
     this.int16(length);
+    if (value === null) return;
     this.#room(length);
     this.#utf8(value, length);
   }
@@ -173,7 +173,7 @@ function lengthOf(value: Bytes | undefined): number {
   return typeof value === 'string' ? Buffer.byteLength(value) : value.length;
 }
 
-const sizeWithLength = (length: number): number => sizeOfVarint(length) + (length > 0 ? length : 0);
+const sizeWithLength = (length: number): number => sizeOfVarint(length) + Math.max(0, length);
 
 function sizeOfVarint(value: number): number {
   let rest = value < 0 ? -value * 2 - 1 : value * 2;

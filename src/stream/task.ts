@@ -163,7 +163,9 @@ export class Task {
   ended(topic: string, at: number, end: number): void {
     const input = this.#session?.inputs.get(topic);
     if (input === undefined) return;
-    this.#session?.time.ended(topic, at, end, input.position);
+    const time = this.#session?.time;
+    time?.ended(topic, at, end, input.position);
+    time?.advance();
     this.#signal.notify();
   }
 

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka as KafkaClient } from 'kafkajs';
 import { startKafka } from '../../src/local/kafka.js';
+import { createClients } from '../../src/stream/client.js';
 import { Kafka, logLevel } from '../../src/stream/kafkajs.js';
+import { OffsetReader } from '../../src/stream/offsets.js';
 import type { InputRecord, OutputRecord, Processor, ProcessorMeta, TaskContext, TaskMeta } from '../../src/stream/types.js';
 import { StreamWorker, type StreamWorkerOptions } from '../../src/stream/worker.js';
 import { silentLogger } from '../../src/telemetry/log.js';
@@ -13,6 +15,7 @@ import { createMetrics } from '../../src/telemetry/metrics.js';
 export interface Broker {
   address: string;
   kafka: KafkaClient;
+  offsets: OffsetReader;
   stop(): Promise<void>;
 }
 
@@ -21,10 +24,13 @@ export async function startBroker(): Promise<Broker> {
   const dir = mkdtempSync(join(tmpdir(), 'callstream-stream-'));
   const server = await startKafka({ dataDir: join(dir, 'data'), logDir: dir, port: 0 });
   const kafka = new Kafka({ brokers: [server.address], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 20, retries: 20 } });
+  const offsets = new OffsetReader(createClients({ brokers: [server.address] }, silentLogger()));
   return {
     address: server.address,
     kafka,
+    offsets,
     stop: async () => {
+      await offsets.close();
       await server.stop();
       rmSync(dir, { recursive: true, force: true });
     },
@@ -155,7 +161,7 @@ export class Scene {
     const admin = this.broker.kafka.admin();
     await admin.connect();
     await admin.createTopics({
-      waitForLeaders: true,
+      waitForLeaders: false,
       topics: [this.input, this.late, this.output, ...extra].map((topic) => ({
         topic,
         numPartitions: this.partitions,
@@ -163,6 +169,7 @@ export class Scene {
       })),
     });
     await admin.disconnect();
+    for (const topic of [this.input, this.late, this.output, ...extra]) await this.broker.offsets.ranges(topic);
     return this;
   }
 
@@ -216,21 +223,11 @@ export class Scene {
   }
 
   async ends(topic: string): Promise<number[]> {
-    const admin = this.broker.kafka.admin();
-    await admin.connect();
-    const offsets = await admin.fetchTopicOffsets(topic);
-    await admin.disconnect();
-    return offsets.sort((a, b) => a.partition - b.partition).map(({ high }) => Number(high));
+    return (await this.broker.offsets.ranges(topic)).map(({ end }) => end);
   }
 
   async committed(topic = this.input): Promise<{ offset: number; metadata: string | null }[]> {
-    const admin = this.broker.kafka.admin();
-    await admin.connect();
-    const [found] = await admin.fetchOffsets({ groupId: this.group, topics: [topic] });
-    await admin.disconnect();
-    return (found?.partitions ?? [])
-      .sort((a, b) => a.partition - b.partition)
-      .map(({ offset, metadata }) => ({ offset: Number(offset), metadata }));
+    return (await this.broker.offsets.committed(this.group, [topic])).get(topic) ?? [];
   }
 
   /** Awaits that every input record is committed. */
