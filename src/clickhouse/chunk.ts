@@ -45,9 +45,10 @@ export class Chunk {
   readonly #events = new RowWriter();
   readonly #deliveries = new RowWriter();
   readonly #deadLetters = new RowWriter();
-  /** By call, in the order of the rows in #latest. */
-  readonly #spans = new Map<string, Span>();
-  readonly #touches = new Map<string, Touch>();
+  /** By app and call: where the row of its latest revision lies in #latest. */
+  readonly #spans = new Map<string, Map<string, Span>>();
+  /** Minutes by app. */
+  readonly #touches: Record<Touch['kind'], Map<string, Set<number>>> = { metrics: new Map(), concurrency: new Map() };
   readonly #historic = new Map<string, { app_id: string; call_id: string }>();
   #counts = { revisions: 0, events: 0, deliveries: 0, deadLetters: 0 };
 
@@ -116,9 +117,10 @@ export class Chunk {
 
   /** Rows to insert first, in any order; empty tables left out. Ends the chunk: to be called once, and nothing may be added afterwards. */
   tables(): TableRows[] {
-    this.#latest.keep([...this.#spans.values()]);
+    const spans = [...this.#spans.values()].flatMap((calls) => [...calls.values()]).sort((a, b) => a.from - b.from);
+    this.#latest.keep(spans);
     return [
-      { table: 'calls_latest', columns: LATEST_COLUMNS, rows: this.#spans.size, bytes: this.#latest.slice() },
+      { table: 'calls_latest', columns: LATEST_COLUMNS, rows: spans.length, bytes: this.#latest.slice() },
       { table: 'call_revisions', columns: REVISION_COLUMNS, rows: this.#counts.revisions, bytes: this.#revisions.slice() },
       { table: 'call_event_rows', columns: EVENT_COLUMNS, rows: this.#counts.events, bytes: this.#events.slice() },
       { table: 'deliveries', columns: DELIVERY_COLUMNS, rows: this.#counts.deliveries, bytes: this.#deliveries.slice() },
@@ -128,10 +130,15 @@ export class Chunk {
 
   /** Rows to insert once all of {@link tables} are acknowledged; null: no minute was touched. */
   touched(): TableRows | null {
-    if (this.#touches.size === 0) return null;
-    const w = new RowWriter(this.#touches.size * 24 + 64);
-    for (const touch of this.#touches.values()) writeTouch(w, touch);
-    return { table: 'touched', columns: TOUCHED_COLUMNS, rows: this.#touches.size, bytes: w.slice() };
+    const w = new RowWriter();
+    let rows = 0;
+    for (const kind of ['metrics', 'concurrency'] as const) {
+      for (const [app_id, buckets] of this.#touches[kind]) {
+        for (const bucket of buckets) writeTouch(w, { kind, app_id, bucket });
+        rows += buckets.size;
+      }
+    }
+    return rows === 0 ? null : { table: 'touched', columns: TOUCHED_COLUMNS, rows, bytes: w.slice() };
   }
 
   /** Calls whose every published edge must be touched as well (see `touchesOf`). */
@@ -140,26 +147,33 @@ export class Chunk {
   }
 
   #keepLatest(call: CallRow, from: number): void {
-    const key = `${call.app_id}\0${call.call_id}`;
-    const before = this.#spans.get(key);
-    if (before !== undefined) {
-      if (before.revision > call.revision) {
-        this.#latest.cut(from);
-        return;
-      }
-      this.#spans.delete(key);
+    const calls = inner(this.#spans, call.app_id, () => new Map<string, Span>());
+    const before = calls.get(call.call_id);
+    if (before === undefined || before.revision <= call.revision) {
+      calls.set(call.call_id, { revision: call.revision, from, to: this.#latest.length });
+    } else {
+      this.#latest.cut(from);
     }
-    this.#spans.set(key, { revision: call.revision, from, to: this.#latest.length });
   }
 
   #touch(call: CallRow, { metrics, concurrency, historic }: TouchedMinutes): void {
-    for (const bucket of metrics) this.#mark('metrics', call.app_id, bucket);
-    for (const bucket of concurrency) this.#mark('concurrency', call.app_id, bucket);
+    this.#mark('metrics', call.app_id, metrics);
+    this.#mark('concurrency', call.app_id, concurrency);
     if (historic) this.#historic.set(`${call.app_id}\0${call.call_id}`, { app_id: call.app_id, call_id: call.call_id });
   }
 
-  #mark(kind: Touch['kind'], app_id: string, bucket: number): void {
-    const key = `${kind}\0${app_id}\0${bucket}`;
-    if (!this.#touches.has(key)) this.#touches.set(key, { kind, app_id, bucket });
+  #mark(kind: Touch['kind'], app_id: string, minutes: readonly number[]): void {
+    if (minutes.length === 0) return;
+    const buckets = inner(this.#touches[kind], app_id, () => new Set<number>());
+    for (const bucket of minutes) buckets.add(bucket);
   }
+}
+
+function inner<V>(map: Map<string, V>, key: string, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
 }

@@ -8,7 +8,10 @@ export interface ClickHouseOptions {
   username: string;
   password: string;
   database: string;
-  /** A request that takes longer has failed (retriable). Below the consumer's session timeout, so that no insert outlives its assignment unseen. */
+  /**
+   * A request that takes longer has failed (retriable). It may exceed the consumer's session timeout: an insert that outlives its assignment is the same
+   * rows once more, and its offsets are not committed; a short limit would make an overloaded server repeat the same insert for ever.
+   */
   requestTimeoutMs?: number;
   /** Parallel connections. */
   connections?: number;
@@ -17,7 +20,7 @@ export interface ClickHouseOptions {
 /** Values for `{name:Type}` placeholders. */
 export type QueryParams = Record<string, unknown>;
 
-const REQUEST_TIMEOUT_MS = 9_000;
+const REQUEST_TIMEOUT_MS = 30_000;
 /** Below the keep-alive of every server in use (3 s before version 23.11, then 10 s or more), so that no request meets a socket that is being closed. */
 const IDLE_SOCKET_MS = 2_000;
 

@@ -75,7 +75,7 @@ export async function migrateClickHouse(
   const migrations = options.migrations ?? readMigrations();
   const server = client.using('default');
   try {
-    await server.command(`CREATE DATABASE IF NOT EXISTS ${client.database}`);
+    await server.command(`CREATE DATABASE IF NOT EXISTS ${client.database}`, {}, TIMEOUT_MS);
   } finally {
     await server.close();
   }

@@ -298,14 +298,23 @@ function minuteOf(ms: number): number {
   return ms - (ms % MINUTE);
 }
 
+function startMinutes(c: CallRow): number[] {
+  const started = minuteOf(c.started_at);
+  const published = c.published_minutes;
+  // Nearly every call keeps its minute.
+  if (published.length === 0 || (published.length === 1 && published[0] === started)) return [started];
+  return [...new Set([...published.map(minuteOf), started])];
+}
+
 /**
  * The minutes that this revision touches: every minute of started_at it was ever published under, and, as edges of earlier intervals may lie anywhere in
  * between, every minute from the earliest accepted_at to the latest ended_at published when it was over.
  * @throws RowError
  */
 export function touchesOf(c: CallRow): TouchedMinutes {
-  const metrics = [...new Set([...c.published_minutes, c.started_at].map(minuteOf))];
+  const metrics = startMinutes(c);
   const over = c.status === 'ended';
+  if (c.span_from === null && c.span_to === null && (!over || c.accepted_at === null)) return { metrics, concurrency: [], historic: false };
   const froms = [c.span_from, over ? c.accepted_at : null].filter((t) => t !== null);
   const tos = [c.span_to, over ? c.ended_at : null].filter((t) => t !== null);
   if (froms.length === 0 || tos.length === 0) return { metrics, concurrency: [], historic: false };

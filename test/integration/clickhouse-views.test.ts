@@ -15,7 +15,13 @@ const codec = localCodec(TOPICS.calls);
 let databases = 0;
 
 async function freshDatabase(): Promise<ClickHouse> {
-  const client = new ClickHouse({ url: server.clickhouseUrl, username: 'default', password: '', database: `views_${databases++}` });
+  const client = new ClickHouse({
+    url: server.clickhouseUrl,
+    username: 'default',
+    password: '',
+    database: `views_${databases++}`,
+    requestTimeoutMs: 60_000,
+  });
   await migrateClickHouse(client, { retention: RETENTION });
   return client;
 }
