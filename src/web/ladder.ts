@@ -107,7 +107,8 @@ export function ladder(detail: CallDetail, width: number, now: number): SVGSVGEl
   for (let at = 0; at <= length; at += step) {
     const at_x = x(first + at);
     picture.append(s('line', { class: 'grid', x1: at_x, x2: at_x, y1: TOP - 6, y2: bottom }));
-    if (at_x < right - 20 || at === 0) picture.append(s('text', { class: 'tick', x: at_x, y: bottom + 18 }, `+${tick(at)}`));
+    if (at_x < right - 20 || at === 0)
+      picture.append(s('text', { class: 'tick', x: at_x, y: bottom + 18 }, at === 0 ? '0 s' : `+${tick(at)}`));
   }
   guides(picture, detail, x, bottom);
   lanes.forEach((leg, i) => {

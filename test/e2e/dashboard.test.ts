@@ -70,6 +70,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
   afterAll(async () => {
     await browser?.close();
     await api?.stop();
+    await fixture?.close();
     rmSync(webDir, { recursive: true, force: true });
   });
 

@@ -1,11 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { Query, Row } from '../../src/api/index.js';
-
-const MIGRATIONS = join(import.meta.dirname, '../../schemas/clickhouse');
+import type { Query } from '../../src/api/index.js';
+import { ClickHouse, migrateClickHouse } from '../../src/clickhouse/index.js';
 
 /** Compiles the dashboard as it stands into a fresh folder, which the caller removes. */
 export function compileWeb(): string {
@@ -17,36 +16,33 @@ export function compileWeb(): string {
   return dir;
 }
 
-/** A parameter's value in the form in which ClickHouse's HTTP interface takes it. */
-function paramText(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map((item) => `'${String(item).replace(/[\\']/g, '\\$&')}'`).join(',')}]`;
-  return String(value).replace(/[\\\t\n]/g, (c) => ({ '\\': '\\\\', '\t': '\\t', '\n': '\\n' })[c]!);
-}
+const YEARS = 3 * 365 * 86_400_000;
 
-/** A ClickHouse database with the project's tables, and rows put straight into them, as the sink would. */
+/** A ClickHouse database as `migrate` makes it, read with the product's client, and rows put straight into its tables. */
 export class ApiFixture {
   readonly query: Query;
   readonly #url: string;
+  readonly #client: ClickHouse;
   #rolls = 0;
 
-  constructor(url: string, database = 'callstream') {
-    this.#url = `${url}/?database=${database}`;
-    this.query = (sql, params) => this.#select(sql, params);
+  private constructor(url: string) {
+    this.#url = `${url}/?database=callstream`;
+    this.#client = new ClickHouse({ url, username: 'default', password: '', database: 'callstream' });
+    this.query = (sql, params) => this.#client.query(sql, params);
   }
 
-  static async create(url: string, database = 'callstream'): Promise<ApiFixture> {
-    const fixture = new ApiFixture(url, database);
-    await fixture.#post(`${url}/`, `CREATE DATABASE IF NOT EXISTS ${database}`);
-    for (const file of readdirSync(MIGRATIONS).sort()) {
-      if (!/^00[12]_.*\.sql$/.test(file)) continue;
-      const statements = readFileSync(join(MIGRATIONS, file), 'utf8').split(/;\s*\n/);
-      for (const statement of statements) if (statement.replace(/^--.*$/gm, '').trim() !== '') await fixture.#post(fixture.#url, statement);
-    }
+  static async create(url: string): Promise<ApiFixture> {
+    const fixture = new ApiFixture(url);
+    await migrateClickHouse(fixture.#client, { retention: { calls: YEARS, events: YEARS, metrics: YEARS } });
     return fixture;
   }
 
+  async close(): Promise<void> {
+    await this.#client.close();
+  }
+
   async insert(table: string, rows: object[]): Promise<void> {
-    await this.#post(this.#url, `INSERT INTO ${table} FORMAT JSONEachRow\n${rows.map((row) => JSON.stringify(row)).join('\n')}`);
+    await this.#post(`INSERT INTO ${table} FORMAT JSONEachRow\n${rows.map((row) => JSON.stringify(row)).join('\n')}`);
   }
 
   /** Puts calls with their legs and inputs, and recomputes all rollups from `calls` in plain SQL (the product's roller works by minutes). */
@@ -66,27 +62,17 @@ export class ApiFixture {
     const sums = ['answered', 'no_answer', 'rejected', 'busy', 'cancelled', 'failed', 'unknown']
       .map((o) => `countIf(outcome = '${o}')`)
       .join(', ');
-    await this.#post(
-      this.#url,
-      `INSERT INTO metrics_minutes SELECT app_id, bucket, ${++this.#rolls}, now(), now(), groupArray(g) FROM (
+    await this.#post(`INSERT INTO metrics_minutes SELECT app_id, bucket, ${++this.#rolls}, now(), now(), groupArray(g) FROM (
          SELECT app_id, toStartOfMinute(started_at) AS bucket, (provider, call_type, media_type, count(), ${sums}, countIf(missed), countIf(missed_inclusive),
            sum(ring_ms), sum(talk_ms), ([]::Array(UInt16), []::Array(UInt64)), ([]::Array(UInt16), []::Array(UInt64))) AS g
          FROM calls WHERE status = 'ended' AND end_reason != 'merged' GROUP BY app_id, bucket, provider, call_type, media_type
-       ) GROUP BY app_id, bucket`,
-    );
+       ) GROUP BY app_id, bucket`);
   }
 
-  async #select(sql: string, params: Record<string, unknown>): Promise<Row[]> {
-    const search = Object.entries(params).map(([name, value]) => `&param_${name}=${encodeURIComponent(paramText(value))}`);
-    const text = await this.#post(`${this.#url}&default_format=JSONEachRow${search.join('')}`, sql);
-    return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Row]));
-  }
-
-  async #post(url: string, body: string): Promise<string> {
-    const response = await fetch(url, { method: 'POST', body });
+  async #post(body: string): Promise<void> {
+    const response = await fetch(this.#url, { method: 'POST', body });
     const text = await response.text();
     if (!response.ok) throw new Error(`ClickHouse ${response.status}: ${text.slice(0, 2000)}`);
-    return text;
   }
 }
 

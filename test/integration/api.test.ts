@@ -64,6 +64,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await api?.stop();
+  await fixture?.close();
   rmSync(webDir, { recursive: true, force: true });
 });
 
