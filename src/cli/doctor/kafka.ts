@@ -6,6 +6,7 @@ import { SINK_TOPICS } from '../../workers/sink/intake.js';
 import { groupOf, kafkaConnection, openProducer, RAW_TOPICS, type Worker } from '../parts.js';
 import { TopicReader } from '../read-topic.js';
 import { attempt, type Finding, ok, problem, warning } from './finding.js';
+import { Gaps } from './gap.js';
 
 const MINUTE = 60_000;
 const AHEAD_MS = 5_000;
@@ -36,6 +37,7 @@ export async function checkKafka(config: Config, logger: Logger, now: () => numb
       ...(await attempt('offsets', todo, () => checkOffsetsRetention(admin))),
       ...(await attempt('writing', 'may this user write, idempotently, to callstream.*?', async () => checkProducer(config, logger))),
       ...(there ? await attempt('groups', todo, () => checkGroups(config, admin)) : []),
+      ...(there ? await attempt('gaps', todo, () => checkGaps(config, logger)) : []),
       ...(there ? await attempt('clock of Kafka', todo, () => checkBrokerClock(config, admin, logger, now)) : []),
     ];
   } finally {
@@ -113,6 +115,23 @@ async function checkGroups(config: Config, admin: TopicAdmin): Promise<Finding[]
       return ok(`group ${worker}`, `${behind} records behind`);
     }),
   );
+}
+
+async function checkGaps(config: Config, logger: Logger): Promise<Finding[]> {
+  const gaps = new Gaps(config, logger);
+  try {
+    const found = await gaps.find();
+    if (found.length === 0) return [ok('gaps', 'none')];
+    return found.map((gap) =>
+      problem(
+        `gap of ${gap.worker}`,
+        `${gap.topic}, partition ${gap.partition}: ${gap.lost}`,
+        `to go on: callstream doctor --accept-gap ${gap.topic} ${gap.partition}`,
+      ),
+    );
+  } finally {
+    await gaps.close();
+  }
 }
 
 /** Raw topics carry the broker's time: their newest record must not come from the future. */

@@ -1,0 +1,172 @@
+import { TOPICS } from '../../codec/topics.js';
+import type { Config } from '../../config/index.js';
+import { CallstreamError } from '../../domain/errors.js';
+import { createClients } from '../../stream/client.js';
+import { type CommittedOffset, type LogRange, OffsetReader } from '../../stream/offsets.js';
+import { encodeMeta, newestMeta } from '../../stream/task-meta.js';
+import { TaskProducer } from '../../stream/task-producer.js';
+import type { TaskMeta } from '../../stream/types.js';
+import type { Logger } from '../../telemetry/log.js';
+import { groupOf, kafkaConnection, RAW_TOPICS } from '../parts.js';
+
+type StreamRole = 'sessions' | 'events';
+
+/** What a worker's task p reads and writes. */
+const LAYOUTS: Record<StreamRole, { inputs: readonly string[]; output: string; restores: boolean }> = {
+  sessions: { inputs: [...RAW_TOPICS, TOPICS.rawLate.name], output: TOPICS.calls.name, restores: true },
+  events: { inputs: RAW_TOPICS, output: TOPICS.callEvents.name, restores: false },
+};
+
+/** Why a task cannot go on: a place in a topic that does not fit what the task has committed. */
+export interface Gap {
+  worker: StreamRole;
+  topic: string;
+  partition: number;
+  /** What is lost, in words. */
+  lost: string;
+}
+
+/** A task as Kafka knows it: one entry per input, then the output. */
+export interface TaskPlace {
+  worker: StreamRole;
+  partition: number;
+  /** Of every input topic. */
+  partitions: number;
+  inputs: readonly { topic: string; committed: number; range: LogRange }[];
+  output: { topic: string; range: LogRange };
+  meta: TaskMeta | null;
+}
+
+/** The same judgement as a takeover makes (design.md §2 rules 3c and 7). */
+export function gapsOf({ worker, partition, inputs, output, meta }: TaskPlace): Gap[] {
+  const gap = (topic: string, lost: string): Gap => ({ worker, topic, partition, lost });
+  const gaps: Gap[] = [];
+  for (const { topic, committed, range } of inputs) {
+    if (committed < -1)
+      gaps.push(gap(topic, 'the place of the task is lost; its inputs are read again from the start, and repeats change nothing'));
+    else if (committed >= 0 && committed < range.low)
+      gaps.push(gap(topic, `${range.low - committed} inputs were deleted before they were read`));
+    else if (committed > range.end)
+      gaps.push(gap(topic, `${committed - range.end} inputs that were processed are gone from the log; their results are kept`));
+  }
+  const { low, end } = output.range;
+  if (meta === null) {
+    if (end > low) gaps.push(gap(output.topic, 'the commit metadata of the task has expired; its stream time starts anew'));
+  } else if (meta.lastOutput !== null && meta.lastOutput >= end) {
+    gaps.push(gap(output.topic, `${meta.lastOutput + 1 - end} published records are gone from the log`));
+  } else if (meta.restoreFrom !== null && meta.restoreFrom < low) {
+    gaps.push(gap(output.topic, `the state of calls last written before offset ${low} is gone; ClickHouse has them as last published`));
+  }
+  return gaps;
+}
+
+/** Where the task goes on: the nearest place that each log has, with a state rebuilt from all that the output partition holds. */
+export function placeAfterGap(place: TaskPlace, group: string, now: number): { offsets: Map<string, number>; meta: TaskMeta } {
+  const offsets = new Map(
+    place.inputs.map(({ topic, committed, range }) => [
+      topic,
+      committed < 0 ? range.low : Math.min(Math.max(committed, range.low), range.end),
+    ]),
+  );
+  const { low, end } = place.output.range;
+  const lastOutput = end > low ? end - 1 : null;
+  return {
+    offsets: offsets.set(place.output.topic, (lastOutput ?? -1) + 1),
+    meta: {
+      v: 1,
+      streamTime: place.meta?.streamTime ?? 0,
+      // Calls may have left whose state is unknown now: whatever could belong to one is looked up in ClickHouse first.
+      horizon: LAYOUTS[place.worker].restores ? now : null,
+      restoreFrom: LAYOUTS[place.worker].restores && lastOutput !== null ? low : null,
+      lastOutput,
+      partitions: place.partitions,
+      group,
+    },
+  };
+}
+
+/** Finds gaps, and lets a task go on behind one. */
+export class Gaps {
+  readonly #config: Config;
+  readonly #clients;
+  readonly #offsets: OffsetReader;
+
+  constructor(config: Config, logger: Logger) {
+    this.#config = config;
+    this.#clients = createClients(kafkaConnection(config), logger);
+    this.#offsets = new OffsetReader(this.#clients);
+  }
+
+  async find(): Promise<Gap[]> {
+    const places = await Promise.all((['sessions', 'events'] as const).map((worker) => this.#places(worker)));
+    return places.flat().flatMap(gapsOf);
+  }
+
+  /**
+   * Lets every task that stopped at a gap of this partition go on; the worker notices within half a minute. Returns what is lost.
+   * @throws CallstreamError GAP_NOT_FOUND: nothing is wrong there, and nothing was changed
+   */
+  async accept(topic: string, partition: number, now: number): Promise<Gap[]> {
+    const accepted: Gap[] = [];
+    for (const worker of ['sessions', 'events'] as const) {
+      const stopped = (await this.#places(worker)).find((p) => gapsOf(p).some((g) => g.topic === topic && g.partition === partition));
+      if (stopped !== undefined) accepted.push(...(await this.#goOn(stopped, now)));
+    }
+    if (accepted.length > 0) return accepted;
+    const others = (await this.find()).map((g) => `${g.topic} ${g.partition}`);
+    throw new CallstreamError(
+      'GAP_NOT_FOUND',
+      `no task stands at a gap of ${topic}, partition ${partition}${others.length === 0 ? '' : `; there are gaps at ${[...new Set(others)].join(', ')}`}`,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#offsets.close();
+  }
+
+  /** Offsets are stable only once the task's old producer is fenced, so they are read again then. */
+  async #goOn({ worker, partition }: TaskPlace, now: number): Promise<Gap[]> {
+    const group = groupOf(this.#config, worker);
+    const producer = await TaskProducer.fence({
+      clients: this.#clients,
+      transactionalId: `${group}-${partition}`,
+      transactionTimeoutMs: 15_000,
+    });
+    try {
+      const place = (await this.#places(worker)).find((p) => p.partition === partition);
+      if (place === undefined) return [];
+      const gaps = gapsOf(place);
+      const { offsets, meta } = placeAfterGap(place, group, now);
+      const metadata = encodeMeta(meta);
+      await producer.transact({
+        outputs: [],
+        outputTopic: place.output.topic,
+        outputPartition: partition,
+        groupId: group,
+        offsets: () => [...offsets].map(([topic, offset]) => ({ topic, partition, offset, metadata })),
+        fault: () => {},
+      });
+      return gaps;
+    } finally {
+      producer.close();
+    }
+  }
+
+  async #places(worker: StreamRole): Promise<TaskPlace[]> {
+    const { inputs, output } = LAYOUTS[worker];
+    const topics = [...inputs, output];
+    const committed = await this.#offsets.committed(groupOf(this.#config, worker), topics);
+    const ranges = new Map(await Promise.all(topics.map(async (topic) => [topic, await this.#offsets.ranges(topic)] as const)));
+    const at = (topic: string, p: number): CommittedOffset | undefined => committed.get(topic)?.[p];
+    const rangeOf = (topic: string, p: number): LogRange => ranges.get(topic)?.[p] ?? { low: 0, end: 0 };
+    const partitions = ranges.get(output)?.length ?? 0;
+    return Array.from({ length: partitions }, (_, p) => ({
+      worker,
+      partition: p,
+      partitions,
+      inputs: inputs.map((topic) => ({ topic, committed: at(topic, p)?.offset ?? -1, range: rangeOf(topic, p) })),
+      output: { topic: output, range: rangeOf(output, p) },
+      meta: newestMeta(topics.map((topic) => at(topic, p)?.metadata ?? null)),
+    }));
+  }
+}

@@ -1,0 +1,70 @@
+import { expect, it, vi } from 'vitest';
+import { Gaps } from '../../src/cli/doctor/gap.js';
+import { TOPICS } from '../../src/codec/topics.js';
+import { parseConfig } from '../../src/config/index.js';
+import { TopicAdmin } from '../../src/stream/admin.js';
+import { createClients } from '../../src/stream/client.js';
+import { encodeMeta } from '../../src/stream/task-meta.js';
+import { TaskProducer } from '../../src/stream/task-producer.js';
+import type { TaskMeta } from '../../src/stream/types.js';
+import { silentLogger } from '../../src/telemetry/log.js';
+import { useStack } from '../support/stack.js';
+
+const servers = useStack(['kafka']);
+const GROUP = 'callstream-sessions';
+const RAW = TOPICS.rawTuicallkit.name;
+
+it('finds the gap of a task, says what is lost, and lets it go on with a state rebuilt from the calls topic', async () => {
+  const kafka = { brokers: servers.brokers };
+  const logger = silentLogger();
+  const { config } = parseConfig('apps: [{ provider: tencent, appId: "1" }]', { KAFKA_BROKERS: servers.brokers.join(',') });
+  const admin = new TopicAdmin({ kafka, logger });
+  await admin.migrate({ partitions: 2, groups: { sessions: GROUP, events: 'callstream-events' } });
+
+  // Leaders of new topics are elected a moment after the answer.
+  await vi.waitFor(async () => {
+    for (const { name } of Object.values(TOPICS)) await admin.ranges(name);
+  }, 30_000);
+
+  // Task 1 has processed 7 inputs, and published 2 calls, of which the log has one only.
+  const producer = await TaskProducer.fence({
+    clients: createClients(kafka, logger),
+    transactionalId: `${GROUP}-1`,
+    transactionTimeoutMs: 10_000,
+  });
+  const meta: TaskMeta = { v: 1, streamTime: 1_000, horizon: null, restoreFrom: 0, lastOutput: 9, partitions: 2, group: GROUP };
+  await producer.transact({
+    outputs: [{ topic: TOPICS.calls.name, partition: 1, key: 'k', value: Buffer.from('v') }],
+    outputTopic: TOPICS.calls.name,
+    outputPartition: 1,
+    groupId: GROUP,
+    offsets: () => [RAW, TOPICS.calls.name].map((topic) => ({ topic, partition: 1, offset: 7, metadata: encodeMeta(meta) })),
+    fault: () => {},
+  });
+  producer.close();
+
+  const gaps = new Gaps(config, logger);
+  try {
+    const places = (await gaps.find()).map((g) => [g.worker, g.topic, g.partition]);
+    expect(places).toEqual([
+      ['sessions', RAW, 1],
+      ['sessions', TOPICS.calls.name, 1],
+    ]);
+    await expect(gaps.accept(RAW, 0, 5_000)).rejects.toMatchObject({ code: 'GAP_NOT_FOUND', message: expect.stringContaining(`${RAW} 1`) });
+
+    const lost = await gaps.accept(RAW, 1, 5_000);
+    expect(lost[0]?.lost).toBe('7 inputs that were processed are gone from the log; their results are kept');
+    expect(await gaps.find()).toEqual([]);
+    const [committed, ranges] = [await admin.offsets.committed(GROUP, [RAW]), await admin.ranges(TOPICS.calls.name)];
+    expect(committed.get(RAW)?.[1]?.offset).toBe(0);
+    expect(JSON.parse(committed.get(RAW)?.[1]?.metadata ?? '')).toEqual({
+      ...meta,
+      horizon: 5_000,
+      restoreFrom: 0,
+      lastOutput: (ranges[1]?.end ?? 0) - 1,
+    });
+  } finally {
+    await gaps.close();
+    await admin.close();
+  }
+});
