@@ -1,4 +1,4 @@
-import type { Kafka as KafkaClient, KafkaConfig, LogEntry, RetryOptions, SASLOptions } from 'kafkajs';
+import type { ISocketFactory, Kafka as KafkaClient, KafkaConfig, LogEntry, RetryOptions, SASLOptions } from 'kafkajs';
 import type { Logger } from '../telemetry/log.js';
 import { Kafka, logLevel } from './kafkajs.js';
 
@@ -8,6 +8,8 @@ export interface KafkaConnection {
   clientId?: string;
   ssl?: boolean;
   sasl?: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string };
+  /** How to open a connection, where it is not a plain one to the address that a broker advertises: through a tunnel, or a test's proxy. */
+  socketFactory?: ISocketFactory;
 }
 
 /**
@@ -33,6 +35,7 @@ export function createClients(connection: KafkaConnection, logger: Logger): Kafk
     brokers: [...connection.brokers],
     ...(connection.ssl ? { ssl: true } : {}),
     ...(connection.sasl ? { sasl: connection.sasl as SASLOptions } : {}),
+    ...(connection.socketFactory ? { socketFactory: connection.socketFactory } : {}),
     connectionTimeout: 3_000,
     requestTimeout: 15_000,
     logLevel: logger.isLevelEnabled('debug') ? logLevel.INFO : logLevel.ERROR,
