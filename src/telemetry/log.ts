@@ -3,7 +3,21 @@ import { type Logger, pino } from 'pino';
 export type { Logger };
 
 /** Paths whose values never reach a log line. */
-const SECRET_PATHS = ['password', 'secret', 'secretKey', 'callbackSecret', 'accessKeySecret', 'tiwCallbackKey', 'authorization', 'token', 'key', 'usersig'];
+const SECRET_PATHS = [
+  'password',
+  'secret',
+  'secretKey',
+  'callbackSecret',
+  'accessKeySecret',
+  'tiwCallbackKey',
+  'secretId',
+  'accessKeyId',
+  'tokenHash',
+  'authorization',
+  'token',
+  'key',
+  'usersig',
+];
 
 /** Structured JSON logs on standard error; `level` as pino names them. */
 export function createLogger(options: { level?: string; name?: string } = {}): Logger {
