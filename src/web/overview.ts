@@ -34,7 +34,10 @@ export class OverviewPage implements Page {
   readonly #outcome: HTMLSelectElement;
   readonly #search: HTMLInputElement;
   readonly #walk: number;
+  /** The look at the figures that is under way. */
   #figures: AbortController | null = null;
+  /** How long the last one took, ms. */
+  #took = 0;
   #list: AbortController | null = null;
   #due: number | undefined;
   #retry: number | undefined;
@@ -107,7 +110,7 @@ export class OverviewPage implements Page {
     );
     // A cleared search field is a wish of its own; typing waits for Enter.
     this.#search.addEventListener('input', () => this.#search.value === '' && frame.update({ q: '' }));
-    this.#walk = window.setInterval(() => this.#paused || this.#loadFigures(), WALK_MS);
+    this.#walk = window.setInterval(() => this.#paused || this.#refreshSoon(), WALK_MS);
   }
 
   load(): void {
@@ -120,6 +123,7 @@ export class OverviewPage implements Page {
   pause(): void {
     this.#paused = true;
     window.clearTimeout(this.#due);
+    window.clearTimeout(this.#retry);
     this.#due = undefined;
   }
 
@@ -141,11 +145,7 @@ export class OverviewPage implements Page {
     for (const call of calls) if (!matching.includes(call)) this.#table.drop(call);
     this.#table.merge(matching, true);
     this.#sayEmpty();
-    // A change in figures follows soon after; many changes share one look.
-    this.#due ??= window.setTimeout(() => {
-      this.#due = undefined;
-      this.#loadFigures();
-    }, REFRESH_MS);
+    this.#refreshSoon();
   }
 
   destroy(): void {
@@ -165,10 +165,23 @@ export class OverviewPage implements Page {
     return q === '' || [call.call_id, call.room_id, call.caller, ...call.callees].includes(q);
   }
 
+  /** Many changes share one look. A look that takes long is waited for, and makes the next ones rarer. */
+  #refreshSoon(): void {
+    this.#due ??= window.setTimeout(
+      () => {
+        this.#due = undefined;
+        if (this.#figures === null) void this.#loadFigures();
+        else this.#refreshSoon();
+      },
+      Math.min(WALK_MS, Math.max(REFRESH_MS, 3 * this.#took)),
+    );
+  }
+
   async #loadFigures(): Promise<void> {
     this.#figures?.abort();
     const abort = new AbortController();
     this.#figures = abort;
+    const began = performance.now();
     const { window: length, app, tz } = this.#frame.state;
     await this.#guard(abort, async () => {
       const params = { window: length, app };
@@ -186,6 +199,9 @@ export class OverviewPage implements Page {
         this.#chartEmpty.textContent = `No call ended in this period${app === '' ? '' : ` for app ${app}`}. Choose a longer one, or wait: calls appear here by themselves.`;
       else this.#chart.show(series, tz);
     });
+    if (this.#figures !== abort) return;
+    this.#figures = null;
+    this.#took = performance.now() - began;
   }
 
   async #loadList(): Promise<void> {
