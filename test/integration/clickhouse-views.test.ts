@@ -162,6 +162,30 @@ describe('rollups', () => {
     ]);
   });
 
+  test('let no edge stand that a call of many days once had in between', async () => {
+    const day = 86_400_000;
+    const revision = (n: number, accepted_at: number): Call =>
+      over({
+        app_id: 'days',
+        call_id: 'a',
+        revision: n,
+        first_seen_at: start,
+        started_at: start,
+        published_minutes: [start],
+        accepted_at,
+        ended_at: start + 300_000,
+        span_from: start - 40 * day,
+        span_to: start + 300_000,
+      });
+    for (const call of [revision(1, start - 40 * day), revision(2, start - 20 * day), revision(3, start)]) {
+      await store(client, { calls: [call] });
+      await roller.pass();
+    }
+    expect(
+      await client.query("SELECT toUnixTimestamp(bucket) * 1000 AS b, peak, average FROM concurrency_1m WHERE app_id = 'days' ORDER BY b"),
+    ).toEqual([0, 1, 2, 3, 4].map((m) => ({ b: start + m * 60_000, peak: 1, average: 1 })));
+  });
+
   test('count an open call until now, also where it began in the same minute as one that is over', async () => {
     const accepted_at = start + 30_000;
     await store(client, {

@@ -123,7 +123,7 @@ function randomHistory(dice: Dice, call_id: string, now: number): Call[] {
   for (let revision = 1; revision <= revisions; revision++) {
     const merged = dice.chance(0.05);
     const over = merged || dice.chance(0.6);
-    const odd = dice.chance(0.03) ? 30 * 24 * 60 * MINUTE : 0;
+    const odd = dice.chance(0.01) ? 30 * 24 * 60 * MINUTE : 0;
     const started_at = first + dice.int(4 * MINUTE) - odd;
     const accepted = dice.chance(0.6);
     const accepted_at = accepted && !merged ? Math.min(started_at + dice.int(2 * MINUTE) * dice.int(2), now - 10 * MINUTE) : null;
