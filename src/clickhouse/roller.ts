@@ -11,7 +11,6 @@ interface Dirty {
   first: number;
 }
 
-const DAY_SECONDS = 86_400;
 const MINUTES_PER_STATEMENT = 500;
 const TIMEOUT_MS = 60_000;
 /** Touches are stamped when their insert begins and seen when it ends: look back further than any insert lives. */
@@ -41,7 +40,8 @@ export class Roller {
     const [clock] = await this.#client.query<{ now: number }>('SELECT toUnixTimestamp(now()) AS now');
     const dirty = await this.dirty();
     for (const kind of ['metrics', 'concurrency'] as const) {
-      for (const minutes of statements(dirty.filter((d) => d.kind === kind))) await this.#roll(kind, minutes);
+      const minutes = dirty.filter((d) => d.kind === kind);
+      for (let i = 0; i < minutes.length; i += MINUTES_PER_STATEMENT) await this.#roll(kind, minutes.slice(i, i + MINUTES_PER_STATEMENT));
     }
     this.#seen = clock!.now;
     return dirty.length;
@@ -83,25 +83,13 @@ export class Roller {
         buckets: minutes.map((m) => m.bucket),
         ns: minutes.map((m) => m.n),
         firsts: minutes.map((m) => m.first),
-        low: minutes[0]!.bucket,
-        high: minutes[minutes.length - 1]!.bucket + 60,
       },
       TIMEOUT_MS,
     );
   }
 }
 
-/** Minutes (ascending) of one statement lie close together, so that it reads a narrow range. */
-function statements(dirty: readonly Dirty[]): Dirty[][] {
-  const out: Dirty[][] = [];
-  for (const minute of dirty) {
-    const last = out[out.length - 1];
-    if (last !== undefined && last.length < MINUTES_PER_STATEMENT && minute.bucket - last[0]!.bucket < DAY_SECONDS) last.push(minute);
-    else out.push([minute]);
-  }
-  return out;
-}
-
+/** The set of minutes alone, beside the pairs with the app: so the ranges of started_at, accepted_at and ended_at that the table keeps leave out what lies elsewhere. */
 const DIRTY = `dirty AS
 (
     SELECT d.1 AS app_id, toDateTime(d.2, 'UTC') AS bucket, d.3 AS n, toDateTime(if(d.4 = 0, toUnixTimestamp(now()), d.4), 'UTC') AS first_rolled_at
@@ -133,7 +121,7 @@ LEFT JOIN
             sum(ring_ms) AS ring_sum, sum(talk_ms) AS talk_sum,
             sumMap(${bin('ring_ms')}) AS ring_bins, sumMapIf(${bin('talk_ms')}, outcome = 'answered') AS talk_bins
         FROM calls_latest FINAL
-        WHERE started_at >= toDateTime64({low:UInt32}, 3, 'UTC') AND started_at < toDateTime64({high:UInt32}, 3, 'UTC')
+        WHERE toStartOfMinute(started_at) IN (SELECT bucket FROM dirty)
           AND app_id IN {apps:Array(String)} AND status = 'ended' AND end_reason != 'merged'
           AND (app_id, toDateTime(toStartOfMinute(started_at), 'UTC')) IN (SELECT app_id, bucket FROM dirty)
         GROUP BY app_id, bucket, provider, call_type, media_type
@@ -146,7 +134,7 @@ const edges = (column: string, step: number): string => `
         SELECT app_id, toDateTime(toStartOfMinute(assumeNotNull(${column})), 'UTC') AS bucket,
             toInt64(toUnixTimestamp64Milli(assumeNotNull(${column})) % 60000) AS offset, toInt64(${step}) AS step
         FROM calls_latest FINAL
-        WHERE ${column} >= toDateTime64({low:UInt32}, 3, 'UTC') AND ${column} < toDateTime64({high:UInt32}, 3, 'UTC')
+        WHERE toStartOfMinute(${column}) IN (SELECT bucket FROM dirty)
           AND app_id IN {apps:Array(String)} AND status = 'ended' AND end_reason != 'merged' AND ended_at > accepted_at
           AND (app_id, toDateTime(toStartOfMinute(assumeNotNull(${column})), 'UTC')) IN (SELECT app_id, bucket FROM dirty)`;
 
