@@ -137,16 +137,17 @@ export class GroupMember {
     return this.#running ? new Promise((resolve) => this.#proofs.push(resolve)) : Promise.resolve();
   }
 
+  /** This and the next two do nothing while kafkajs restarts its consumer: `joined` comes after that, and everything is said anew then. */
   pause(topic: string, partitions: readonly number[]): void {
-    if (this.#running) this.#consumer.pause([{ topic, partitions: [...partitions] }]);
+    this.#tell(() => this.#consumer.pause([{ topic, partitions: [...partitions] }]));
   }
 
   resume(topic: string, partitions: readonly number[]): void {
-    if (this.#running) this.#consumer.resume([{ topic, partitions: [...partitions] }]);
+    this.#tell(() => this.#consumer.resume([{ topic, partitions: [...partitions] }]));
   }
 
   seek(topic: string, partition: number, offset: number): void {
-    if (this.#running) this.#consumer.seek({ topic, partition, offset: String(offset) });
+    this.#tell(() => this.#consumer.seek({ topic, partition, offset: String(offset) }));
   }
 
   /**
@@ -167,6 +168,15 @@ export class GroupMember {
       byTopic.set(topic, partitions);
     }
     await this.#commit({ topics: [...byTopic].map(([topic, partitions]) => ({ topic, partitions })) });
+  }
+
+  #tell(what: () => void): void {
+    if (!this.#running) return;
+    try {
+      what();
+    } catch (error) {
+      this.#options.clients.logger.debug({ err: error }, 'the consumer is not up');
+    }
   }
 
   #proveMembership(): void {

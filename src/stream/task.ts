@@ -110,7 +110,7 @@ export class Task {
     this.partition = options.partition;
     this.#log = options.logger.child({ task: options.partition });
     options.events.state(null, 'waiting');
-    this.#done = this.#run();
+    this.#done = this.#run().catch((error: unknown) => options.events.fatal(error));
   }
 
   get state(): TaskState {
@@ -316,7 +316,7 @@ export class Task {
         setTimeout(() => {
           if (this.#deferred === deferred) this.#deferred = null;
           this.#signal.notify();
-        }, this.#backoff.next());
+        }, this.#backoff.next()).unref();
       },
     );
     return false;
@@ -358,7 +358,7 @@ export class Task {
     input.shift();
     time.reached(topic, input.position);
     time.advance();
-    if (input.paused && input.hasRoom()) {
+    if (input.paused && input.hasRoom() && !this.#closing) {
       input.paused = false;
       this.#o.member.resume(topic, [this.partition]);
     }
@@ -425,13 +425,17 @@ export class Task {
   }
 
   async #recover(error: unknown): Promise<void> {
-    if (error instanceof Closed) return;
+    this.#discard();
+    // A task that is closing says nothing of the partition any more: its successor may be in this very process.
+    if (error instanceof Closed || this.#closing) return;
+    // Else what is fetched and refused would be fetched again at once, and again.
+    this.#pauseAll();
     const code = error instanceof CallstreamError ? error.code : '';
     if (NEEDS_A_PERSON.has(code)) {
       this.#problem = messageOf(error);
       this.#to('stopped');
       this.#log.error({ err: error, code }, 'task stopped');
-      await this.#pauseFor(code === 'STREAM_DEAD_LETTER_LIMIT' ? Number.POSITIVE_INFINITY : STOPPED_RETRY_MS);
+      await this.#restUntilConfirmed(code === 'STREAM_DEAD_LETTER_LIMIT' ? Number.POSITIVE_INFINITY : STOPPED_RETRY_MS);
       if (!this.#closing) this.#to('waiting');
       return;
     }
@@ -444,20 +448,22 @@ export class Task {
     this.#problem = messageOf(error);
     this.#to('waiting');
     this.#log.warn({ err: error }, 'task failed and will be taken over anew');
-    // Rule 4: perhaps another member has taken over. Only the group can say, never this task: fencing a rightful owner back would go on for ever.
+    await this.#restUntilConfirmed(this.#backoff.next());
+  }
+
+  /**
+   * Rule 4: perhaps another member has taken over meanwhile. Only the group can say, never this task: fencing a rightful owner back would go on
+   * for ever. So after every failure the group has to count this member in once more before the next takeover.
+   */
+  async #restUntilConfirmed(ms: number): Promise<void> {
+    const until = performance.now() + ms;
+    while (!this.#closing && performance.now() < until) await this.#signal.wait(Math.min(60_000, until - performance.now()));
     let confirmed = false;
     void this.#o.member.confirmed().then(() => {
       confirmed = true;
       this.#signal.notify();
     });
-    this.#discard();
-    await this.#pauseFor(this.#backoff.next());
     while (!confirmed && !this.#closing) await this.#signal.wait(IDLE_MS);
-  }
-
-  async #pauseFor(ms: number): Promise<void> {
-    const until = performance.now() + ms;
-    while (!this.#closing && performance.now() < until) await this.#signal.wait(Math.min(60_000, until - performance.now()));
   }
 
   #discard(): void {

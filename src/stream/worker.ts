@@ -165,10 +165,10 @@ export class StreamWorker {
     this.#to('stopping');
     clearTimeout(this.#ends);
     for (const task of this.#tasks.values()) this.#close(task);
+    await this.#restorer?.close();
     await Promise.all(this.#closing);
     await this.#member.stop();
     await this.#asking;
-    await this.#restorer?.close();
     await this.#offsets.close();
     this.#to('stopped');
   }

@@ -51,14 +51,16 @@ describe('a task that fails', () => {
     await scene.worker({
       faultPoint: (name) => {
         random = (random * 48_271) % 2_147_483_647;
-        if (random % 16 === 0) throw new Error(`injected at ${name}`);
+        if (random % 9 === 0) throw new Error(`injected at ${name}`);
       },
     });
     const all = additions(6_000, 30);
-    for (let i = 0; i < 6_000; i += 500) await scene.add(all.list.slice(i, i + 500));
-    await scene.drained();
+    for (let i = 0; i < 6_000; i += 1_000) {
+      await scene.add(all.list.slice(i, i + 1_000));
+      await scene.drained();
+    }
     expect(problemsOf(await scene.published(), all.sums)).toEqual([]);
-    expect(scene.processors.length).toBeGreaterThan(3);
+    expect(scene.processors.length).toBeGreaterThan(4);
     expect(scene.fatal).toEqual([]);
   });
 });
@@ -99,5 +101,22 @@ describe('a zombie', () => {
     expect(problemsOf(await scene.published(), all.sums)).toEqual([]);
     expect([...zombie.tasks().keys(), ...heir.tasks().keys()].sort()).toEqual([0, 1]);
     expect(scene.fatal).toEqual([]);
+  });
+});
+
+describe('a broker that is killed and comes back', () => {
+  it('costs nothing: the worker lives, and counts every input exactly once', async () => {
+    scene = await new Scene(broker, 2).create();
+    const all = additions(3_000, 20);
+    const worker = await scene.worker();
+    await scene.add(all.list.slice(0, 1_000));
+    await scene.drained();
+    await scene.add(all.list.slice(1_000, 2_000));
+    await broker.restart();
+    await scene.add(all.list.slice(2_000));
+    await scene.drained([scene.input], 60_000);
+    expect(problemsOf(await scene.published(), all.sums)).toEqual([]);
+    expect(scene.fatal).toEqual([]);
+    await until('readiness', () => worker.problems().length === 0);
   });
 });

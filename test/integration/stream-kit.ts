@@ -16,19 +16,26 @@ export interface Broker {
   address: string;
   kafka: KafkaClient;
   offsets: OffsetReader;
+  /** Kills the broker at once and starts it again on the same data. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /** A real broker on free ports in a folder of its own. */
 export async function startBroker(): Promise<Broker> {
   const dir = mkdtempSync(join(tmpdir(), 'callstream-stream-'));
-  const server = await startKafka({ dataDir: join(dir, 'data'), logDir: dir, port: 0 });
+  let server = await startKafka({ dataDir: join(dir, 'data'), logDir: dir, port: 0 });
   const kafka = new Kafka({ brokers: [server.address], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 20, retries: 20 } });
   const offsets = new OffsetReader(createClients({ brokers: [server.address] }, silentLogger()));
   return {
     address: server.address,
     kafka,
     offsets,
+    restart: async () => {
+      server.kill('SIGKILL');
+      await server.exited;
+      server = await startKafka({ dataDir: join(dir, 'data'), logDir: dir, port: Number(server.address.split(':')[1]) });
+    },
     stop: async () => {
       await offsets.close();
       await server.stop();
