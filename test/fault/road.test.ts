@@ -1,0 +1,115 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, it, vi } from 'vitest';
+import { freePort } from '../../src/local/index.js';
+
+/** The compiled program, as `npm start` runs it: `npm test` compiles it first. */
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+/** More calls make the same storm longer: the release run takes 20,000. */
+const CALLS = Number(process.env.CALLSTREAM_ROAD_CALLS ?? 600);
+const LIMIT_MS = 600_000 + CALLS * 100;
+
+const dir = mkdtempSync(join(tmpdir(), 'callstream-road-'));
+const config = join(dir, 'callstream.yaml');
+const { KAFKA_BROKERS: _k, SCHEMA_REGISTRY_URL: _r, CLICKHOUSE_URL: _c, ...BASE_ENV } = process.env;
+const started: ChildProcess[] = [];
+
+afterAll(() => {
+  for (const child of started) if (child.exitCode === null) child.kill('SIGKILL');
+  rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
+});
+
+function callstream(args: string[], env: NodeJS.ProcessEnv): { child: ChildProcess; text: () => string; ended: Promise<number | null> } {
+  const child = spawn(process.execPath, [MAIN, ...args, '--config', config], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  started.push(child);
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (part: string) => (text += part));
+  return { child, text: () => text, ended: new Promise((resolve) => child.once('exit', resolve)) };
+}
+
+/** Pid of the process that `up` runs whose command line matches. */
+function pidOf(pattern: RegExp): number | null {
+  for (const line of execFileSync('ps', ['-eo', 'pid=,stat=,args='], { encoding: 'utf8', maxBuffer: 2 ** 24 }).split('\n')) {
+    const [, pid, state, args] = /^\s*(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
+    if (args?.includes(dir) && pattern.test(args) && !state?.startsWith('Z')) return Number(pid);
+  }
+  return null;
+}
+
+it(
+  `loses, doubles and changes nothing while workers, Kafka and ClickHouse are killed under ${CALLS} chaotic calls`,
+  async () => {
+    writeFileSync(
+      config,
+      'apps:\n  - { provider: tencent, appId: "1400000001" }\nsessions: { ringTimeout: 5s, settle: 2s, maxCall: 60s, retention: 10s }\n',
+    );
+    const env: NodeJS.ProcessEnv = { ...BASE_ENV };
+    for (const name of ['KAFKA', 'REGISTRY', 'CLICKHOUSE', 'INGEST', 'API', 'ADMIN'])
+      env[`CALLSTREAM_${name}_PORT`] = String(await freePort());
+    const up = callstream(['up', '--data', join(dir, 'data')], env);
+    await vi.waitFor(() => expect(up.text()).toContain('\nReady.'), { timeout: 240_000, interval: 200 });
+
+    const simulate = callstream(['simulate', '--calls', String(CALLS), '--chaos', 'hard', '--seed', '7', '--verify'], env);
+    const kill = (pattern: RegExp) => () => {
+      const pid = pidOf(pattern);
+      if (pid !== null) process.kill(pid, 'SIGKILL');
+      return pid !== null;
+    };
+    let second: ReturnType<typeof callstream> | undefined;
+    const join2 = () => {
+      const servers = {
+        KAFKA_BROKERS: `127.0.0.1:${env.CALLSTREAM_KAFKA_PORT}`,
+        SCHEMA_REGISTRY_URL: `http://127.0.0.1:${env.CALLSTREAM_REGISTRY_PORT}/apis/ccompat/v7`,
+        CLICKHOUSE_URL: `http://127.0.0.1:${env.CALLSTREAM_CLICKHOUSE_PORT}`,
+        CALLSTREAM_ADMIN_PORT: '0',
+      };
+      // Not of `up`: two members of the group, of which one comes and goes.
+      second = callstream(['run', 'sessions'], { ...env, ...servers });
+      return true;
+    };
+    const leave2 = () => second?.child.kill('SIGTERM') ?? false;
+    const role = (name: string) => kill(new RegExp(`main\\.js run ${name} `));
+    const storm: [string, () => boolean][] = [
+      ['kill sessions', role('sessions')],
+      ['kill events', role('events')],
+      ['kill the sink', role('sink')],
+      ['a second sessions worker joins', join2],
+      ['kill sessions', role('sessions')],
+      ['kill Kafka', kill(/kafka\.Kafka/)],
+      ['kill the sink', role('sink')],
+      ['kill events', role('events')],
+      ['kill ClickHouse', kill(/clickhouse-server\.mjs/)],
+      ['the second sessions worker leaves', leave2],
+      ['kill sessions', role('sessions')],
+      ['kill the sink', role('sink')],
+      ['kill events', role('events')],
+    ];
+    const progress = () => Math.max(0, ...[...simulate.text().matchAll(/calls: (\d+)\//g)].map((m) => Number(m[1])));
+    for (const [i, [what, act]] of storm.entries()) {
+      await vi.waitFor(() => expect(progress()).toBeGreaterThanOrEqual((CALLS * (i + 1)) / (storm.length + 1)), {
+        timeout: LIMIT_MS,
+        interval: 50,
+      });
+      // What was killed a moment ago may not be up again yet: the next attempt finds it.
+      await vi.waitFor(() => expect(act(), what).toBe(true), { timeout: 60_000, interval: 100 });
+    }
+    const code = await simulate.ended;
+    if (code !== 0) {
+      console.error(simulate.text().slice(-8_000));
+      for (const name of ['sessions', 'events', 'sink']) {
+        try {
+          console.error(readFileSync(join(dir, 'data', 'log', `${name}.log`), 'utf8').slice(-3_000));
+        } catch {}
+      }
+    }
+    expect(simulate.text()).toMatch(/\n0 differences\s*$/);
+    expect(code).toBe(0);
+    expect(up.child.exitCode).toBeNull();
+    up.child.kill('SIGINT');
+    expect(await up.ended).toBe(0);
+  },
+  LIMIT_MS,
+);
