@@ -24,6 +24,9 @@ const REQUEST_TIMEOUT_MS = 30_000;
 /** Below the keep-alive of every server in use (3 s before version 23.11, then 10 s or more), so that no request meets a socket that is being closed. */
 const IDLE_SOCKET_MS = 2_000;
 
+const PING_TIMEOUT_MS = 5_000;
+/** Acknowledged means written; and equal blocks are no duplicates: touches are alike, and count. */
+const DURABLE = { async_insert: 0, insert_deduplicate: 0 } as const;
 /** Some queries carry the ids of a whole batch in their text. */
 const MAX_QUERY_BYTES = 256 * 1024 * 1024;
 
@@ -99,16 +102,21 @@ export class ClickHouse {
         query: sql,
         values: Readable.from(rows, { objectMode: false }),
         abort_signal,
-        clickhouse_settings: { async_insert: 0, insert_deduplicate: 0 },
+        clickhouse_settings: { ...DURABLE, max_partitions_per_insert_block: '0' },
       });
       stream.resume();
       await new Promise<void>((resolve, reject) => stream.once('end', resolve).once('error', reject).once('close', resolve));
     });
   }
 
-  /** True when the server answers. */
+  /** True when the server takes queries. */
   async ping(): Promise<boolean> {
-    return (await this.#client.ping({ select: true })).success;
+    try {
+      await this.query('SELECT 1', {}, PING_TIMEOUT_MS);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async close(): Promise<void> {

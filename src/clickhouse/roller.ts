@@ -35,10 +35,14 @@ export class Roller {
     this.#keepCallsSeconds = Math.floor(keepCallsMs / 1000);
   }
 
-  /** Recomputes every minute that was touched since it was last rolled. Returns their number. @throws ClickHouseFailure */
-  async pass(): Promise<number> {
+  /**
+   * Recomputes every minute that was touched since it was last rolled. Returns their number, which `onDirty` is told before the work.
+   * @throws ClickHouseFailure
+   */
+  async pass(onDirty: (minutes: number) => void = () => {}): Promise<number> {
     const [clock] = await this.#client.query<{ now: number }>('SELECT toUnixTimestamp(now()) AS now');
     const dirty = await this.dirty();
+    onDirty(dirty.length);
     for (const kind of ['metrics', 'concurrency'] as const) {
       const minutes = dirty.filter((d) => d.kind === kind);
       for (let i = 0; i < minutes.length; i += MINUTES_PER_STATEMENT) await this.#roll(kind, minutes.slice(i, i + MINUTES_PER_STATEMENT));

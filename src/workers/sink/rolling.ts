@@ -64,8 +64,9 @@ export class Rolling {
     if (!this.#o.active()) return 0;
     const began = performance.now();
     try {
-      const minutes = await this.#o.roller.pass();
-      this.#o.metrics.callstream_roller_buckets_total.inc(minutes);
+      const { callstream_roller_dirty, callstream_roller_buckets_total } = this.#o.metrics;
+      callstream_roller_buckets_total.inc(await this.#o.roller.pass((minutes) => callstream_roller_dirty.set(minutes)));
+      callstream_roller_dirty.set(0);
       this.#backoff.reset();
       this.#problem = null;
     } catch (error) {
