@@ -1,0 +1,301 @@
+import { describe, expect, it } from 'vitest';
+import { formatReport } from '../../src/simulator/index.js';
+import { Ledger } from '../../src/simulator/ledger.js';
+import { timelinesOf } from '../../src/simulator/traffic.js';
+import { truthOf } from '../../src/simulator/truth/call.js';
+import { TruthDeliveries } from '../../src/simulator/truth/deliveries.js';
+import { concurrency, type Measured, rollup } from '../../src/simulator/truth/rollups.js';
+import { CounterWatch } from '../../src/simulator/verify/counters.js';
+import type { RawTopicRecord, VerifyDeps, VerifyReport } from '../../src/simulator/verify/ports.js';
+import { verify } from '../../src/simulator/verify/verify.js';
+import type { Delivery } from '../../src/simulator/wire.js';
+
+/**
+ * Verification against a project made up in memory: whole and right at first, then spoilt in one place at a time. What a test spoils must be found, and
+ * nothing else.
+ */
+const APP = '1400000001';
+const BEGIN = Date.UTC(2026, 5, 10, 18, 0, 30);
+const NOW = BEGIN + 3_600_000;
+const SESSIONS = { ringTimeout: 120_000, settle: 30_000, maxCall: 43_200_000 };
+
+type Row = Record<string, unknown>;
+
+interface World {
+  ledger: Ledger;
+  raw: RawTopicRecord[];
+  published: { provider: string; app_id: string; call_id: string; revision: number }[];
+  calls: Row[];
+  legs: Row[];
+  events: Row[];
+  dead: Row[];
+  metrics: Record<'metrics_1m' | 'metrics_1h' | 'metrics_1d', Row[]>;
+  concurrency: Row[];
+  health: Row[];
+}
+
+function world(): World {
+  const ledger = new Ledger();
+  const truth = new TruthDeliveries();
+  const raw: RawTopicRecord[] = [];
+  const timelines = timelinesOf(
+    { seed: '5', run: 'r', apps: [APP], chaos: 'hard' },
+    { kind: 'compressed', begin_at: BEGIN, calls: 60, live: 0 },
+  );
+  for (const timeline of timelines) {
+    for (let d: Delivery | null = timeline.next(); d !== null; d = timeline.next()) {
+      const entry = ledger.attempted(d);
+      if (d.expect === 403) continue;
+      entry.acknowledged++;
+      const record = {
+        partition: 0,
+        offset: raw.length,
+        id: `id-${raw.length}`,
+        app_id: d.app_id,
+        query: d.query,
+        body: d.body,
+        received_at: BEGIN + raw.length,
+      };
+      raw.push(record);
+      truth.add(record, true);
+    }
+  }
+  const records = [...truth.calls.values()].map((c) => ({ app_id: c.app_id, inputs: c.inputs, ...truthOf(c.inputs, SESSIONS, NOW) }));
+  const facts = records.map(({ inputs, legs, times_out_at, ...call }) => ({
+    provider: 'tencent',
+    ...call,
+    final: call.status === 'ended',
+    first_seen_at: Math.min(...inputs.map((i) => i.received_at)),
+    updated_at: NOW - 1_000,
+    revision: 3,
+  }));
+  const minutes = [...truth.minutes].map(([key, m]) => ({
+    bucket: Date.parse((JSON.parse(key) as string[])[0]!),
+    app_id: APP,
+    received: m.received,
+    duplicates: m.duplicates,
+  }));
+  return {
+    ledger,
+    raw,
+    published: facts.flatMap((c) => [1, 2, 3].map((revision) => ({ provider: 'tencent', app_id: c.app_id, call_id: c.call_id, revision }))),
+    calls: facts,
+    legs: records.flatMap((c) =>
+      c.legs.map((leg) => ({
+        app_id: c.app_id,
+        call_id: c.call_id,
+        ...leg,
+        media_joined_at: null,
+        media_left_at: null,
+        media_drops: 0,
+        call_started_at: c.started_at,
+        revision: 3,
+      })),
+    ),
+    events: [...truth.events.values()].map((e, i) => ({
+      ...e,
+      provider: 'tencent',
+      event_at: e.event_at ?? e.received_at,
+      source: 'tuicallkit',
+      event_id: `e${i}`,
+      raw_topic: 'callstream.raw.tuicallkit',
+    })),
+    dead: truth.deadLetters.map((d) => ({
+      stage: 'parse',
+      reason: d.why,
+      error: 'because',
+      source: 'tuicallkit',
+      app_id: d.app_id,
+      received_at: d.received_at,
+      sha1: d.sha1,
+    })),
+    metrics: {
+      metrics_1m: [...rollup(records as Measured[], 60_000).values()].map((c) => ({ ...c })),
+      metrics_1h: [...rollup(records as Measured[], 3_600_000).values()].map((c) => ({ ...c })),
+      metrics_1d: [...rollup(records as Measured[], 86_400_000).values()].map((c) => ({ ...c })),
+    },
+    concurrency: [...concurrency(records as Measured[], NOW + 3_600_000).values()].map((m) => ({ ...m })),
+    health: minutes,
+  };
+}
+
+/** Answers the verifier's queries from the tables, under the aliases it asks for. */
+function query(w: World): VerifyDeps['query'] {
+  const aliased = (rows: Row[]) =>
+    rows.map((row) => ({
+      ...row,
+      ...Object.fromEntries(
+        Object.entries(row).flatMap(([k, v]) => [
+          [`${k}_ms`, v],
+          [`${k}_v`, v],
+        ]),
+      ),
+    }));
+  return async <T>(sql: string, params: Record<string, unknown> = {}) => {
+    const relation = /FROM (\w+)/.exec(sql)![1]!;
+    const since = Number(params.since ?? 0);
+    const table = {
+      calls: w.calls,
+      call_legs: w.legs,
+      call_events: w.events,
+      dead_letters: w.dead,
+      concurrency_1m: w.concurrency,
+      delivery_health: w.health,
+      ...w.metrics,
+    }[relation]!;
+    if (/^SELECT count/.test(sql)) {
+      const { from = since, to = Number.POSITIVE_INFINITY } = params as { from?: number; to?: number };
+      const time = relation === 'calls' ? 'first_seen_at' : 'received_at';
+      return [{ n: table.filter((r) => Number(r[time]) >= from && Number(r[time]) < to).length }] as T[];
+    }
+    if (/NOT final/.test(sql)) return table.filter((r) => r.final === false) as T[];
+    const page = /% 16 = (\d+)/.exec(sql);
+    if (page !== null && page[1] !== '0') return [];
+    return (relation === 'calls' && page === null ? table : aliased(table)) as T[];
+  };
+}
+
+async function check(spoil: (w: World) => void, more: Partial<VerifyDeps> = {}): Promise<VerifyReport> {
+  const w = world();
+  spoil(w);
+  // The clock runs fast, so that waits for what will never come end at once.
+  let now = NOW;
+  const clock = { now: () => (now += 10_000) };
+  return verify(
+    { ledger: w.ledger, begin_at: BEGIN, apps: [APP], clock },
+    {
+      query: query(w),
+      lag: async () => ({ sessions: 0, events: 0, sink: 0 }),
+      readRaw: async (sink) => w.raw.forEach(sink),
+      readCalls: async (sink) => w.published.forEach(sink),
+      sessions: SESSIONS,
+      deadlineMs: 5_000,
+      ...more,
+    },
+  );
+}
+
+const kinds = (report: VerifyReport) => Object.keys(report.differences).sort();
+
+describe('verification', () => {
+  it('finds nothing wrong with what is right, and compares all there is', async () => {
+    const report = await check(() => {});
+    expect(report.first).toEqual([]);
+    expect(report.total).toBe(0);
+    for (const count of Object.values(report.compared)) expect(count).toBeGreaterThan(0);
+    expect(report.compared).toMatchObject({ calls: 60 });
+    expect(report.compared.received).toBe(report.compared.folded + report.compared.duplicates + report.compared.dead);
+  });
+
+  it.each<[string, (w: World) => void, string[]]>([
+    ['a wrong measure', (w) => Object.assign(w.calls[0]!, { talk_ms: 7 }), ['call']],
+    [
+      'a call that is not final',
+      (w) => Object.assign(w.calls.find((c) => c.status === 'ended')!, { final: false }),
+      ['call', 'waited in vain'],
+    ],
+    ['a first_seen_at out of thin air', (w) => Object.assign(w.calls[0]!, { first_seen_at: BEGIN + 3_000_000 }), ['call']],
+    ['a missing call', (w) => w.calls.pop(), ['missing call', 'waited in vain']],
+    ['a call twice', (w) => w.calls.push({ ...w.calls[0]! }), ['double call']],
+    [
+      'a call that nobody made',
+      (w) => w.calls.push({ ...w.calls[0]!, call_id: 'ghost', status: 'ringing', accepted_at: null }),
+      ['invented call'],
+    ],
+    ['a wrong leg', (w) => Object.assign(w.legs[0]!, { joined_at: 7 }), ['leg']],
+    ['a missing leg', (w) => w.legs.pop(), ['missing leg']],
+    ['a leg that nobody had', (w) => w.legs.push({ ...w.legs[0]!, user_id: 'ghost' }), ['invented leg']],
+    ['a wrong event', (w) => Object.assign(w.events[0]!, { user_id: 'ghost' }), ['event']],
+    ['a missing event', (w) => w.events.pop(), ['missing event', 'sum of deliveries']],
+    ['an event twice', (w) => w.events.push({ ...w.events[0]! }), ['invented event', 'sum of deliveries']],
+    ['a missing dead letter', (w) => w.dead.pop(), ['missing dead letter', 'sum of deliveries']],
+    [
+      'a dead letter of a good body',
+      (w) => w.dead.push({ ...w.dead[0]!, stage: 'fold', sha1: 'x' }),
+      ['invented dead letter', 'sum of deliveries'],
+    ],
+    ['a wrong count in a minute', (w) => Object.assign(w.metrics.metrics_1m[0]!, { missed: 99 }), ['metrics_1m cell']],
+    [
+      'a percentile 2% off',
+      (w) => Object.assign(w.metrics.metrics_1d[0]!, { ring_p95_ms: Number(w.metrics.metrics_1d[0]!.ring_p95_ms) * 1.02 }),
+      ['metrics_1d cell'],
+    ],
+    [
+      'a rate that is 0 and should be null',
+      (w) => Object.assign(w.metrics.metrics_1h[0]!, { acd_ms: w.metrics.metrics_1h[0]!.acd_ms === null ? 0 : null }),
+      ['metrics_1h cell'],
+    ],
+    ['a missing cell', (w) => w.metrics.metrics_1h.pop(), ['missing metrics_1h cell']],
+    [
+      'a cell too many',
+      (w) => w.metrics.metrics_1h.push({ ...w.metrics.metrics_1h[0]!, media_type: '', call_type: 'group', bucket: 0 }),
+      ['invented metrics_1h cell'],
+    ],
+    ['a wrong peak', (w) => Object.assign(w.concurrency[0]!, { peak: 99 }), ['concurrency minute']],
+    ['a missing minute', (w) => w.concurrency.splice(3, 1), ['missing concurrency minute']],
+    ['a wrong number of duplicates', (w) => Object.assign(w.health[0]!, { duplicates: 1 }), ['delivery minute', 'sum of deliveries']],
+    ['a revision twice', (w) => w.published.push(w.published[0]!), ['double revision']],
+    ['a gap in the revisions', (w) => w.published.splice(1, 1), ['revision gap']],
+    ['a row behind the topic', (w) => w.published.push({ ...w.published[2]!, revision: 4 }), ['stale row']],
+    ['a row ahead of the topic', (w) => Object.assign(w.calls[0]!, { revision: 4 }), ['leg', 'unpublished revision']],
+    ['a call that was never published', (w) => w.published.splice(0, 3), ['unpublished call']],
+  ])(
+    'finds %s',
+    async (_what, spoil, expected) => {
+      expect(kinds(await check(spoil))).toEqual(expected);
+    },
+    60_000,
+  );
+
+  it('finds an acknowledged request that is not stored, and with it all that hangs on it', async () => {
+    const report = await check((w) => w.raw.splice(5, 1));
+    expect(kinds(report)).toEqual(expect.arrayContaining(['lost request', 'waited in vain']));
+  }, 60_000);
+
+  it('finds a request that was stored more often than sent, or although refused; a repeat with the same id is none', async () => {
+    const more = await check((w) => w.raw.push({ ...w.raw[0]!, id: 'other', offset: 9_999_999 }));
+    expect(kinds(more)).toContain('invented request');
+    const repeat = await check((w) => w.raw.push({ ...w.raw[0]!, offset: 9_999_999 }));
+    expect(kinds(repeat)).not.toContain('invented request');
+  });
+
+  it('waits for idle workers and says what it waits for', async () => {
+    const lines: string[] = [];
+    let behind = 2;
+    const report = await check(() => {}, {
+      lag: async () => ({ sink: Math.max(0, behind--) }),
+      onLine: (text) => lines.push(text),
+      deadlineMs: 60_000,
+    });
+    expect(report.total).toBe(0);
+    expect(lines.slice(0, 2)).toEqual(['waiting for idle workers: sink 2 behind', 'waiting for idle workers: sink 1 behind']);
+  });
+
+  it('says in the report what was compared, the first differences, and what was not there to compare', async () => {
+    const right = await check(() => {});
+    const base = { run: 'r', seed: '5', chaos: 'hard' as const, plots: { answered: 1 }, groups: 0, elapsed_ms: 1, workers: null };
+    const sent = { settled: 1, acknowledged: 1, refused: 0, retries: 0, abandoned: 0, unexpected: 0 };
+    expect(formatReport({ ...base, sent, verify: right })).toContain('0 differences');
+    const text = formatReport({
+      ...base,
+      sent,
+      verify: { ...right, compared: { ...right.compared, legs: 0 }, total: 1, differences: { leg: 1 }, first: ['leg: x'] },
+    }).join('\n');
+    expect(text).toContain('nothing compared: legs');
+    expect(text).toContain('1 differences\n  leg: x');
+  });
+});
+
+describe('worker counters', () => {
+  it('sum what grew, over restarts and processes', async () => {
+    const page = (n: number) =>
+      `# HELP x\ncallstream_calls_left_total{role="sessions"} ${n}\ncallstream_late_inputs_total{result="deferred"} ${n}\ncallstream_late_inputs_total{result="new"} 50\n`;
+    const pages = [page(10), page(15), page(2)];
+    const watch = new CounterWatch(async () => new Map([['a', pages.shift() ?? '']]));
+    await watch.start();
+    watch.stop();
+    await watch.sample();
+    await watch.sample();
+    expect(watch.totals()).toEqual({ timed_out: 0, reopened: 0, left: 7, late: 7 });
+  });
+});
