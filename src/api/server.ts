@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { CallstreamError } from '../domain/errors.js';
 import type { Clock } from '../telemetry/clock.js';
+import { listenError } from '../telemetry/listen-error.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { createGate } from './access.js';
@@ -97,7 +98,9 @@ export async function startApi(options: ApiOptions, deps: ApiDeps): Promise<Api>
     addLive(api, live);
   });
   try {
-    await app.listen({ host: options.host, port: options.port });
+    await app.listen({ host: options.host, port: options.port }).catch((error: unknown) => {
+      throw listenError(error, 'the dashboard', options, 'CALLSTREAM_API_PORT');
+    });
   } catch (error) {
     await app.close();
     throw new CallstreamError(

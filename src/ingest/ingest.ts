@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { WebhookSource } from '../sources/webhook.js';
 import { type Clock, systemClock } from '../telemetry/clock.js';
+import { listenError } from '../telemetry/listen-error.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { Access, type IngestApp } from './access.js';
@@ -139,7 +140,9 @@ export async function startIngest(options: IngestOptions, deps: IngestDeps): Pro
   );
   const connections = connectionsOf(server);
   try {
-    await server.listen({ host: options.host, port: options.port });
+    await server.listen({ host: options.host, port: options.port }).catch((error: unknown) => {
+      throw listenError(error, 'ingest', options, 'CALLSTREAM_INGEST_PORT');
+    });
   } catch (error) {
     await spool.close();
     throw error;

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { listenError } from './listen-error.js';
 
 /** Whether a process can do its work now, and what keeps it from it. */
 export interface Readiness {
@@ -22,7 +23,7 @@ export interface AdminServer {
 
 /**
  * The admin port of a process: `/healthz` (200 while the event loop turns), `/readyz` (200 or 503, `{"ready":…,"problems":[…]}`),
- * `/metrics` (Prometheus text). Rejects with the system's error when the port is taken.
+ * `/metrics` (Prometheus text). Rejects with CallstreamError PORT_TAKEN when the port is taken.
  * @param options.port 0 takes a free one
  */
 export async function startAdminServer(options: {
@@ -43,7 +44,7 @@ export async function startAdminServer(options: {
   server.requestTimeout = 10_000;
   server.headersTimeout = 10_000;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => reject(listenError(error, 'the admin server', options, 'CALLSTREAM_ADMIN_PORT')));
     server.listen(options.port, options.host, resolve);
   });
   const { port } = server.address() as AddressInfo;

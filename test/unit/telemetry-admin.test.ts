@@ -70,5 +70,5 @@ it('fails with the reason when the port is taken', async () => {
   const { metrics } = await start();
   await expect(
     startAdminServer({ host: '127.0.0.1', port: server?.port ?? 0, metrics: metrics.registry, ready: () => ({ ok: true, problems: [] }) }),
-  ).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  ).rejects.toMatchObject({ code: 'PORT_TAKEN' });
 });
