@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS calls_latest
         media_left_at Nullable(DateTime64(3, 'UTC')),
         media_drops UInt32)),
     state String COMMENT 'The published Call record as framed on the topic: what a worker takes a call back from' CODEC(ZSTD(1)),
+    INDEX updated_at_range updated_at TYPE minmax GRANULARITY 1,
     INDEX started_at_range started_at TYPE minmax GRANULARITY 1,
     INDEX accepted_at_range accepted_at TYPE minmax GRANULARITY 1,
     INDEX ended_at_range ended_at TYPE minmax GRANULARITY 1,

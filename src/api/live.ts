@@ -63,7 +63,7 @@ export class LiveHub {
       pollMs: 1000,
       overlapMs: 60_000,
       heartbeatMs: 10_000,
-      lookBackMs: 2 * 3_600_000,
+      lookBackMs: 24 * 3_600_000,
       maxClients: 200,
       maxWaitingBytes: 1 << 20,
       ...options,

@@ -186,6 +186,11 @@ export class Collector {
     }
   }
 
+  /** Whether the group has given this partition to this member. */
+  owns(topic: string, partition: number): boolean {
+    return this.#places.has(placeName(topic, partition));
+  }
+
   /** kafkajs begins every generation at the committed offsets, and may have begun a new one with a new member id: nothing of the last one is kept. */
   #joined(assignment: ReadonlyMap<string, readonly number[]>): void {
     for (const place of this.#places.values()) place.assigned = false;

@@ -1,6 +1,7 @@
 import { CALL_FIELDS, type ClickHouse } from '../../clickhouse/index.js';
 import type { TopicCodec } from '../../codec/codec.js';
 import type { Call, CallEvent, DeadLetter } from '../../codec/generated.js';
+import { TOPICS } from '../../codec/topics.js';
 import type { KafkaConnection } from '../../stream/client.js';
 import { Collector } from '../../stream/collector.js';
 import { DurableProducer } from '../../stream/durable-producer.js';
@@ -39,6 +40,8 @@ export class Sink {
     this.#producer = new DurableProducer({ kafka, logger });
     this.#worker = new SinkWorker({
       source: this.#collector,
+      // One roller is enough: that of the member with the first partition.
+      rolls: () => this.#collector.owns(TOPICS.calls.name, 0),
       send: (records) => this.#producer.send(records),
       clickhouse: options.clickhouse,
       readers: { call: codecs.call.only(...CALL_FIELDS), callEvent: codecs.callEvent, deadLetter: codecs.deadLetter },
