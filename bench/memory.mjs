@@ -28,7 +28,7 @@ const processor = new SessionsProcessor({
   failures: { ok() {}, failed() {} },
   lookup: async () => new Map(),
 });
-processor.restored(null);
+await processor.restored(null);
 
 const used = () => {
   globalThis.gc();

@@ -43,7 +43,12 @@ class Bench {
   constructor(own: Partial<SessionSettings> = {}) {
     this.settings = { ...settings, ...own };
     this.processor = this.open();
-    this.processor.restored(null);
+  }
+
+  static async begin(own: Partial<SessionSettings> = {}): Promise<Bench> {
+    const bench = new Bench(own);
+    await bench.processor.restored(null);
+    return bench;
   }
 
   open(): SessionsProcessor {
@@ -63,7 +68,7 @@ class Bench {
   }
 
   /** A crash: what is not committed is gone, and a new owner restores. */
-  crash(): void {
+  async crash(): Promise<void> {
     this.processor = this.open();
     if (this.meta?.restoreFrom != null) {
       for (let i = this.meta.restoreFrom; i < this.log.length; i++) {
@@ -71,7 +76,7 @@ class Bench {
         this.processor.restore({ ...r, key: Buffer.from(r.key), offset: i, timestamp: 0, headers: {} });
       }
     }
-    this.processor.restored(this.meta);
+    await this.processor.restored(this.meta);
     this.processor.setSinkPosition(this.sink);
   }
 
@@ -148,7 +153,7 @@ const body = (CallId: string, UserId: string, Event: string, EventTime: number, 
 
 describe('the sessions worker', () => {
   it('closes a ringing call by timeout, settles it, lets it go, and takes it back for late input', async () => {
-    const b = new Bench({ maxCall: 6_000 });
+    const b = await Bench.begin({ maxCall: 6_000 });
     await b.batch([delivery(body('c', 'a', 'start_call', T0), T0)]);
     b.commit();
     b.advance(5_000);
@@ -165,7 +170,7 @@ describe('the sessions worker', () => {
     b.commit();
     expect(b.processor.table.size).toBe(0);
     expect(b.meta).toMatchObject({ horizon: T0, restoreFrom: null });
-    b.crash();
+    await b.crash();
     await b.batch([delivery(body('c', 'b', 'reject_call', T0 + 3_000), b.streamTime)]);
     b.commit();
     expect(b.late.length).toBe(1);
@@ -176,7 +181,7 @@ describe('the sessions worker', () => {
   });
 
   it('reopens a timed-out call for a fresh event, and not for one that is itself that old', async () => {
-    const b = new Bench();
+    const b = await Bench.begin();
     await b.batch([delivery(body('c', 'a', 'start_call', T0), T0)]);
     b.commit();
     b.advance(5_000);
@@ -190,7 +195,7 @@ describe('the sessions worker', () => {
   });
 
   it('asks once for the record of a call that a timeout closed', async () => {
-    const b = new Bench();
+    const b = await Bench.begin();
     await b.batch([delivery(body('c', 'a', 'start_call', T0), T0)]);
     b.commit();
     b.advance(5_000);
@@ -242,7 +247,7 @@ describe('the sessions worker', () => {
   it('publishes the pure fold of the set of inputs, whatever the batching, crashes, timeouts, departures and late returns', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 120 }), async (steps) => {
-        const b = new Bench();
+        const b = await Bench.begin();
         const truth = new Map<string, CallState>();
         let uncommitted: InputRecord[] = [];
         const feed = async (r: InputRecord) => {
@@ -273,7 +278,7 @@ describe('the sessions worker', () => {
           else if (s.do === 'crash') {
             // The next owner reads the uncommitted inputs again; what was late of them is late again.
             const again = uncommitted;
-            b.crash();
+            await b.crash();
             await b.batch(again);
           } else if (s.do === 'advance') {
             b.advance(s.ms);

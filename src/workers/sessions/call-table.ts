@@ -23,6 +23,8 @@ import { Timers } from './timers.js';
 
 /** Bytes of distinct inputs that one call may hold: its record must fit into one Kafka message, and one id must not fill the memory. */
 const MAX_INPUT_BYTES = 2 * 1024 * 1024;
+/** Bytes of a frame that tell its schema. */
+const FRAME_HEAD = 5;
 /** Calls that are not over and stay decoded: the next event of a call mostly comes soon. */
 const RECENT_CALLS = 10_000;
 /** Final calls looked at per timer run when the memory cap asks some to leave early. */
@@ -96,10 +98,11 @@ export class CallTable {
   // ---- restore
 
   /** Loads the schemas that these records were written with. Throws REGISTRY_UNAVAILABLE: wait and call again. */
-  async resolve(frames: Iterable<Buffer | null>): Promise<void> {
-    const all = [...frames];
-    await this.#codec.resolve(all);
-    await this.#summaries.resolve(all);
+  async resolve(frames: Iterable<Buffer>): Promise<void> {
+    const unknown = new Map<number, Buffer>();
+    for (const frame of frames) unknown.set(frame.readInt32BE(1), frame);
+    await this.#codec.resolve(unknown.values());
+    await this.#summaries.resolve(unknown.values());
   }
 
   /** One record of the calls topic, in order. */
@@ -108,14 +111,22 @@ export class CallTable {
     this.#slots.set(key, slotOf(pack(value), offset));
   }
 
-  /** End of the restore: `streamTime` and `horizon` as the last commit left them. Throws CodecError for a record that cannot be read. */
-  restored(streamTime: number, horizon: number | null): void {
+  /**
+   * End of the restore: `streamTime` and `horizon` as the last commit left them. Throws CodecError: REGISTRY_UNAVAILABLE, or what is wrong with a
+   * record that cannot be read.
+   */
+  async restored(streamTime: number, horizon: number | null): Promise<void> {
     this.#horizon = horizon;
+    await this.resolve(this.#heads());
     for (const [key, slot] of this.#slots) {
       this.#summarise(slot);
       slot.publishedAt = streamTime;
       this.#arm(key, slot);
     }
+  }
+
+  *#heads(): Iterable<Buffer> {
+    for (const { packed } of this.#slots.values()) if (packed !== null) yield unpack(packed.slice(0, FRAME_HEAD));
   }
 
   /** Puts a call back that had left, as ClickHouse has it. */

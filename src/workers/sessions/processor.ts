@@ -66,9 +66,9 @@ export class SessionsProcessor implements Processor {
     if (record.value !== null && record.key !== null) this.#table.restore(record.key.toString(), record.value, record.offset);
   }
 
-  restored(meta: TaskMeta | null): void {
+  async restored(meta: TaskMeta | null): Promise<void> {
     this.#streamTime = meta?.streamTime ?? 0;
-    this.#table.restored(this.#streamTime, meta?.horizon ?? null);
+    await this.#table.restored(this.#streamTime, meta?.horizon ?? null);
   }
 
   async prepare(records: readonly InputRecord[]): Promise<void> {
