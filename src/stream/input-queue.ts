@@ -8,8 +8,8 @@ export interface QueuedBatch {
 }
 
 /** Bounds of the queue of one input partition. */
-const FULL_RECORDS = 10_000;
-const FULL_BYTES = 4_194_304;
+const FULL_RECORDS = 20_000;
+const FULL_BYTES = 16_777_216;
 
 /** What became of a fetched batch: queued; known already; or above the place where the queue ends, so that something may be missing. */
 export type Offered = 'queued' | 'old' | 'ahead';

@@ -39,7 +39,7 @@ export interface TakeoverRequest {
   fault(point: FaultPointName): void | Promise<void>;
   /** Throws when the task is closed meanwhile: a restore can take long. */
   proceed(): void;
-  restored(records: number): void;
+  restored(records: number, ms: number): void;
 }
 
 /**
@@ -76,11 +76,12 @@ export async function takeOver(request: TakeoverRequest): Promise<Session> {
 
     const processor = request.createProcessor();
     await fault('before-restore');
+    const began = request.clock.now();
     const restored = await restore(request, processor, meta);
     proceed();
     await processor.restored(meta);
     await fault('after-restore');
-    request.restored(restored);
+    request.restored(restored, request.clock.now() - began);
 
     const time = new StreamTime(
       inputs.filter((topic) => topic !== deferred),

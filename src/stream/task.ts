@@ -41,8 +41,8 @@ export const TASK_TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>>
 /** A transaction ends when its inputs have run out, and not before this much time has passed since the last one began… */
 const COMMIT_INTERVAL_MS = 100;
 /** …or, while there is a backlog, at one of these. */
-const MAX_RECORDS = 10_000;
-const MAX_COLLECT_MS = 500;
+const MAX_RECORDS = 20_000;
+const MAX_COLLECT_MS = 1_000;
 /** Positions that moved without any record to process are committed this seldom. */
 const BARE_COMMIT_MS = 1_000;
 /** Records processed before the event loop gets a turn. */
@@ -74,7 +74,7 @@ export interface TaskEvents {
   state(from: TaskState | null, to: TaskState): void;
   committed(records: number, counts: ProcessedCounts): void;
   failed(): void;
-  takenOver(restored: number): void;
+  takenOver(restored: number, ms: number): void;
   takeoverFailed(): void;
   /** An error that is none of Kafka's, the environment's or the data's: the process cannot be trusted any more. */
   fatal(error: unknown): void;
@@ -206,7 +206,7 @@ export class Task {
           this.#o.createProcessor({ partition: this.partition, failures: new DeadLetterLimit(this.#o.deadLetterLimit) }),
         fault: this.#fault,
         proceed: () => this.#proceed(),
-        restored: (records) => this.#o.events.takenOver(records),
+        restored: (records, ms) => this.#o.events.takenOver(records, ms),
       });
       this.#suspect = null;
       this.#session = session;

@@ -245,9 +245,10 @@ export class StreamWorker {
         this.#o.onCommitted?.(counts);
       },
       failed: () => metrics.callstream_task_transactions_total.inc({ worker, result: 'failed' }),
-      takenOver: (restored) => {
+      takenOver: (restored, ms) => {
         metrics.callstream_task_takeovers_total.inc({ worker, result: 'ok' });
         metrics.callstream_task_restored_records_total.inc({ worker }, restored);
+        metrics.callstream_task_restore_seconds_total.inc({ worker }, ms / 1000);
       },
       takeoverFailed: () => metrics.callstream_task_takeovers_total.inc({ worker, result: 'failed' }),
       fatal: (error) => this.#fail(error),

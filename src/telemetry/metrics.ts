@@ -36,6 +36,7 @@ export const METRICS = {
   },
   callstream_task_takeovers_total: { type: 'counter', labels: ['worker', 'result'], help: 'Takeovers of a task by result.' },
   callstream_task_restored_records_total: { type: 'counter', labels: ['worker'], help: 'State records read back at takeovers.' },
+  callstream_task_restore_seconds_total: { type: 'counter', labels: ['worker'], help: 'Time that reading state back at takeovers took.' },
   callstream_task_lag: { type: 'gauge', labels: ['worker', 'topic'], help: 'Input records not yet committed.' },
   callstream_stream_time_seconds: { type: 'gauge', labels: ['worker', 'partition'], help: 'Stream time of a task, epoch seconds.' },
   callstream_dead_letters_total: { type: 'counter', labels: ['worker'], help: 'Dead letters written.' },
