@@ -23,26 +23,44 @@ export function addInput(state: CallState, input: CallInput): boolean {
   }
 }
 
-/** Inputs mostly come in order, so the search starts from the end and the usual insertion is a push. */
-function add<T>(set: T[], input: T, compare: (a: T, b: T) => number, merge: (held: T, input: T) => T): boolean {
+/** Whether the set holds an input of the same identity, whatever else the two say. */
+export function hasInput(state: CallState, input: CallInput): boolean {
+  switch (input.kind) {
+    case 'event':
+      return find(state.events, input, compareEvents) >= 0;
+    case 'record':
+      return find(state.records, input, compareRecords) >= 0;
+    case 'media':
+      return find(state.media, input, compareMedia) >= 0;
+  }
+}
+
+/** The position of an equal input, or the complement (~) of where it belongs. Inputs mostly come in order, so the search starts from the end. */
+function find<T>(set: readonly T[], input: T, compare: (a: T, b: T) => number): number {
   let low = 0;
   let high = set.length;
   let probe = high - 1;
   while (low < high) {
-    const held = set[probe]!;
-    const order = compare(held, input);
-    if (order === 0) {
-      const merged = merge(held, input);
-      set[probe] = merged;
-      return merged !== held;
-    }
+    const order = compare(set[probe]!, input);
+    if (order === 0) return probe;
     if (order < 0) low = probe + 1;
     else high = probe;
     probe = (low + high) >>> 1;
   }
-  if (low === set.length) set.push(input);
-  else set.splice(low, 0, input);
-  return true;
+  return ~low;
+}
+
+function add<T>(set: T[], input: T, compare: (a: T, b: T) => number, merge: (held: T, input: T) => T): boolean {
+  const at = find(set, input, compare);
+  if (at < 0) {
+    if (~at === set.length) set.push(input);
+    else set.splice(~at, 0, input);
+    return true;
+  }
+  const held = set[at]!;
+  const merged = merge(held, input);
+  set[at] = merged;
+  return merged !== held;
 }
 
 function compareEvents(a: EventInput, b: EventInput): number {

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { recordKey } from '../sources/element.js';
 import type { WebhookSource } from '../sources/webhook.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
@@ -38,7 +39,6 @@ export interface ServerDeps {
 }
 
 /** Kafka has room for longer keys, but nothing is gained by them. */
-const MAX_KEY_BYTES = 16 * 1024;
 const RETRY_AFTER_S = 1;
 const NO_BODY = Buffer.alloc(0);
 const ANY_TYPE = 'application/octet-stream';
@@ -205,14 +205,11 @@ function queryOf(url: string): string {
 
 const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex');
 
-/** The join key. One of absurd length becomes its digest: still one partition per call. A source that fails on a body costs its key, not the event. */
+/** A source that fails on a body costs its key, not the event. */
 function keyOf(source: WebhookSource, appId: string, query: string, body: Buffer): string {
-  let key: string;
   try {
-    key = source.keyOf(appId, query, body);
+    return recordKey(source.keyOf(appId, query, body));
   } catch {
-    return `${source.provider}:${appId}:${sha256(body)}`;
+    return sha256(body);
   }
-  if (key.length * 3 <= MAX_KEY_BYTES || Buffer.byteLength(key) <= MAX_KEY_BYTES) return key;
-  return `sha256:${sha256(key)}`;
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { CallInput, CallKey } from '../domain/types.js';
 import type { JsonObject } from './json.js';
 
@@ -54,3 +55,12 @@ export type ParseReason = 'not_utf8' | 'not_json' | 'not_an_object' | 'no_call_i
 
 /** Key under which every input of a call travels: `provider:app:call`. Provider and app id hold no colon, so it is unambiguous. */
 export const joinKey = (key: CallKey): string => `${key.provider}:${key.app_id}:${key.call_id}`;
+
+/** Bytes of the longest Kafka key. */
+const MAX_KEY_BYTES = 16 * 1024;
+
+/** The Kafka key of a join key: itself, but for one of absurd length its digest. Whatever writes a raw topic uses it, so that a call has one partition. */
+export function recordKey(joined: string): string {
+  if (joined.length * 3 <= MAX_KEY_BYTES || Buffer.byteLength(joined) <= MAX_KEY_BYTES) return joined;
+  return `sha256:${createHash('sha256').update(joined).digest('hex')}`;
+}

@@ -34,11 +34,8 @@ export const tuicallkit: Source = {
     keyOf(appId, _query, body) {
       const parsed = parseObject(body);
       const callId = parsed.ok ? idOf(parsed.body, 'CallId') : '';
-      return joinKey({
-        provider: PROVIDER,
-        app_id: appId,
-        call_id: callId === '' ? createHash('sha256').update(body).digest('hex') : callId,
-      });
+      if (callId === '') return createHash('sha256').update(body).digest('hex');
+      return joinKey({ provider: PROVIDER, app_id: appId, call_id: callId });
     },
     successBody: () => SUCCESS,
   },

@@ -42,11 +42,15 @@ export const METRICS = {
   callstream_dead_letters_total: { type: 'counter', labels: ['worker'], help: 'Dead letters written.' },
   callstream_inputs_total: {
     type: 'counter',
-    labels: ['source', 'result'],
-    help: 'Inputs seen by the sessions worker: folded, duplicate, dead, late.',
+    labels: ['result'],
+    help: 'Inputs taken by the sessions worker: folded, merged, unchanged, dead.',
   },
   callstream_calls: { type: 'gauge', labels: ['stage'], help: 'Calls in the state of the sessions worker, by stage.' },
-  callstream_calls_over_cap: { type: 'gauge', labels: [], help: 'Calls held beyond the memory cap because they are not over.' },
+  callstream_calls_over_cap: {
+    type: 'gauge',
+    labels: [],
+    help: 'Calls beyond the memory cap that cannot leave: not over, or not yet in ClickHouse.',
+  },
   callstream_call_revisions_total: { type: 'counter', labels: [], help: 'Call revisions published.' },
   callstream_calls_timed_out_total: { type: 'counter', labels: [], help: 'Calls closed by a timeout.' },
   callstream_calls_reopened_total: { type: 'counter', labels: [], help: 'Calls that were over and are not any more.' },

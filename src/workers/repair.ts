@@ -3,7 +3,7 @@ import type { TopicCodec } from '../codec/codec.js';
 import type { RawEvent } from '../codec/generated.js';
 import { TOPICS } from '../codec/topics.js';
 import type { CallKey } from '../domain/types.js';
-import { joinKey, type StoredEvent } from '../sources/element.js';
+import { joinKey, recordKey, type StoredEvent } from '../sources/element.js';
 import { sourceOf } from '../sources/registry.js';
 import { partitionOf } from '../stream/partition.js';
 import type { OutputRecord } from '../stream/types.js';
@@ -49,8 +49,8 @@ export async function repairCall(key: CallKey, deps: RepairDeps): Promise<number
     });
   }
   deliveries.push(refoldDelivery(key, randomUUID(), deps.clock.now()));
-  const joined = joinKey(key);
-  const partition = partitionOf(joined, deps.partitions);
-  await deps.send(deliveries.map((d) => ({ topic: TOPICS.rawLate.name, partition, key: joined, value: deps.codec.encode(d) })));
+  const record = recordKey(joinKey(key));
+  const partition = partitionOf(record, deps.partitions);
+  await deps.send(deliveries.map((d) => ({ topic: TOPICS.rawLate.name, partition, key: record, value: deps.codec.encode(d) })));
   return inputs.length;
 }

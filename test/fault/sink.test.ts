@@ -191,9 +191,9 @@ describe('the sink', () => {
     await sink.stop();
     expect(await client.query('SELECT call_id FROM calls')).toEqual([{ call_id: 'good' }]);
     expect(sent.map((r) => codecs.deadLetter.decode(r.value!)).map((d) => [d.stage, d.reason, d.origin_topic, d.origin_offset])).toEqual([
-      ['decode', 'FRAME_INVALID', TOPICS.calls.name, 0],
-      ['row', 'ROW_INVALID', TOPICS.calls.name, 1],
-      ['decode', 'SCHEMA_UNKNOWN', TOPICS.callEvents.name, 0],
+      ['decode', 'frame_invalid', TOPICS.calls.name, 0],
+      ['row', 'row_invalid', TOPICS.calls.name, 1],
+      ['decode', 'schema_unknown', TOPICS.callEvents.name, 0],
     ]);
   });
 

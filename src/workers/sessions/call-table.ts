@@ -2,7 +2,7 @@ import { packCall, type TextReaders, unpackCall } from '../../codec/call-record.
 import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { Call } from '../../codec/generated.js';
 import { deriveCall, firstReceivedAt } from '../../domain/call.js';
-import { addInput, emptyState } from '../../domain/state.js';
+import { addInput, emptyState, hasInput } from '../../domain/state.js';
 import { deadline, deriveChanged } from '../../domain/timeouts.js';
 import type { CallInput, CallKey } from '../../domain/types.js';
 import type { SessionSettings } from './settings.js';
@@ -30,7 +30,8 @@ const RECENT_CALLS = 10_000;
 /** Final calls looked at per timer run when the memory cap asks some to leave early. */
 const EARLY_LEAVERS_PER_RUN = 20_000;
 
-export type Folded = 'folded' | 'unchanged' | 'too_large';
+/** `merged`: a repetition that says more than what is there, or came earlier. */
+export type Folded = 'folded' | 'merged' | 'unchanged' | 'too_large';
 
 /** What happened since the last look; the worker turns it into metrics once the transaction is committed. */
 export interface CallCounts {
@@ -166,17 +167,18 @@ export class CallTable {
     }
     const live = this.#live(slot);
     const bytes = sizeOf(input);
-    if (live.inputBytes + bytes > MAX_INPUT_BYTES) return 'too_large';
+    const isNew = !hasInput(live.state, input);
+    if (isNew && live.inputBytes + bytes > MAX_INPUT_BYTES) return 'too_large';
     if (!addInput(live.state, input)) {
       if (slot.over) this.#rest(slot);
       else this.#remember(key);
       return 'unchanged';
     }
-    live.inputBytes += bytes;
+    if (isNew) live.inputBytes += bytes;
     if (input.kind === 'event') live.recheck = true;
     slot.latestAt = Math.max(slot.latestAt, latestOf(input, appendTime));
     this.#touch(key, slot, streamTime);
-    return 'folded';
+    return isNew ? 'folded' : 'merged';
   }
 
   /** Derives a call anew from what it has, and publishes it if it says something else: after a repair of the rules. */

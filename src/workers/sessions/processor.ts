@@ -164,7 +164,7 @@ export class SessionsProcessor implements Processor {
       const folded = this.#table.fold(key, element.key, element.input, this.#streamTime, record.timestamp);
       if (folded === 'too_large') {
         this.#deadLetter(record, raw, element.index, 'call_too_large', 'the inputs of the call are larger than a record may be');
-      } else this.#count(folded === 'folded' ? 'folded' : 'duplicate');
+      } else this.#count(folded);
       this.#deps.failures.ok();
     } catch (error) {
       this.#deps.failures.failed('fold');
@@ -262,7 +262,7 @@ export class SessionsProcessor implements Processor {
       attempt: 0,
       reason: 'timed_out',
     };
-    const key = joinKey({ provider: 'tencent', app_id: call.app_id, call_id: call.call_id });
+    const key = `${call.provider}:${call.app_id}:${call.call_id}`;
     return { topic: TOPICS.tasks.name, partition: this.#deps.partition, key, value: this.#deps.codecs.task.encode(task) };
   }
 

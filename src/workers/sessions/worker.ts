@@ -34,6 +34,7 @@ export class SessionsWorker {
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> = Promise.resolve();
   #stopped = false;
+  #overCap = 0;
 
   constructor(options: SessionsWorkerOptions) {
     this.#options = options;
@@ -70,7 +71,10 @@ export class SessionsWorker {
   }
 
   problems(): string[] {
-    return this.#worker.problems();
+    const problems = this.#worker.problems();
+    if (this.#overCap > 0)
+      problems.push(`${this.#overCap} calls more than the memory cap are in the state: they are not over, or not yet in ClickHouse`);
+    return problems;
   }
 
   #askLater(): void {
@@ -104,16 +108,16 @@ export class SessionsWorker {
   #gauge(): void {
     const { metrics, settings } = this.#options;
     const sum = { ringing_or_active: 0, over: 0, final: 0 };
-    let overCap = 0;
+    this.#overCap = 0;
     for (const [, { table }] of this.#live()) {
       const stages = table.stages();
       sum.ringing_or_active += stages.ringing_or_active;
       sum.over += stages.over;
       sum.final += stages.final;
-      overCap += Math.max(0, table.size - settings.maxCallsPerTask);
+      this.#overCap += Math.max(0, table.size - settings.maxCallsPerTask);
     }
     for (const [stage, n] of Object.entries(sum)) metrics.callstream_calls.set({ stage }, n);
-    metrics.callstream_calls_over_cap.set(overCap);
+    metrics.callstream_calls_over_cap.set(this.#overCap);
   }
 }
 
@@ -122,7 +126,8 @@ function countSessions(metrics: Metrics, counts: ProcessedCounts): void {
     const n = counts[name];
     if (n) counter.inc(n);
   };
-  for (const result of ['folded', 'duplicate', 'dead']) if (counts[result]) metrics.callstream_inputs_total.inc({ result }, counts[result]);
+  for (const result of ['folded', 'merged', 'unchanged', 'dead'])
+    if (counts[result]) metrics.callstream_inputs_total.inc({ result }, counts[result]);
   for (const result of ['deferred', 'taken_back', 'new']) {
     const n = counts[`late_${result}`];
     if (n) metrics.callstream_late_inputs_total.inc({ result }, n);

@@ -77,8 +77,8 @@ export class Intake {
       else chunk.addDeadLetter(this.#readers.deadLetter.decode(record.value));
       return null;
     } catch (error) {
-      if (error instanceof CodecError) return { stage: 'decode', reason: error.code, error };
-      return { stage: 'row', reason: error instanceof RowError ? error.code : 'ROW_FAILED', error };
+      if (error instanceof CodecError) return { stage: 'decode', reason: error.code.toLowerCase(), error };
+      return { stage: 'row', reason: error instanceof RowError ? error.code.toLowerCase() : 'row_failed', error };
     }
   }
 }
