@@ -106,6 +106,10 @@ it(
       }
     }
     expect(simulate.text()).toMatch(/\n0 differences\s*$/);
+    const workers = /workers: ([\d,]+) timed out, ([\d,]+) reopened, ([\d,]+) left the state, ([\d,]+) late inputs/.exec(simulate.text());
+    const counts = (workers ?? []).slice(1).map((n) => Number(n.replaceAll(',', '')));
+    expect(counts).toHaveLength(4);
+    for (const count of counts) expect(count).toBeGreaterThan(CALLS >= 20_000 ? 100 : 0);
     expect(code).toBe(0);
     expect(up.child.exitCode).toBeNull();
     up.child.kill('SIGINT');
