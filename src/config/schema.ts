@@ -95,13 +95,13 @@ const polling = section({
 });
 
 const privacy = section({
-  pseudonymiseUsers: bool.prefault(d.privacy.pseudonymiseUsers),
+  /** Nothing hashes user ids yet, and a promise of privacy that is not kept is worse than a refusal. */
+  pseudonymiseUsers: bool.prefault(d.privacy.pseudonymiseUsers).refine((on) => !on, {
+    error: 'is not in this version: user ids would be stored as they come. Leave it out, or write false',
+  }),
+  /** Of the pseudonyms. */
   key: text().min(16, { error: 'must have at least 16 characters' }).optional(),
   truncateClientIp: bool.prefault(d.privacy.truncateClientIp),
-}).refine((p) => p.pseudonymiseUsers !== true || p.key !== undefined, {
-  path: ['key'],
-  error: 'is required when pseudonymiseUsers is true',
-  when: () => true,
 });
 
 const kafka = section({

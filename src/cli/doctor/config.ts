@@ -1,13 +1,18 @@
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type Config, isLoopback, type Loaded } from '../../config/index.js';
+import { type App, type Config, isLoopback, type Loaded } from '../../config/index.js';
+import { SOURCES } from '../../sources/registry.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
 const SHORT_SECRET = 16;
 const GIB = 1024 ** 3;
 
+/** Sections and fields that are checked at boot, but which nothing reads yet. */
+const LATER_SECTIONS = ['polling', 'alerts', 'webhooks', 'sessions.channelGap', 'privacy.key'] as const;
+const LATER_APP_FIELDS = ['tiwCallbackKey', 'records', 'cloudApi', 'api'] as const;
+
 /** Values that are valid, and still not wise. */
-export function checkConfig({ config, file, demo }: Loaded): Finding[] {
+export function checkConfig({ config, file, demo, explicit }: Loaded): Finding[] {
   const findings: Finding[] = [
     demo
       ? warning(
@@ -34,9 +39,26 @@ export function checkConfig({ config, file, demo }: Loaded): Finding[] {
       );
     }
   });
-  findings.push(...checkTransport(config));
+  findings.push(...checkTransport(config), ...checkUnread(config, explicit));
   return findings;
 }
+
+/** What a user may think is in force, and is not. */
+function checkUnread(config: Config, explicit: ReadonlySet<string>): Finding[] {
+  const unread = [
+    ...config.apps.flatMap((app, i) => LATER_APP_FIELDS.filter((name) => name in app).map((name) => `apps[${i}].${name}`)),
+    ...LATER_SECTIONS.filter((name) => [...explicit].some((path) => path === name || path.startsWith(`${name}.`))),
+  ];
+  const silent = config.apps.flatMap((app, i) => (hasCallbacks(app) ? [] : [`apps[${i}]`]));
+  return [
+    ...(unread.length === 0 ? [] : [warning('not used yet', unread.join(', '), 'nothing: a later version reads them')]),
+    ...(silent.length === 0
+      ? []
+      : [warning('no callbacks', `${silent.join(', ')}: this version takes none of the provider`, 'nothing: a later version does')]),
+  ];
+}
+
+const hasCallbacks = (app: App): boolean => SOURCES.some((source) => source.provider === app.provider && source.webhook !== undefined);
 
 function checkTransport(config: Config): Finding[] {
   const findings: Finding[] = [];
