@@ -125,7 +125,7 @@ it(
     const servers = { KAFKA_BROKERS: at.Kafka, SCHEMA_REGISTRY_URL: at.registry, CLICKHOUSE_URL: at.ClickHouse };
     const shown = execFileSync(process.execPath, [MAIN, 'dead-letters', 'show'], {
       encoding: 'utf8',
-      env: { ...BASE_ENV, ...servers },
+      env: { ...BASE_ENV, ...servers, CALLSTREAM_DATA_DIR: dataDir },
       cwd: dataDir,
     });
     expect(shown).toContain('not_json: the body is not JSON');

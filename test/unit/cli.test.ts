@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { duration, partition, time } from '../../src/cli/commands/parse.js';
+import { loadForClient } from '../../src/cli/commands/options.js';
+import { duration, time } from '../../src/cli/commands/parse.js';
 import { adviseStage, explainReason, explainStage, showBody } from '../../src/cli/dead-letters/explain.js';
 import { checkOrigin, type DeadLetterRow } from '../../src/cli/dead-letters/read.js';
 import { replay } from '../../src/cli/dead-letters/replay.js';
@@ -77,6 +78,24 @@ describe('the command line', () => {
     expect(code).toBe(2);
   });
 
+  it.each(['migrate', 'doctor', 'dead-letters list', 'repair --call a c', 'simulate'])(
+    '%s never takes the demo configuration to a server that somebody has named',
+    async (command) => {
+      const { io, written } = terminal({ CALLSTREAM_DATA_DIR: join(dir, 'nothing'), CLICKHOUSE_URL: 'http://127.0.0.1:9' });
+      expect(await runCli(command.split(' '), io)).toBe(2);
+      expect(written.err).toMatch(/callstream\.yaml has a problem:\n.*CLICKHOUSE_URL names a server.*--config FILE/);
+    },
+  );
+
+  it('commands take the demo that up has left, or the demo at the addresses of up', () => {
+    const data = mkdtempSync(join(dir, 'left-'));
+    const env = { CALLSTREAM_DATA_DIR: data, CALLSTREAM_CLICKHOUSE_PORT: '18123' };
+    expect(loadForClient(terminal(env).io, {})).toMatchObject({ demo: true, config: { clickhouse: { url: 'http://127.0.0.1:18123' } } });
+    writeFileSync(join(data, 'demo.yaml'), 'apps: [{ provider: tencent, appId: "77" }]');
+    const named = terminal({ ...env, CLICKHOUSE_URL: 'http://127.0.0.1:9' });
+    expect(loadForClient(named.io, {})).toMatchObject({ config: { apps: [{ appId: '77' }], clickhouse: { url: 'http://127.0.0.1:9' } } });
+  });
+
   it('reports every configuration problem, with exit code 2', async () => {
     const file = join(dir, 'wrong.yaml');
     writeFileSync(file, 'apps: [{ provider: tencent, appId: "a:b" }]\nsessions: { settle: soon }\n');
@@ -97,10 +116,9 @@ describe('option values', () => {
     ['1769846706000', 1_769_846_706_000],
   ])('time %s', (text, ms) => expect(time(text)).toBe(ms));
   it.each(['yesterday', '2026-13-01', '31.01.2026', ''])('no time: %j', (text) => expect(() => time(text)).toThrow(/UTC time/));
-  it('durations and partitions', () => {
-    expect([duration('10m'), partition('0'), partition('15')]).toEqual([600_000, 0, 15]);
+  it('durations', () => {
+    expect(duration('10m')).toBe(600_000);
     expect(() => duration('10')).toThrow();
-    expect(() => partition('-1')).toThrow();
   });
 });
 

@@ -19,11 +19,6 @@ export function positive(text: string): number {
   return value;
 }
 
-export function partition(text: string): number {
-  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError('Partitions are numbered from 0.');
-  return Number(text);
-}
-
 /** `2026-01-31`, `2026-01-31T08:00`, `2026-01-31T08:00:00Z` or epoch milliseconds; times without a zone are UTC. */
 export function time(text: string): number {
   if (/^\d{12,13}$/.test(text)) return Number(text);
