@@ -27,6 +27,7 @@ const processor = new SessionsProcessor({
   codecs,
   failures: { ok() {}, failed() {} },
   lookup: async () => new Map(),
+  suspects: new Set(),
 });
 await processor.restored(null);
 

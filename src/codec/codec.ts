@@ -41,11 +41,17 @@ type Writers = Pick<SchemaRegistry, 'writer'> | null;
 
 const schemaOf = (topic: Topic<unknown>): RecordSchema => JSON.parse(schemaText(topic));
 
+/** Times that a registry must deny an id before it is taken for unknown; the runtime waits longer and longer between them. */
+const ASKED_FOR_UNKNOWN = 5;
+
 class Reader<T> implements TopicReader<T> {
   readonly #type: Type;
   readonly #registry: Writers;
   /** By writer id; null: this very schema, which needs no resolver; 'unknown': the registry has no such id, or it does not fit. */
   readonly #writers = new Map<number, Resolver | null | 'unknown'>();
+
+  /** How often the registry has said that it does not know an id. */
+  readonly #asked = new Map<number, number>();
 
   /** `id` is the id of `written`, if it is known beforehand. */
   constructor(type: Type, id: number, written: Type, registry: Writers) {
@@ -59,8 +65,7 @@ class Reader<T> implements TopicReader<T> {
       if (frame === null || frame.length < HEADER || frame[0] !== 0) continue;
       const id = frame.readInt32BE(1);
       if (this.#writers.has(id)) continue;
-      const writer = (await this.#registry?.writer(id)) ?? null;
-      this.#writers.set(id, writer === null ? 'unknown' : this.#resolver(writer));
+      this.#writers.set(id, await this.#lookUp(id));
     }
   }
 
@@ -77,6 +82,18 @@ class Reader<T> implements TopicReader<T> {
     }
     if (result.offset !== frame.length) throw new CodecError('AVRO_INVALID', 'the value is truncated or has bytes after its end');
     return result.value;
+  }
+
+  async #lookUp(id: number): Promise<Resolver | 'unknown'> {
+    const writer = (await this.#registry?.writer(id)) ?? null;
+    if (writer !== null) return this.#resolver(writer);
+    // A registry that is behind, or has just started, also says that it does not know an id: believe it when it keeps saying so.
+    const asked = (this.#asked.get(id) ?? 0) + 1;
+    this.#asked.set(id, asked);
+    if (this.#registry !== null && asked < ASKED_FOR_UNKNOWN) {
+      throw new CodecError('REGISTRY_UNAVAILABLE', `the schema registry does not know schema ${id} (asked ${asked} times)`);
+    }
+    return 'unknown';
   }
 
   #resolver(writer: Type): Resolver | 'unknown' {

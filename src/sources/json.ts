@@ -24,6 +24,7 @@ const INTEGER = /^-?[0-9]+$/;
 export function parseObject(bytes: Buffer): Parsed {
   if (!isUtf8(bytes)) return unread('not_utf8', 'the body is not valid UTF-8');
   const text = bytes.toString('utf8');
+  if (isDeep(text)) return unread('too_deep', `the body is nested more than ${MAX_DEPTH} deep`);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -34,6 +35,26 @@ export function parseObject(bytes: Buffer): Parsed {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return unread('not_an_object', 'the body is JSON, but not an object');
   return { ok: true, body: value as JsonObject, text };
+}
+
+/** Deeper than any vendor nests, and far less deep than what recursive readers and writers of JSON endure. */
+const MAX_DEPTH = 100;
+
+function isDeep(text: string): boolean {
+  if (text.length <= 2 * MAX_DEPTH) return false;
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (quoted) {
+      if (c === 0x5c) i++;
+      else if (c === 0x22) quoted = false;
+    } else if (c === 0x22) quoted = true;
+    else if (c === 0x5b || c === 0x7b) {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (c === 0x5d || c === 0x7d) depth--;
+  }
+  return false;
 }
 
 function parseNumber(text: string): number | Digits {
@@ -66,11 +87,14 @@ export function isGiven(body: JsonObject, name: string): boolean {
   return value !== undefined && value !== null && value !== '';
 }
 
-/** A count: an integer from 0 to 2^53 - 1, as a number or its digits; 0 for anything else. */
+/** Largest number that Avro's long takes here: one less than the largest safe integer. */
+const MAX_COUNT = Number.MAX_SAFE_INTEGER - 1;
+
+/** A count: an integer from 0 to 2^53 - 2, as a number or its digits; 0 for anything else. */
 export function countOf(body: JsonObject, name: string): number {
   const value = own(body, name);
   const n = typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value;
-  return typeof n === 'number' && Number.isSafeInteger(n) && n >= 0 ? n : 0;
+  return typeof n === 'number' && Number.isInteger(n) && n >= 0 && n <= MAX_COUNT ? n : 0;
 }
 
 const MILLISECONDS_FROM = 100_000_000_000;

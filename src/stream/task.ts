@@ -10,7 +10,15 @@ import type { Restorer } from './restorer.js';
 import { gap, type Session, takeOver } from './takeover.js';
 import { encodeMeta, nextMeta } from './task-meta.js';
 import type { OffsetCommit } from './task-producer.js';
-import type { FaultPoint, FaultPointName, ProcessedCounts, Processor, TaskContext, TaskMeta } from './types.js';
+import {
+  type FaultPoint,
+  type FaultPointName,
+  type ProcessedCounts,
+  type Processor,
+  StartOver,
+  type TaskContext,
+  type TaskMeta,
+} from './types.js';
 import { Backoff, Signal, turn } from './wait.js';
 
 /**
@@ -95,6 +103,7 @@ export class Task {
   readonly #log: Logger;
   readonly #signal = new Signal();
   readonly #backoff = new Backoff(100, 10_000);
+  readonly #deferredBackoff = new Backoff(250, 10_000);
   #state: TaskState = 'waiting';
   #problem: string | null = null;
   #session: Session | null = null;
@@ -126,9 +135,14 @@ export class Task {
     return this.#session?.time.now() ?? 0;
   }
 
-  /** True while standing still is right: it waits for a person, the environment, or its processor has no room. */
+  /** True while standing still is right: it restores, waits for a person or the environment, or its processor has no room. */
   get excused(): boolean {
-    return this.#state === 'stopped' || this.#state === 'blocked' || this.#session?.processor.saturated?.() === true;
+    return (
+      this.#state === 'stopped' ||
+      this.#state === 'blocked' ||
+      this.#state === 'taking-over' ||
+      this.#session?.processor.saturated?.() === true
+    );
   }
 
   /** Everything below it is processed, by topic; null while the task is not running. */
@@ -306,6 +320,7 @@ export class Task {
     processor.prepare(batch.records).then(
       () => {
         deferred.state = 'ready';
+        this.#deferredBackoff.reset();
         this.#problem = null;
         this.#signal.notify();
       },
@@ -316,7 +331,7 @@ export class Task {
         setTimeout(() => {
           if (this.#deferred === deferred) this.#deferred = null;
           this.#signal.notify();
-        }, this.#backoff.next()).unref();
+        }, this.#deferredBackoff.next()).unref();
       },
     );
     return false;
@@ -439,7 +454,7 @@ export class Task {
       if (!this.#closing) this.#to('waiting');
       return;
     }
-    if (this.#state !== 'taking-over' && !(error instanceof TransactionFailed) && !isKafka(error)) {
+    if (this.#state !== 'taking-over' && !(error instanceof TransactionFailed || error instanceof StartOver) && !isKafka(error)) {
       this.#problem = messageOf(error);
       this.#closing = true;
       this.#o.events.fatal(error);

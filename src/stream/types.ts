@@ -1,3 +1,5 @@
+import { CallstreamError } from '../domain/errors.js';
+
 /**
  * What the stream runtime and the logic it runs say to each other. Nothing here knows Kafka's client; offsets are numbers (safe below 2^53).
  */
@@ -100,6 +102,13 @@ export interface FailureCounter {
   ok(): void;
   /** An exception of pure code, or a value that cannot be decoded. @throws CallstreamError STREAM_DEAD_LETTER_LIMIT */
   failed(reason: string): void;
+}
+
+/** Thrown by a processor that wants to begin anew from what is committed, because it now knows better how to go on. */
+export class StartOver extends CallstreamError {
+  constructor(message: string, cause: unknown) {
+    super('STREAM_START_OVER', message, { cause });
+  }
 }
 
 /** Called at named points of a task's life; tests make it throw or never return. */

@@ -287,7 +287,8 @@ export class StreamWorker {
         task.ended(topic, at, end);
         const behind = Math.max(0, end - (task.position(topic) ?? 0));
         lag += behind;
-        lags.set(task.partition, (lags.get(task.partition) ?? 0) + behind);
+        // The deferred topic may stand still on its own.
+        if (topic !== this.#o.deferred) lags.set(task.partition, (lags.get(task.partition) ?? 0) + behind);
       }
       this.#o.metrics.callstream_task_lag.set({ worker: this.#o.name, topic }, lag);
     }

@@ -93,7 +93,10 @@ it(
     const first = up();
     const at = await untilReady(first);
     expect(first.text()).toContain('demo app 1400000001');
-    expect(await (await fetch(`${at.admin}/readyz`)).json()).toEqual({ ready: true, problems: [] });
+    // Ingest is ready before it has met Kafka: it would spool. Soon nothing is left to say.
+    await vi.waitFor(async () => expect(await (await fetch(`${at.admin}/readyz`)).json()).toEqual({ ready: true, problems: [] }), {
+      timeout: LONG_MS,
+    });
 
     // The way of a callback.
     expect(

@@ -56,6 +56,7 @@ describe('the codec', () => {
     const other = Buffer.from(frame);
     other.writeInt32BE(7, 1);
     expect(code(() => codec.decode(other))).toBe('SCHEMA_UNKNOWN');
+    for (let asked = 1; asked < 5; asked++) await expect(codec.resolve([other])).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
     await codec.resolve([other, null, Buffer.from('x')]);
     expect(code(() => codec.decode(other))).toBe('SCHEMA_UNKNOWN');
   });

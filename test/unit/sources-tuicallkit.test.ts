@@ -91,6 +91,13 @@ describe('TUICallKit callbacks', () => {
       expect(read(`${'['.repeat(100_000)}${n}${']'.repeat(100_000)}`)).toMatchObject({ ok: false });
   });
 
+  it('takes what is nested too deep for readers of JSON for unreadable, and brackets within strings for what they are', () => {
+    const nested = (n: number) => JSON.stringify(ALICE).replace('{', `{"X":${'['.repeat(n)}${']'.repeat(n)},`);
+    expect(read(nested(99))).toMatchObject({ ok: true });
+    expect(read(nested(100))).toMatchObject({ ok: false, reason: 'too_deep' });
+    expect(read({ ...ALICE, X: '["{'.repeat(500) })).toMatchObject({ ok: true });
+  });
+
   it('keeps every digit of ids that are JSON numbers', () => {
     const text = JSON.stringify({ ...ALICE, RoomId: 0 })
       .replace('"RoomId":0', '"RoomId":144115212830834855')
@@ -134,6 +141,9 @@ describe('TUICallKit callbacks', () => {
     [2.5, 0],
     ['three', 0],
     [null, 0],
+    [Number.MAX_SAFE_INTEGER - 1, Number.MAX_SAFE_INTEGER - 1],
+    [Number.MAX_SAFE_INTEGER, 0],
+    ['9007199254740993', 0],
   ])('reads the count %j as %j', (value, n) => {
     expect(input({ ...ALICE, TotalNum: value })).toMatchObject({ total_num: n });
   });

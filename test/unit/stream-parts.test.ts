@@ -206,9 +206,9 @@ describe('the input queue (rule 3e)', () => {
 
   it('is full by records and has room again at half', () => {
     const queue = new InputQueue('t', 0);
-    for (let i = 0; i < 10; i += 1) queue.offer(batch(i * 1_000, i * 1_000 + 999));
+    for (let i = 0; i < 20; i += 1) queue.offer(batch(i * 1_000, i * 1_000 + 999));
     expect(queue.isFull()).toBe(true);
-    for (let i = 0; i < 5; i += 1) {
+    for (let i = 0; i < 10; i += 1) {
       expect(queue.hasRoom()).toBe(false);
       queue.shift();
     }

@@ -2,15 +2,16 @@ import { packCall, type TextReaders, unpackCall } from '../../codec/call-record.
 import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { Call } from '../../codec/generated.js';
 import { deriveCall, firstReceivedAt } from '../../domain/call.js';
+import { CallstreamError } from '../../domain/errors.js';
 import { addInput, emptyState, hasInput } from '../../domain/state.js';
 import { deadline, deriveChanged } from '../../domain/timeouts.js';
-import type { CallInput, CallKey } from '../../domain/types.js';
+import type { CallInput, CallKey, CallState } from '../../domain/types.js';
 import type { SessionSettings } from './settings.js';
 import {
   type CallSummary,
   type LiveCall,
   latestOf,
-  MAX_SKEW_MS,
+  MAX_AHEAD_MS,
   newSlot,
   pack,
   recordSpan,
@@ -21,17 +22,29 @@ import {
 } from './slot.js';
 import { Timers } from './timers.js';
 
-/** Bytes of distinct inputs that one call may hold: its record must fit into one Kafka message, and one id must not fill the memory. */
-const MAX_INPUT_BYTES = 2 * 1024 * 1024;
+/** Bytes, estimated high, of the inputs that one call may hold: its record must fit into one Kafka message of 8 MiB. */
+const MAX_INPUT_BYTES = 7 * 1024 * 1024;
 /** Bytes of a frame that tell its schema. */
 const FRAME_HEAD = 5;
 /** Calls that are not over and stay decoded: the next event of a call mostly comes soon. */
 const RECENT_CALLS = 10_000;
 /** Final calls looked at per timer run when the memory cap asks some to leave early. */
 const EARLY_LEAVERS_PER_RUN = 20_000;
+/** Changed calls after which a run of timers ends. */
+const DUE_PER_RUN = 10_000;
 
 /** `merged`: a repetition that says more than what is there, or came earlier. */
 export type Folded = 'folded' | 'merged' | 'unchanged' | 'too_large';
+
+/** A call could not be derived or encoded: one of its new inputs is more than the fold can take. */
+export class UnfoldableCall extends CallstreamError {
+  readonly key: string;
+
+  constructor(key: string, cause: unknown) {
+    super('SESSIONS_UNFOLDABLE', `a call cannot be folded: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.key = key;
+  }
+}
 
 /** What happened since the last look; the worker turns it into metrics once the transaction is committed. */
 export interface CallCounts {
@@ -68,6 +81,7 @@ export class CallTable {
   /** Next offset that the sink will read of the calls partition: everything before it is in ClickHouse. */
   #sinkPosition = 0;
   #sinkMoved = false;
+  #early: IterableIterator<[string, Slot]> | null = null;
   #horizon: number | null = null;
   #counts: CallCounts = { timed_out: 0, reopened: 0, left: 0, revisions: 0 };
 
@@ -147,14 +161,14 @@ export class CallTable {
   // ---- inputs
 
   /** Whether only ClickHouse can tell if this input's call, which is not in the state, is new (design.md "Late input"). */
-  isLate(input: CallInput): boolean {
+  isLate(input: CallInput, streamTime: number): boolean {
     if (this.#horizon === null) return false;
     return !(
       input.kind === 'event' &&
       input.event === 'start_call' &&
       input.event_at !== null &&
-      input.event_at <= input.received_at + MAX_SKEW_MS &&
-      input.event_at > this.#horizon
+      input.event_at <= input.received_at + MAX_AHEAD_MS &&
+      input.event_at > Math.max(this.#horizon, streamTime - this.#settings.retention)
     );
   }
 
@@ -167,18 +181,36 @@ export class CallTable {
     }
     const live = this.#live(slot);
     const bytes = sizeOf(input);
+    if (live.inputBytes + bytes > MAX_INPUT_BYTES) return addInput(copyOf(live.state), input) ? 'too_large' : 'unchanged';
     const isNew = !hasInput(live.state, input);
-    if (isNew && live.inputBytes + bytes > MAX_INPUT_BYTES) return 'too_large';
     if (!addInput(live.state, input)) {
       if (slot.over) this.#rest(slot);
       else this.#remember(key);
       return 'unchanged';
     }
-    if (isNew) live.inputBytes += bytes;
+    live.inputBytes += bytes;
     if (input.kind === 'event') live.recheck = true;
     slot.latestAt = Math.max(slot.latestAt, latestOf(input, appendTime));
     this.#touch(key, slot, streamTime);
     return isNew ? 'folded' : 'merged';
+  }
+
+  /**
+   * As {@link fold}, for a call that could not be published with one of its inputs: makes sure that it still can be, and leaves the input out when not.
+   * Throws what the fold threw; the call is as it was before.
+   */
+  foldCarefully(key: string, id: CallKey, input: CallInput, streamTime: number, appendTime: number): Folded {
+    const slot = this.#slots.get(key);
+    const before = slot === undefined ? null : copyOf(this.#live(slot).state);
+    const folded = this.fold(key, id, input, streamTime, appendTime);
+    const live = this.#slots.get(key)!.live!;
+    try {
+      this.#codec.encode(packCall(live.state, deriveCall(live.state), live.publication));
+    } catch (error) {
+      live.state = before ?? emptyState(id);
+      throw error;
+    }
+    return folded;
   }
 
   /** Derives a call anew from what it has, and publishes it if it says something else: after a repair of the rules. */
@@ -199,9 +231,11 @@ export class CallTable {
     return this.#waiting.length > 0 && this.#sinkMoved ? 0 : this.#timers.next();
   }
 
-  /** Runs every timer due at this stream time. */
+  /** Runs the timers due at this stream time, as many as one transaction should carry; {@link nextTimer} tells of the rest. */
   punctuate(streamTime: number): void {
-    for (let keys = this.#timers.take(streamTime); keys !== null; keys = this.#timers.take(streamTime)) {
+    while (this.#dirty.length < DUE_PER_RUN) {
+      const keys = this.#timers.take(streamTime);
+      if (keys === null) break;
       for (const key of keys) {
         const slot = this.#slots.get(key);
         if (slot !== undefined) this.#due(key, slot, streamTime);
@@ -216,7 +250,7 @@ export class CallTable {
         if (slot !== undefined) this.#due(key, slot, streamTime);
       }
     }
-    if (this.#slots.size > this.#settings.maxCallsPerTask) this.#leaveEarly();
+    if (this.#slots.size > this.#settings.maxCallsPerTask) this.#leaveEarly(streamTime);
   }
 
   #due(key: string, slot: Slot, streamTime: number): void {
@@ -235,40 +269,55 @@ export class CallTable {
       slot.final = true;
       this.#live(slot);
       this.#mark(key, slot);
-    } else if (streamTime < slot.lastChange + this.#stays(slot)) {
+    } else if (streamTime < this.#staysUntil(slot)) {
       // It stays longer than a restore may reach back: published again, as it is.
       this.#live(slot);
       this.#mark(key, slot);
-    } else if (slot.offset >= 0 && slot.offset < this.#sinkPosition) {
+    } else if (this.#mayLeave(slot)) {
       this.#leave(key, slot);
     } else {
       this.#waiting.push(key);
     }
   }
 
+  /** ClickHouse has its last revision. */
+  #mayLeave(slot: Slot): boolean {
+    return slot.offset >= 0 && slot.offset < this.#sinkPosition;
+  }
+
   #leave(key: string, slot: Slot): void {
-    this.#horizon = Math.max(this.#horizon ?? slot.latestAt, slot.latestAt);
+    this.#horizon = Math.max(this.#horizon ?? 0, slot.latestAt, slot.lastChange);
     this.#slots.delete(key);
     this.#counts.left++;
   }
 
-  #leaveEarly(): void {
-    let looked = 0;
-    for (const [key, slot] of this.#slots) {
-      if (this.#slots.size <= this.#settings.maxCallsPerTask || ++looked > EARLY_LEAVERS_PER_RUN) return;
-      if (slot.final && !slot.dirty && !slot.timedOutOnly && slot.offset >= 0 && slot.offset < this.#sinkPosition) this.#leave(key, slot);
+  /** Goes on where the last run stopped, so that calls which may not leave do not stand in the way of those that may. */
+  #leaveEarly(streamTime: number): void {
+    for (let looked = 0; looked < EARLY_LEAVERS_PER_RUN && this.#slots.size > this.#settings.maxCallsPerTask; looked++) {
+      this.#early ??= this.#slots.entries();
+      const next = this.#early.next();
+      if (next.done) {
+        this.#early = null;
+        return;
+      }
+      const [key, slot] = next.value;
+      if (slot.final && !slot.dirty && !slot.timedOutOnly && slot.latestAt <= streamTime && this.#mayLeave(slot)) this.#leave(key, slot);
     }
   }
 
-  /** How long a call that is over stays after its last change: one that only a timeout closed may still get fresh events. */
-  #stays(slot: Slot): number {
-    return slot.timedOutOnly ? Math.max(this.#settings.maxCall, this.#settings.retention) : this.#settings.retention;
+  /**
+   * Until when a call that is over stays: one that only a timeout closed may still get fresh events, and one whose events are ahead of stream time
+   * would put the horizon ahead of it too.
+   */
+  #staysUntil(slot: Slot): number {
+    const { maxCall, retention } = this.#settings;
+    return Math.max(slot.lastChange + (slot.timedOutOnly ? Math.max(maxCall, retention) : retention), slot.latestAt);
   }
 
   #dueAt(slot: Slot): number {
     if (slot.over && !slot.final) return slot.lastChange + this.#settings.settle;
     const again = slot.publishedAt + this.#settings.retention;
-    if (slot.over) return Math.min(slot.lastChange + this.#stays(slot), again);
+    if (slot.over) return Math.min(this.#staysUntil(slot), again);
     return slot.deadline === null ? again : Math.min(slot.deadline, again);
   }
 
@@ -284,7 +333,13 @@ export class CallTable {
   /** The changed calls as revisions to publish. `now` is wall-clock time, epoch ms. */
   flush(now: number, streamTime: number): Revision[] {
     const revisions: Revision[] = [];
-    for (const key of this.#dirty) revisions.push(this.#publish(key, this.#slots.get(key)!, now, streamTime));
+    for (const key of this.#dirty) {
+      try {
+        revisions.push(this.#publish(key, this.#slots.get(key)!, now, streamTime));
+      } catch (error) {
+        throw new UnfoldableCall(key, error);
+      }
+    }
     this.#counts.revisions += revisions.length;
     return revisions;
   }
@@ -407,3 +462,10 @@ export class CallTable {
     slot.deadline = summary.deadline_at;
   }
 }
+
+const copyOf = (state: CallState): CallState => ({
+  ...state,
+  events: [...state.events],
+  records: [...state.records],
+  media: [...state.media],
+});

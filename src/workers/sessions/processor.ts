@@ -8,9 +8,17 @@ import type { CallKey } from '../../domain/types.js';
 import { type Delivery, type Element, joinKey, type ReadElement } from '../../sources/element.js';
 import { readMediaText, readRecordText } from '../../sources/readers.js';
 import { sourceOf } from '../../sources/registry.js';
-import type { FailureCounter, InputRecord, OutputRecord, Processor, ProcessorMeta, TaskMeta } from '../../stream/types.js';
+import {
+  type FailureCounter,
+  type InputRecord,
+  type OutputRecord,
+  type Processor,
+  type ProcessorMeta,
+  StartOver,
+  type TaskMeta,
+} from '../../stream/types.js';
 import { deadLetterOutput } from '../dead-letter.js';
-import { CallTable, type Revision } from './call-table.js';
+import { CallTable, type Revision, UnfoldableCall } from './call-table.js';
 import { REFOLD_SOURCE, refoldKey } from './refold.js';
 import type { SessionSettings } from './settings.js';
 
@@ -30,6 +38,8 @@ export interface SessionDeps {
   /** The last Call record of each call that ClickHouse has, by join key. Rejects when ClickHouse is away. */
   lookup(keys: readonly CallKey[]): Promise<ReadonlyMap<string, Buffer>>;
   failures: FailureCounter;
+  /** Calls that could not be folded with one of their inputs; shared by the processors that one process has had. */
+  suspects: Set<string>;
 }
 
 const READERS: TextReaders = { record: readRecordText, media: readMediaText };
@@ -89,12 +99,13 @@ export class SessionsProcessor implements Processor {
   }
 
   process(record: InputRecord, streamTime: number): number | null {
-    this.#streamTime = streamTime;
     const late = record.topic === TOPICS.rawLate.name;
     const raw = this.#decode(record, late);
     if (raw === null) return null;
+    // Before the first stream time a record's own counts: a call must not look as if it had changed long ago.
+    this.#streamTime = streamTime > 0 ? streamTime : Math.min(raw.received_at, record.timestamp);
     if (raw.source === REFOLD_SOURCE) {
-      this.#refold(raw, streamTime);
+      this.#refold(raw, record);
       return raw.received_at;
     }
     let deferred = false;
@@ -118,7 +129,7 @@ export class SessionsProcessor implements Processor {
   flush(now: number): { outputs: OutputRecord[]; processed: Record<string, number> } {
     const outputs: OutputRecord[] = [];
     const tasks: OutputRecord[] = [];
-    for (const revision of this.#table.flush(now, this.#streamTime)) {
+    for (const revision of this.#revisions(now)) {
       outputs.push(this.#revisionOutput(revision));
       if (revision.wantsRecord) tasks.push(this.#recordTask(revision.call, now));
     }
@@ -128,6 +139,17 @@ export class SessionsProcessor implements Processor {
     this.#dead = [];
     this.#counts = {};
     return { outputs, processed };
+  }
+
+  /** A call that cannot be folded is found out input by input, once its task has begun anew. */
+  #revisions(now: number): Revision[] {
+    try {
+      return this.#table.flush(now, this.#streamTime);
+    } catch (error) {
+      if (!(error instanceof UnfoldableCall) || this.#deps.suspects.has(error.key)) throw error;
+      this.#deps.suspects.add(error.key);
+      throw new StartOver(error.message, error);
+    }
   }
 
   meta(base: number | null): ProcessorMeta {
@@ -156,12 +178,14 @@ export class SessionsProcessor implements Processor {
           takenBack = true;
         }
         this.#count(found === null ? 'late_new' : 'late_taken_back');
-      } else if (this.#table.isLate(element.input)) {
+      } else if (this.#table.isLate(element.input, this.#streamTime)) {
         return this.#deferred();
       }
     }
     try {
-      const folded = this.#table.fold(key, element.key, element.input, this.#streamTime, record.timestamp);
+      const folded = this.#deps.suspects.has(key)
+        ? this.#table.foldCarefully(key, element.key, element.input, this.#streamTime, record.timestamp)
+        : this.#table.fold(key, element.key, element.input, this.#streamTime, record.timestamp);
       if (folded === 'too_large') {
         this.#deadLetter(record, raw, element.index, 'call_too_large', 'the inputs of the call are larger than a record may be');
       } else this.#count(folded);
@@ -171,6 +195,8 @@ export class SessionsProcessor implements Processor {
       this.#deadLetter(record, raw, element.index, 'exception', String(error));
     }
     if (takenBack) this.#table.putAway(key);
+    // What ClickHouse said holds only as long as the call has not been here: from now on it may change, and leave, and must be asked for again.
+    if (this.#found.size > 0 && this.#table.has(key)) this.#found.delete(key);
     return 'done';
   }
 
@@ -189,15 +215,20 @@ export class SessionsProcessor implements Processor {
     });
   }
 
-  #refold(raw: Delivery, streamTime: number): void {
+  #refold(raw: Delivery, record: InputRecord): void {
     const key = refoldKey(raw);
     if (key === null) return;
     const joined = joinKey(key);
     const inState = this.#table.has(joined);
     const found = this.#found.get(joined);
-    if (!inState && found) this.#table.takeBack(joined, found, streamTime);
-    this.#table.refold(joined, streamTime);
+    if (!inState && found === undefined) {
+      this.#defer(record);
+      return;
+    }
+    if (!inState && found) this.#table.takeBack(joined, found, this.#streamTime);
+    this.#table.refold(joined, this.#streamTime);
     if (!inState && found) this.#table.putAway(joined);
+    if (this.#table.has(joined)) this.#found.delete(joined);
   }
 
   #decode(record: InputRecord, late: boolean): Delivery | null {

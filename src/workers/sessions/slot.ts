@@ -2,8 +2,8 @@ import type { Publication } from '../../codec/call-record.js';
 import type { Call } from '../../codec/generated.js';
 import type { CallFacts, CallInput, CallState } from '../../domain/types.js';
 
-/** How far an EventTime may lie ahead of its arrival and still tell that a call is new. */
-export const MAX_SKEW_MS = 600_000;
+/** How far an EventTime may lie ahead of its arrival and still be believed. */
+export const MAX_AHEAD_MS = 7 * 86_400_000;
 const MINUTE = 60_000;
 
 export interface LiveCall {
@@ -73,12 +73,12 @@ export const slotOf = (packed: string | null, offset: number): Slot => ({
   armed: Number.POSITIVE_INFINITY,
 });
 
-/** The latest moment that this input vouches for: a repetition of it, however late, must not look newer than the call. */
+/** The latest moment that this input vouches for: a repetition of it, however late, must not look newer than the horizon. */
 export function latestOf(input: CallInput, appendTime: number): number {
   if (input.kind !== 'event') return Math.min(input.received_at, appendTime);
   const happened = Math.min(input.event_at ?? input.received_at, input.received_at, appendTime);
   if (input.event !== 'start_call' || input.event_at === null) return happened;
-  return Math.max(happened, Math.min(input.event_at, input.received_at + MAX_SKEW_MS));
+  return Math.max(happened, Math.min(input.event_at, input.received_at + MAX_AHEAD_MS));
 }
 
 /** Remembers the minutes and the interval that this revision will count in, so that the sink can retouch all that a call ever counted in. */
@@ -90,8 +90,14 @@ export function recordSpan(publication: Publication, facts: CallFacts): void {
   publication.span_to = Math.max(publication.span_to ?? facts.ended_at, facts.ended_at);
 }
 
-/** About the bytes that an input takes in the record of its call. */
+/** UTF-8 bytes of a UTF-16 code unit, at most. */
+const BYTES_PER_UNIT = 3;
+/** A user stands among the strings, the callees and the legs. */
+const PLACES_OF_A_USER = 3;
+
+/** The bytes that an input takes in the record of its call, at most; the leg of its user included. */
 export function sizeOf(input: CallInput): number {
-  if (input.kind !== 'event') return 16 + 2 * input.text.length;
-  return 48 + 2 * (input.user_id.length + input.room_id.length + input.platform.length + input.call_result.length);
+  if (input.kind !== 'event') return 16 + BYTES_PER_UNIT * (1 + PLACES_OF_A_USER) * input.text.length;
+  const once = input.room_id.length + input.platform.length + input.call_result.length;
+  return 200 + BYTES_PER_UNIT * (PLACES_OF_A_USER * input.user_id.length + once);
 }

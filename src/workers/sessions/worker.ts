@@ -33,6 +33,7 @@ export class SessionsWorker {
   readonly #processors = new Map<number, SessionsProcessor>();
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> = Promise.resolve();
+  readonly #suspects = new Set<string>();
   #stopped = false;
   #overCap = 0;
 
@@ -48,7 +49,7 @@ export class SessionsWorker {
       restores: true,
       createProcessor: ({ partition, failures }) => {
         const { settings, codecs, lookup, partitions } = options;
-        const processor = new SessionsProcessor({ partition, partitions, settings, codecs, lookup, failures });
+        const processor = new SessionsProcessor({ partition, partitions, settings, codecs, lookup, failures, suspects: this.#suspects });
         this.#processors.set(partition, processor);
         return processor;
       },
