@@ -116,7 +116,10 @@ FROM
 );
 
 -- The count before a minute is the sum of all earlier steps. Calls that are over come from the rolled minutes; open ones, from their accept until now, are
--- added here: the few minutes with an edge of an open call are put together from single steps. Minutes without a step are filled in where the count is not 0.
+-- added here: the few minutes with an edge of an open call are put together from single steps. A minute without a step has the count that the last one
+-- with a step has left. Minutes later than this one have no concurrency yet, whatever end a vendor has named.
+-- The minutes are a series of their own, so that a condition on bucket is applied before anything is joined: one call with an accept of the year 2000 makes
+-- 14 million minutes, and a reader of the last hour sees 60.
 CREATE OR REPLACE VIEW concurrency_1m AS
 WITH
     open_edges AS
@@ -164,26 +167,49 @@ WITH
     (
         SELECT
             app_id, bucket, net, peak, area,
-            sum(net) OVER (PARTITION BY app_id ORDER BY bucket ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS after,
-            leadInFrame(bucket, 1, bucket) OVER (PARTITION BY app_id ORDER BY bucket ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS next
+            sum(net) OVER (PARTITION BY app_id ORDER BY bucket ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS after
         FROM minutes
+        WHERE bucket <= now()
     )
-SELECT filled.1 AS bucket, app_id, toUInt64(filled.2) AS peak, filled.3 AS average
+SELECT
+    bucket, app_id,
+    toUInt64(if(edge = bucket, after - net + level_peak, after)) AS peak,
+    if(edge = bucket, (after - net) + area / 60000, toFloat64(after)) AS average
 FROM
 (
     SELECT
-        app_id,
-        arrayJoin(arrayConcat(
-            [(bucket, after - net + levels.peak, (after - net) + area / 60000)],
-            arrayMap(t -> (toDateTime(t, 'UTC'), after, toFloat64(after)),
-                if(after > 0, range(toUInt32(bucket) + 60, greatest(toUInt32(next), toUInt32(bucket) + 60), 60), [])))) AS filled
-    FROM levels
+        axis.bucket AS bucket, axis.app_id AS app_id, levels.bucket AS edge, levels.net AS net, levels.peak AS level_peak, levels.area AS area,
+        levels.after AS after
+    FROM
+    (
+        -- From the first step on, but never before 2000: earlier times are no times of a call.
+        SELECT toDateTime(generate_series, 'UTC') AS bucket, app_id
+        FROM generate_series(
+            greatest(toUInt64(946684800), assumeNotNull((SELECT toUInt64(toUnixTimestamp(min(bucket))) FROM minutes))),
+            toUInt64(toUnixTimestamp(now())), 60) AS series
+        CROSS JOIN (SELECT app_id FROM concurrency_minutes UNION DISTINCT SELECT app_id FROM open_edges) AS apps
+    ) AS axis
+    ASOF INNER JOIN levels ON axis.app_id = levels.app_id AND axis.bucket >= levels.bucket
 )
-WHERE filled.2 > 0;
+WHERE peak > 0;
 
--- Deliveries by minute of received_at. An input's first delivery is the one that call_event_rows keeps; all its others are duplicates.
+-- Deliveries by minute of received_at. Each is dead, the first of its input (folded) or a duplicate. An input's first delivery is the one that
+-- call_event_rows keeps; where that one died in the fold, the first that did not.
 -- Calls known from records alone stand in the minute of started_at, under the source of the records.
 CREATE OR REPLACE VIEW delivery_health AS
+WITH
+    lost AS
+    (
+        SELECT origin_topic, origin_partition, origin_offset, origin_index
+        FROM dead_letter_rows
+        WHERE stage = 'fold' AND startsWith(origin_topic, 'callstream.raw.') AND origin_topic != 'callstream.raw.late' AND origin_index >= 0
+    ),
+    lost_events AS
+    (
+        SELECT event_id
+        FROM call_event_rows FINAL
+        WHERE (SELECT count() FROM lost) > 0 AND (raw_topic, raw_partition, raw_offset, raw_index) IN (SELECT * FROM lost)
+    )
 SELECT
     bucket, app_id, source, received, duplicates,
     if(empty(delays), NULL, delays[intDiv(length(delays) * 50 + 99, 100)]) AS delay_p50_ms,
@@ -194,7 +220,7 @@ FROM
     SELECT
         bucket, app_id, source,
         sum(delivered) AS received,
-        toUInt64(greatest(sum(identified) - sum(firsts), 0)) AS duplicates,
+        sum(identified) - sum(firsts) AS duplicates,
         arraySort(groupArrayArray(delay)) AS delays,
         sum(records_only) AS calls_from_records_only
     FROM
@@ -207,6 +233,17 @@ FROM
         UNION ALL
         SELECT toStartOfMinute(received_at) AS bucket, app_id, source, 0, 0, toInt64(count()), [], 0
         FROM call_event_rows FINAL
+        WHERE (raw_topic, raw_partition, raw_offset, raw_index) NOT IN (SELECT * FROM lost)
+        GROUP BY bucket, app_id, source
+        UNION ALL
+        SELECT toStartOfMinute(first.1) AS bucket, app_id, first.2 AS source, 0, 0, toInt64(count()), [], 0
+        FROM
+        (
+            SELECT app_id, argMin((received_at, source), (received_at, raw_topic, raw_partition, raw_offset, raw_index)) AS first
+            FROM deliveries FINAL
+            WHERE (SELECT count() FROM lost) > 0 AND dead = 0 AND event_id IN (SELECT event_id FROM lost_events)
+            GROUP BY app_id, event_id
+        )
         GROUP BY bucket, app_id, source
         UNION ALL
         SELECT toStartOfMinute(started_at) AS bucket, app_id, 'call-record' AS source, 0, 0, 0, [], count()

@@ -44,11 +44,8 @@ describe('the relations of the contract', () => {
       const client = await freshDatabase();
       const roller = new Roller(client, RETENTION.calls);
       const now = Date.now();
-      const all: Records = {
-        calls: randomRevisions(dice, 60, now),
-        events: randomDeliveries(dice, 80, now),
-        dead: randomDeadLetters(dice, 20, now),
-      };
+      const events = randomDeliveries(dice, 80, now);
+      const all: Records = { calls: randomRevisions(dice, 60, now), events, dead: randomDeadLetters(dice, 20, now, events) };
       // Compaction of the topic removes revisions that have a later one.
       const latest = new Set(latestOf(all.calls));
       const calls = all.calls.filter((c) => latest.has(c) || dice.chance(0.8));
@@ -211,5 +208,30 @@ describe('rollups', () => {
     const last = rows.at(-1)!;
     expect(last.b).toBe(Math.floor(last.now / 60_000) * 60_000);
     expect(rows.length).toBe((last.b - start) / 60_000 + 1);
+  });
+
+  test('an absurd accept or end of one call costs readers of a recent hour nothing, and no minute lies in the future', async () => {
+    const [accepted_at, ended_at] = [Date.UTC(2000, 0, 1), Date.UTC(2096, 0, 1)];
+    await store(client, {
+      calls: [
+        over({
+          app_id: 'absurd',
+          call_id: 'a',
+          first_seen_at: start,
+          started_at: accepted_at,
+          accepted_at,
+          ended_at,
+          span_from: accepted_at,
+          span_to: ended_at,
+        }),
+      ],
+    });
+    await roller.pass();
+    const minutes = await client.query<{ b: number; peak: number; average: number; now: number }>(
+      `SELECT toUnixTimestamp(bucket) AS b, peak, average, toUnixTimestamp(now()) AS now FROM concurrency_1m
+       WHERE app_id = 'absurd' AND bucket >= now() - INTERVAL 1 HOUR ORDER BY b SETTINGS max_memory_usage = 200000000`,
+    );
+    expect(minutes.length).toBe(60);
+    expect(minutes.every((m) => m.peak === 1 && m.average === 1 && m.b <= m.now)).toBe(true);
   });
 });

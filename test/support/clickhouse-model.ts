@@ -5,6 +5,7 @@ import type { Call, CallEvent, CallLeg, DeadLetter } from '../../src/codec/gener
  */
 
 const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
 const minute = (ms: number): number => Math.floor(ms / MINUTE) * MINUTE;
 
 /** Small seeded generator (mulberry32). */
@@ -105,7 +106,7 @@ export function blankLeg(over: Partial<CallLeg>): CallLeg {
   };
 }
 
-/** Revisions of calls as the sessions worker publishes them: starts move, calls reopen, are merged, have odd times. Every time lies before `now`. */
+/** Revisions of calls as the sessions worker publishes them: starts move, calls reopen, are merged, have odd times. Every time lies before `now`, but an odd end or two. */
 export function randomRevisions(dice: Dice, calls: number, now: number): Call[] {
   const out: Call[] = [];
   for (let i = 0; i < calls; i++) out.push(...randomHistory(dice, `call-${i}${dice.pick(['', 'é', '\0', "'", '\\'])}`, now));
@@ -123,14 +124,14 @@ function randomHistory(dice: Dice, call_id: string, now: number): Call[] {
   for (let revision = 1; revision <= revisions; revision++) {
     const merged = dice.chance(0.05);
     const over = merged || dice.chance(0.6);
-    const odd = dice.chance(0.01) ? 30 * 24 * 60 * MINUTE : 0;
+    const odd = dice.chance(0.01) ? 30 * DAY : 0;
     const started_at = first + dice.int(4 * MINUTE) - odd;
     const accepted = dice.chance(0.6);
     const accepted_at = accepted && !merged ? Math.min(started_at + dice.int(2 * MINUTE) * dice.int(2), now - 10 * MINUTE) : null;
     const ended_at = over
       ? dice.chance(0.05)
         ? null
-        : Math.max(accepted_at ?? 0, started_at) + odd + dice.int(5 * MINUTE) * dice.int(3)
+        : Math.max(accepted_at ?? 0, started_at) + odd + dice.int(5 * MINUTE) * dice.int(3) + (dice.chance(0.02) ? 70 * 365 * DAY : 0)
       : null;
     const outcome = accepted_at !== null ? 'answered' : over ? dice.pick(OUTCOMES.slice(1)) : 'unknown';
     publishedMinutes.add(minute(started_at));
@@ -224,10 +225,11 @@ export function randomDeliveries(dice: Dice, events: number, now: number): CallE
   return out;
 }
 
-export function randomDeadLetters(dice: Dice, count: number, now: number): DeadLetter[] {
-  return Array.from({ length: count }, (_, i) => ({
+/** Letters of `count` deliveries that were never read, of some of `events` that died in the fold (the same once more by the late topic), and of records of our own. */
+export function randomDeadLetters(dice: Dice, count: number, now: number, events: readonly CallEvent[] = []): DeadLetter[] {
+  const unread = Array.from({ length: count }, (_, i) => ({
     stage: dice.pick(['parse', 'decode', 'fold']),
-    reason: 'NOT_JSON',
+    reason: 'not_json',
     error: 'no JSON: \u0000 "x"',
     source: 'tuicallkit',
     app_id: '1400000001',
@@ -239,6 +241,27 @@ export function randomDeadLetters(dice: Dice, count: number, now: number): DeadL
     key: 'k',
     body: Buffer.from([0, 255, 10, 39, i % 256]),
   }));
+  const given = events
+    .filter(() => dice.chance(0.15))
+    .flatMap((e, i) => {
+      const letter: DeadLetter = {
+        stage: 'fold',
+        reason: dice.pick(['call_too_large', 'exception']),
+        error: 'too large',
+        source: e.source,
+        app_id: e.app_id,
+        received_at: e.received_at,
+        origin_topic: e.raw_topic,
+        origin_partition: e.raw_partition,
+        origin_offset: e.raw_offset,
+        origin_index: e.raw_index,
+        key: 'k',
+        body: Buffer.from(e.detail),
+      };
+      const late = { ...letter, origin_topic: 'callstream.raw.late', origin_offset: i };
+      return dice.pick([[letter], [letter], [late], [letter, late]]);
+    });
+  return [...unread, ...given];
 }
 
 export const latestOf = (revisions: readonly Call[]): Call[] => {
@@ -312,7 +335,7 @@ export function metricsOf(calls: readonly Call[], width: number): MetricsRow[] {
   });
 }
 
-/** concurrency_1m by counting, millisecond edge by edge, which calls are on in each minute; up to `now`. */
+/** concurrency_1m by counting, millisecond edge by edge, which calls are on in each minute; up to the minute of `now`. */
 export function concurrencyOf(calls: readonly Call[], now: number): { bucket: number; app_id: string; peak: number; average: number }[] {
   const out: { bucket: number; app_id: string; peak: number; average: number }[] = [];
   for (const app_id of new Set(calls.map((c) => c.app_id))) {
@@ -322,7 +345,7 @@ export function concurrencyOf(calls: readonly Call[], now: number): { bucket: nu
       .filter((i): i is readonly [number, number] => i[1] !== null && i[0] < i[1]);
     const perMinute = new Map<number, (readonly [number, number])[]>();
     for (const [from, to] of intervals) {
-      for (let m = minute(from); m < to; m += MINUTE) {
+      for (let m = minute(from); m < to && m <= now; m += MINUTE) {
         const list = perMinute.get(m) ?? [];
         list.push([Math.max(from, m), Math.min(to, m + MINUTE)]);
         perMinute.set(m, list);
@@ -385,7 +408,7 @@ export function eventsOf(deliveries: readonly CallEvent[]): CallEvent[] {
   return [...first.values()];
 }
 
-/** delivery_health. */
+/** delivery_health: every delivery is dead, the first of its identity that is not, or a duplicate. */
 export function healthOf(deliveries: readonly CallEvent[], dead: readonly DeadLetter[], calls: readonly Call[]): Record<string, unknown>[] {
   const rows = new Map<string, { received: number; duplicates: number; delays: number[]; records: number }>();
   const row = (at: number, app_id: string, source: string) => {
@@ -394,14 +417,18 @@ export function healthOf(deliveries: readonly CallEvent[], dead: readonly DeadLe
     rows.set(key, found);
     return found;
   };
-  const firsts = new Set(eventsOf(deliveries));
-  for (const e of deliveries) {
+  // What comes by the late topic has come by its raw topic before.
+  const died = dead.filter((d) => d.origin_topic.startsWith('callstream.raw.') && d.origin_topic !== 'callstream.raw.late');
+  const origins = new Set(died.map((d) => JSON.stringify([d.origin_topic, d.origin_partition, d.origin_offset, d.origin_index])));
+  const alive = deliveries.filter((e) => !origins.has(JSON.stringify([e.raw_topic, e.raw_partition, e.raw_offset, e.raw_index])));
+  const firsts = new Set(eventsOf(alive));
+  for (const e of alive) {
     const r = row(e.received_at, e.app_id, e.source);
     r.received++;
     if (!firsts.has(e)) r.duplicates++;
     if (e.source === 'tuicallkit' && e.event_at !== null) r.delays.push(e.received_at - e.event_at);
   }
-  for (const d of dead.filter((l) => l.origin_topic.startsWith('callstream.raw.'))) row(d.received_at, d.app_id, d.source).received++;
+  for (const d of died) row(d.received_at, d.app_id, d.source).received++;
   for (const c of calls) {
     if (c.end_reason !== 'merged' && c.sources.includes('record') && !c.sources.includes('event') && !c.sources.includes('status')) {
       row(c.started_at, c.app_id, 'call-record').records++;

@@ -110,6 +110,7 @@ export async function expectViews(client: ClickHouse, { calls, events, dead }: R
   const concurrency = await client.query<{ bucket: number }>(
     `SELECT ${bucket}, app_id, peak, round(average, 9) AS average FROM concurrency_1m AS v`,
   );
+  expect(Math.max(...concurrency.map((r) => r.bucket), 0)).toBeLessThanOrEqual(Date.now());
   expect(json(concurrency.filter((r) => r.bucket < thisMinute))).toEqual(
     json(
       concurrencyOf(latest, clock!.now)
