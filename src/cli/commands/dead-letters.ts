@@ -4,7 +4,7 @@ import { openCodec } from '../../codec/codec.js';
 import { TOPICS } from '../../codec/topics.js';
 import { CallstreamError } from '../../domain/errors.js';
 import { createLogger } from '../../telemetry/log.js';
-import { adviseStage, explainReason, explainStage, showBody } from '../dead-letters/explain.js';
+import { advise, explainReason, explainStage, showBody } from '../dead-letters/explain.js';
 import { checkOrigin, countDeadLetters, type DeadLetterFilter, readDeadLetters } from '../dead-letters/read.js';
 import { replay } from '../dead-letters/replay.js';
 import { EXIT } from '../exit.js';
@@ -121,7 +121,7 @@ async function show(io: Io, origin: string | undefined, options: ConfigOption): 
         ['stage', `${letter.stage}: ${explainStage(letter.stage)}`],
         ['reason', `${letter.reason}: ${explainReason(letter.reason)}`],
         ['error', letter.error],
-        ['what to do', adviseStage(letter.stage)],
+        ['what to do', advise(letter)],
       ];
       for (const [name, value] of rows) line(io, `${name.padEnd(10)}  ${value}`);
       line(io, `\n${letter.body.length} bytes:\n${showBody(letter.body)}\n`);
@@ -176,7 +176,7 @@ async function resend(io: Io, origins: string[], options: FilterOptions & { all?
     line(io, `${report.sent} deliveries sent through again.`);
     if (report.rewrapped > 0)
       line(io, `${report.rewrapped} of them from their dead letters: the raw topic no longer has them, so their query strings are gone.`);
-    for (const letter of report.skipped) line(io, `not sent: ${letter.origin} is no delivery. ${adviseStage(letter.stage)}`);
+    for (const letter of report.skipped) line(io, `not sent: ${letter.origin} is no delivery. ${advise(letter)}`);
     return unknown.length > 0 || report.skipped.length > 0 ? EXIT.failure : EXIT.ok;
   } finally {
     await Promise.all([producer.close(), clickhouse.close(), ...[...readers.values()].map((reader) => reader.close())]);

@@ -1,21 +1,17 @@
-/** Stages of contract §3 and design.md §2, and what to do about an input that died there. */
-const STAGES: Readonly<Record<string, { what: string; todo: string }>> = {
-  decode: {
-    what: 'The record on the raw topic could not be decoded: its frame or its Avro is not what the schema says.',
-    todo: 'Something other than callstream ingest writes to the topic, or a schema was removed from the registry. Mend that, then replay.',
-  },
-  parse: {
-    what: 'The callback was authentic, but its body could not be understood as a call event. It was answered 200 and kept as it came.',
-    todo: 'If the vendor sends something new, replay after an upgrade that knows it. If it is garbage, nothing needs to be done.',
-  },
-  fold: {
-    what: 'The event was understood, but folding it into its call failed: an error in callstream, tied to this input.',
-    todo: 'Please report it with the output of this command; replay after the fix.',
-  },
-  row: {
-    what: 'The record is on Kafka, but its row for ClickHouse could not be made or was refused.',
-    todo: 'Please report it. After the fix, `callstream repair` publishes the call again.',
-  },
+/** What a dead letter says about itself. */
+export interface Cause {
+  stage: string;
+  reason: string;
+  /** Topic of the record that died. */
+  topic: string;
+}
+
+/** Stages of contract §3 and design.md §2. */
+const STAGES: Readonly<Record<string, string>> = {
+  decode: 'The record could not be decoded: its frame or its Avro is not what the schema says.',
+  parse: 'The callback was authentic, but its body could not be understood as a call event. It was answered 200 and kept as it came.',
+  fold: 'The event was understood, but could not be folded into its call. The call stands as its other events say.',
+  row: 'The record is on Kafka, but no row of ClickHouse can hold it.',
 };
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -26,15 +22,45 @@ const REASONS: Readonly<Record<string, string>> = {
   unknown_event: 'the Event is none of the events that the vendor documents',
   no_event: 'the body has neither an Event nor a CallResult',
   unknown_source: 'the delivery names a source that this version does not know',
+  call_too_large: 'the call already has 7 MiB of distinct inputs, and a record must not become larger',
   frame_invalid: "the value is not in the registry's wire format (a zero byte and a schema id first)",
   schema_unknown: 'the value names a schema that the registry does not know, or that cannot be read as ours',
   avro_invalid: 'the value is cut short or does not fit its schema',
+  row_invalid: 'a value is outside of what its column can hold, such as a time or a count that is no whole number',
+  row_failed: 'an unexpected exception while the row was made',
   exception: 'an unexpected exception',
 };
 
-export const explainStage = (stage: string): string => STAGES[stage]?.what ?? `Unknown stage ${stage}.`;
-export const adviseStage = (stage: string): string => STAGES[stage]?.todo ?? '';
+const REPORT = 'Please report it with the output of this command';
+
+/** A stage that this version does not know is named as it is. */
+export const explainStage = (stage: string): string => STAGES[stage] ?? `Unknown stage ${stage}.`;
 export const explainReason = (reason: string): string => REASONS[reason] ?? reason;
+
+/** What to do about it. Only deliveries can be replayed: records of other topics are written by tasks alone. */
+export function advise({ stage, reason, topic }: Cause): string {
+  const delivery = topic.startsWith('callstream.raw.');
+  switch (stage) {
+    case 'decode':
+      return delivery
+        ? 'Something other than callstream ingest writes to the topic, or a schema was removed from the registry. Mend that, then replay.'
+        : `Something other than callstream writes to ${topic}, or a schema was removed from the registry. Mend that. A record of this topic cannot be replayed.`;
+    case 'parse':
+      return reason === 'unknown_source'
+        ? 'It was taken by a version that knows the source: upgrade this one, then replay.'
+        : 'If the vendor sends something new, replay after an upgrade that knows it. If it is garbage, nothing needs to be done.';
+    case 'fold':
+      return reason === 'call_too_large'
+        ? 'So many events under one CallId are a mistake or an attack of the sender: look at who sends them. A replay dies in the same way.'
+        : `An error in callstream, tied to this input. ${REPORT}; replay after the fix.`;
+    case 'row':
+      return topic === 'callstream.calls'
+        ? `ClickHouse shows the call as its last revision before, or not at all; the next revision replaces it. ${REPORT}. After a fix that changes the record, \`callstream repair --call APP CALL\` publishes such a revision; where the record itself was right, a repair changes nothing.`
+        : `The call itself is not affected, only this row is missing. ${REPORT}. It cannot be replayed.`;
+    default:
+      return '';
+  }
+}
 
 const HEX_BYTES = 512;
 
