@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadForClient } from '../../src/cli/commands/options.js';
 import { duration, time } from '../../src/cli/commands/parse.js';
-import { adviseStage, explainReason, explainStage, showBody } from '../../src/cli/dead-letters/explain.js';
+import { advise, explainReason, explainStage, showBody } from '../../src/cli/dead-letters/explain.js';
 import { checkOrigin, type DeadLetterRow } from '../../src/cli/dead-letters/read.js';
 import { replay } from '../../src/cli/dead-letters/replay.js';
 import type { Io } from '../../src/cli/io.js';
 import { runCli } from '../../src/cli/program.js';
 import { startProgress } from '../../src/cli/progress.js';
 import { lastWords } from '../../src/cli/supervise/last-words.js';
-import { callbackUrl, exampleEvent, welcome } from '../../src/cli/up/addresses.js';
+import { callbackUrls, exampleEvent, welcome } from '../../src/cli/up/addresses.js';
 import { parseConfig } from '../../src/config/index.js';
 import type { OutputRecord } from '../../src/stream/types.js';
 
@@ -184,13 +184,33 @@ describe('dead letters', () => {
     expect(sent).toEqual([]);
   });
 
-  it('are explained in words', () => {
-    for (const stage of ['decode', 'parse', 'fold', 'row']) {
-      expect(explainStage(stage)).not.toMatch(/Unknown/);
-      expect(adviseStage(stage)).not.toBe('');
+  it.each([
+    ['decode', 'callstream.raw.tuicallkit', ['frame_invalid', 'schema_unknown', 'avro_invalid', 'exception']],
+    [
+      'parse',
+      'callstream.raw.tuicallkit',
+      ['not_utf8', 'not_json', 'not_an_object', 'no_call_id', 'unknown_event', 'no_event', 'unknown_source'],
+    ],
+    ['fold', 'callstream.raw.late', ['call_too_large', 'exception']],
+    ['row', 'callstream.calls', ['row_invalid', 'row_failed']],
+    ['row', 'callstream.call-events', ['row_invalid', 'row_failed']],
+  ])('are explained in words: %s of %s', (stage, topic, reasons) => {
+    expect(explainStage(stage)).not.toMatch(/Unknown/);
+    for (const reason of reasons) {
+      expect(explainReason(reason)).not.toBe(reason);
+      expect(advise({ stage, reason, topic })).not.toBe('');
     }
-    expect(explainReason('no_call_id')).toContain('no usable CallId');
+  });
+
+  it('are advised on by what is possible', () => {
+    const advice = (stage: string, reason: string, topic: string) => advise({ stage, reason, topic });
+    expect(advice('row', 'row_invalid', 'callstream.calls')).toMatch(/where the record itself was right, a repair changes nothing/);
+    expect(advice('row', 'row_invalid', 'callstream.call-events')).toMatch(/cannot be replayed/);
+    expect(advice('decode', 'avro_invalid', 'callstream.calls')).toMatch(/cannot be replayed/);
+    expect(advice('decode', 'avro_invalid', 'callstream.raw.late')).toMatch(/then replay/);
+    expect(advice('fold', 'call_too_large', 'callstream.raw.late')).not.toMatch(/report/);
     expect(explainReason('something_new')).toBe('something_new');
+    expect(explainStage('dance')).toBe('Unknown stage dance.');
   });
 
   it('show text as text, anything else as hex, and never a control character', () => {
@@ -217,12 +237,15 @@ describe('what up prints', () => {
     expect(text).not.toContain('hidden-secret');
     expect(text).toContain('http://127.0.0.1:8080/callbacks/tuicallkit/<callbackSecret>?sdkappid=7');
     expect(text).not.toContain('curl');
+    // No source takes callbacks of Aliyun yet.
+    expect(text).not.toContain('aliyun');
+    expect(callbackUrls('http://127.0.0.1:8080', config.apps[1]!)).toEqual([]);
     expect(text).toContain('http://127.0.0.1:8123/play');
   });
   it('shows how to send a call to an app without a secret', () => {
     const demo = parseConfig('apps: [{ provider: tencent, appId: "1400000001" }]').config;
     const text = welcome(demo, { demo: true, admin: 'http://127.0.0.1:9090', now: 1_700_000_000_000 });
-    expect(text).toContain(`curl -X POST '${callbackUrl('http://127.0.0.1:8080', demo.apps[0]!)}'`);
+    expect(text).toContain(`curl -X POST '${callbackUrls('http://127.0.0.1:8080', demo.apps[0]!)[0]}'`);
     expect(text).toContain('the demo app 1400000001');
     expect(JSON.parse(exampleEvent(1_700_000_000_000))).toMatchObject({ Event: 'start_call', UserId: 'Alice', EventTime: 1_700_000_000 });
   });
