@@ -1,5 +1,4 @@
 /** The one place where the parts meet: each role, made of real Kafka, registry, ClickHouse and files. */
-/** The one place where the parts meet: each role, made of real Kafka, registry, ClickHouse and files. */
 import { join } from 'node:path';
 import { startApi } from '../api/index.js';
 import { lookupCalls } from '../clickhouse/index.js';
