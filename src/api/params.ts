@@ -63,7 +63,7 @@ const scope = {
   media: oneOf(['audio', 'video']).optional(),
 };
 
-export const STEPS = { '1m': MINUTE, '5m': 5 * MINUTE, '15m': 15 * MINUTE, '1h': HOUR, '1d': DAY } as const;
+const STEPS = { '1m': MINUTE, '5m': 5 * MINUTE, '15m': 15 * MINUTE, '1h': HOUR, '1d': DAY } as const;
 export type Step = keyof typeof STEPS;
 
 export const summaryParams = z.strictObject({ ...range, ...scope });

@@ -32,7 +32,7 @@ export class Problem extends Error {
   }
 }
 
-export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
 /** The body of a problem; `instance` is the path that was asked for, without its query (which may name users). */
 export function problemBody(problem: Problem, instance: string): Record<string, unknown> {

@@ -1,9 +1,9 @@
 export { Chunk, type TableRows } from './chunk.js';
-export { ClickHouse, type ClickHouseOptions, type QueryParams } from './client.js';
+export { ClickHouse } from './client.js';
 export { ClickHouseFailure, type FailureKind, SERVER_CODES, TOO_MANY_PARTS } from './errors.js';
 export { Flush } from './flush.js';
-export { type CallRange, findCalls, inputsOf, lookupCalls, lookupKey, type StoredInput } from './lookup.js';
-export { type Migration, migrateClickHouse, type Retention, readMigrations } from './migrate.js';
+export { findCalls, inputsOf, lookupCalls, type StoredInput } from './lookup.js';
+export { migrateClickHouse, type Retention, readMigrations } from './migrate.js';
 export { Roller } from './roller.js';
 export { RowError } from './row-writer.js';
 export { CALL_FIELDS, type CallRow } from './rows.js';

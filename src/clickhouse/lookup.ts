@@ -4,7 +4,7 @@ import type { ClickHouse } from './client.js';
 import { keysOf } from './keys.js';
 
 /** Name under which `lookupCalls` returns a call. */
-export const lookupKey = (key: CallKey): string => `${key.provider}:${key.app_id}:${key.call_id}`;
+const lookupKey = (key: CallKey): string => `${key.provider}:${key.app_id}:${key.call_id}`;
 
 const TIMEOUT_MS = 30_000;
 

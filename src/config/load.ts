@@ -15,12 +15,6 @@ export type Config = z.output<typeof configSchema> & {
   dataDir: string;
 };
 export type App = Config['apps'][number];
-export type TencentApp = Extract<App, { provider: 'tencent' }>;
-export type AliyunApp = Extract<App, { provider: 'aliyun' }>;
-export type KafkaConfig = Config['kafka'];
-export type RegistryConfig = Config['registry'];
-export type ClickHouseConfig = Config['clickhouse'];
-export type SessionsConfig = Config['sessions'];
 
 /** Where a loaded configuration came from. `demo`: there was no file, and the demo app is used. */
 export interface Loaded {

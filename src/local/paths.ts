@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { CallstreamError } from '../domain/errors.js';
 
 /** The project's root: this file lives two levels below it, as source and as compiled code. */
-export const packageRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const packageRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** Where `deploy/local/setup.mjs` puts the Java servers, and where their class-data archives are kept. */
 const stackDir = join(packageRoot, '.local', 'stack');

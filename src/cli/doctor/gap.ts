@@ -27,7 +27,7 @@ export interface Gap {
 }
 
 /** A task as Kafka knows it: one entry per input, then the output. */
-export interface TaskPlace {
+interface TaskPlace {
   worker: StreamRole;
   partition: number;
   /** Of every input topic. */
@@ -38,7 +38,7 @@ export interface TaskPlace {
 }
 
 /** The same judgement as a takeover makes (design.md §2 rules 3c and 7). */
-export function gapsOf({ worker, partition, inputs, output, meta }: TaskPlace): Gap[] {
+function gapsOf({ worker, partition, inputs, output, meta }: TaskPlace): Gap[] {
   const gap = (topic: string, lost: string): Gap => ({ worker, topic, partition, lost });
   const gaps: Gap[] = [];
   for (const { topic, committed, range } of inputs) {
@@ -61,7 +61,7 @@ export function gapsOf({ worker, partition, inputs, output, meta }: TaskPlace): 
 }
 
 /** Where the task goes on: the nearest place that each log has, with a state rebuilt from all that the output partition holds. */
-export function placeAfterGap(place: TaskPlace, group: string, now: number): { offsets: Map<string, number>; meta: TaskMeta } {
+function placeAfterGap(place: TaskPlace, group: string, now: number): { offsets: Map<string, number>; meta: TaskMeta } {
   const offsets = new Map(
     place.inputs.map(({ topic, committed, range }) => [
       topic,

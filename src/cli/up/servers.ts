@@ -5,10 +5,10 @@ import type { Readiness } from '../../telemetry/admin-server.js';
 import { backoffMs, DEFAULT_BACKOFF } from '../supervise/backoff.js';
 import type { Console } from './console.js';
 
-export const TITLES: Record<ServerName, string> = { kafka: 'Kafka', registry: 'registry', clickhouse: 'ClickHouse' };
+const TITLES: Record<ServerName, string> = { kafka: 'Kafka', registry: 'registry', clickhouse: 'ClickHouse' };
 
 /** Servers that the configuration names: those are used, and not started. */
-export function configuredServers(loaded: Loaded): Partial<Record<ServerName, string>> {
+function configuredServers(loaded: Loaded): Partial<Record<ServerName, string>> {
   const { config, explicit } = loaded;
   return {
     ...(explicit.has('kafka.brokers') ? { kafka: config.kafka.brokers.join(',') } : {}),
