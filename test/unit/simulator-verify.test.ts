@@ -34,7 +34,8 @@ interface World {
   health: Row[];
 }
 
-function world(): World {
+/** The project's tables at a moment. */
+function world(now = NOW): World {
   const ledger = new Ledger();
   const truth = new TruthDeliveries();
   const raw: RawTopicRecord[] = [];
@@ -60,11 +61,11 @@ function world(): World {
       truth.add(record, true);
     }
   }
-  const records = [...truth.calls.values()].map((c) => ({ app_id: c.app_id, inputs: c.inputs, ...truthOf(c.inputs, SESSIONS, NOW) }));
+  const records = [...truth.calls.values()].map((c) => ({ app_id: c.app_id, inputs: c.inputs, ...truthOf(c.inputs, SESSIONS, now) }));
   const facts = records.map(({ inputs, legs, times_out_at, ...call }) => ({
     provider: 'tencent',
     ...call,
-    final: call.status === 'ended',
+    final: call.status === 'ended' && (times_out_at === null || times_out_at + SESSIONS.settle <= now),
     first_seen_at: Math.min(...inputs.map((i) => i.received_at)),
     updated_at: NOW - 1_000,
     revision: 3,
@@ -114,7 +115,7 @@ function world(): World {
       metrics_1h: [...rollup(records as Measured[], 3_600_000).values()].map((c) => ({ ...c })),
       metrics_1d: [...rollup(records as Measured[], 86_400_000).values()].map((c) => ({ ...c })),
     },
-    concurrency: [...concurrency(records as Measured[], NOW + 3_600_000).values()].map((m) => ({ ...m })),
+    concurrency: [...concurrency(records as Measured[], now + 3_600_000).values()].map((m) => ({ ...m })),
     health: minutes,
   };
 }
@@ -171,6 +172,23 @@ async function check(spoil: (w: World) => void, more: Partial<VerifyDeps> = {}):
       sessions: SESSIONS,
       deadlineMs: 5_000,
       ...more,
+    },
+  );
+}
+
+/** Verifies at the deadline of a call without an end, which may strike at any moment of it; `tables` may be of another time than the clock's. */
+async function checkAt(begin: number, tables: (now: number) => World, deadlineMs: number): Promise<VerifyReport> {
+  let now = begin;
+  const w = tables(begin);
+  return verify(
+    { ledger: w.ledger, begin_at: BEGIN, apps: [APP], clock: { now: () => (now += 2_000) } },
+    {
+      query: (sql, params) => query(tables((now += 1_000)))(sql, params),
+      lag: async () => ({ sessions: 0, events: 0, sink: 0 }),
+      readRaw: async (sink) => w.raw.forEach(sink),
+      readCalls: async (sink) => w.published.forEach(sink),
+      sessions: SESSIONS,
+      deadlineMs,
     },
   );
 }
@@ -281,9 +299,57 @@ describe('verification', () => {
       sent,
       verify: { ...right, compared: { ...right.compared, legs: 0 }, total: 1, differences: { leg: 1 }, first: ['leg: x'] },
     }).join('\n');
-    expect(text).toContain('nothing compared: legs');
+    expect(text).toContain('failed: nothing compared of legs;');
     expect(text).toContain('1 differences\n  leg: x');
   });
+});
+
+describe('verification while calls time out', () => {
+  const lost = world().raw;
+  const truth = new TruthDeliveries();
+  for (const record of lost) truth.add({ ...record, body: Buffer.from(record.body) }, true);
+  const deadlines = [...truth.calls.values()]
+    .map((c) => truthOf(c.inputs, SESSIONS, NOW))
+    .flatMap((t) => (t.status === 'active' && t.times_out_at !== null ? [t.times_out_at] : []))
+    .sort((a, b) => a - b);
+  const deadline = deadlines.at(-1)!;
+  const before = world(deadline - 1);
+  const closed = world(deadline);
+  const final = world(deadline + SESSIONS.settle);
+  /** As the real thing: it strikes late, and the rollups later still. */
+  const project = (now: number): World => {
+    const calls = now < deadline + 2_000 ? before : now < deadline + SESSIONS.settle + 4_000 ? closed : final;
+    const { metrics, concurrency } = now < deadline + 9_000 ? before : final;
+    return { ...calls, metrics, concurrency };
+  };
+
+  it('has a call to time out that counts in rollups and concurrency', () => {
+    expect(deadlines.length).toBeGreaterThan(0);
+    expect(JSON.stringify(before.metrics)).not.toBe(JSON.stringify(final.metrics));
+    expect(JSON.stringify(before.concurrency)).not.toBe(JSON.stringify(final.concurrency));
+  });
+
+  // From long before to long after: the deadline passes through every part of the comparison.
+  const offsets = [-180_000, -160_000, -150_000, -140_000, -130_000, -120_000, -110_000, -100_000, -90_000, -80_000, -50_000, 0, 60_000];
+  it.concurrent.each(offsets)(
+    'is exact when it begins %d ms beside the deadline',
+    async (offset) => {
+      const report = await checkAt(deadline + offset, project, 600_000);
+      expect(report.first).toEqual([]);
+      expect(report.total).toBe(0);
+    },
+    60_000,
+  );
+
+  it('finds a call that stays open past its deadline', async () => {
+    const report = await checkAt(deadline + 200_000, () => before, 5_000);
+    expect(kinds(report)).toEqual(expect.arrayContaining(['call', 'leg', 'metrics_1h cell', 'concurrency minute', 'waited in vain']));
+  }, 60_000);
+
+  it('finds a call that was closed long before its deadline', async () => {
+    const report = await checkAt(deadline - 600_000, () => final, 5_000);
+    expect(kinds(report)).toEqual(expect.arrayContaining(['call', 'leg', 'metrics_1h cell', 'concurrency minute']));
+  }, 60_000);
 });
 
 describe('worker counters', () => {

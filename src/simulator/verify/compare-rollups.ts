@@ -1,46 +1,75 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock } from '../../telemetry/clock.js';
 import { callKey, deliveryMinuteKey } from '../truth/deliveries.js';
 import { type Cell, cellKey, concurrency, type Measured, minuteKey, rollup } from '../truth/rollups.js';
-import { type Comparison, measuredOf } from './compare.js';
+import type { Comparison } from './compare.js';
 import { Differences, show } from './differences.js';
+import { standingsOf } from './fate.js';
 import type { Compared } from './ports.js';
 import { callRows, concurrencyRows, healthRows, metricsRows, receivedBetween } from './rows.js';
+import { sparing } from './sparing.js';
 
 const MINUTE = 60_000;
 const WIDTHS = { metrics_1m: MINUTE, metrics_1h: 60 * MINUTE, metrics_1d: 1440 * MINUTE } as const;
 /** The roller follows the sink; so long it may be behind before a cell counts as wrong. */
-const ROLLER_MS = 30_000;
+const ROLLER_MS = 60_000;
+/** Calls that time out meanwhile give the roller new work, but not for ever. */
+const ALL_MS = 600_000;
+const AGAIN_MS = 1_000;
 
 type Rolled = Pick<Compared, 'rollup_cells' | 'concurrency_minutes' | 'delivery_minutes' | 'received' | 'folded' | 'duplicates' | 'dead'>;
 
-/** Rollups, concurrency and delivery counts; again and again while they differ, until the roller has had its time. */
-export async function compareRollups(c: Comparison, clock: Clock, say: (line: string) => void): Promise<Rolled> {
-  const deadline = clock.now() + ROLLER_MS;
+/**
+ * Rollups, concurrency and delivery counts; again and again while they differ, until the roller has had its time since the last timeout of a call. Each attempt
+ * judges anew which calls are over.
+ */
+export async function compareRollups(c: Comparison, say: (line: string) => void): Promise<Rolled> {
+  const begun = c.clock.now();
+  let deadline = begun + ROLLER_MS;
+  let over: number | null = null;
   say('comparing rollups, concurrency and delivery counts');
+  const tell = sparing(say, c.clock);
   for (;;) {
     const found = new Differences(c.differences.keep);
-    const started = clock.now();
-    const calls = await measuredCalls(c);
+    const started = c.clock.now();
+    const calls = await measuredCalls(c, started);
     const rolled: Rolled = {
       rollup_cells: await compareMetrics(c, calls, found),
       concurrency_minutes: await compareConcurrency(c, calls, started, found),
       ...(await compareDeliveries(c, found)),
     };
-    if (found.total === 0 || clock.now() > deadline) {
+    const ended = calls.filter((call) => call.status === 'ended').length;
+    if (over !== null && ended !== over) deadline = Math.min(c.clock.now() + ROLLER_MS, begun + ALL_MS);
+    over = ended;
+    if (found.total === 0 || c.clock.now() > deadline) {
       c.differences.merge(found);
       return rolled;
     }
-    say(`waiting for the roller: ${found.total} cells differ`);
-    await sleep(1_000);
+    tell(`waiting for the roller: ${found.total} cells differ`);
+    await sleep(AGAIN_MS);
   }
 }
 
-/** The truth about the run's own calls, and the rows of all other calls of the apps as they are. */
-async function measuredCalls(c: Comparison): Promise<Measured[]> {
-  const calls = [...c.calls.values()].map(measuredOf);
-  for await (const page of callRows(c.query, c.apps)) calls.push(...page.filter((row) => !c.calls.has(callKey(row.app_id, row.call_id))));
-  return calls;
+/**
+ * The truth about the run's own calls, and the rows of all other calls of the apps as they are. Whether a timeout that strikes just now has struck already is
+ * taken from the call's row: the rollups must agree with it, if need be a moment later.
+ */
+async function measuredCalls(c: Comparison, from: number): Promise<Measured[]> {
+  const others: Measured[] = [];
+  const statuses = new Map<string, string>();
+  for await (const page of callRows(c.query, c.apps)) {
+    for (const row of page) {
+      const key = callKey(row.app_id, row.call_id);
+      if (c.calls.has(key)) statuses.set(key, row.status);
+      else others.push(row);
+    }
+  }
+  const to = c.clock.now();
+  const own = [...c.calls].map(([key, call]) => {
+    const standings = standingsOf(call.fate, c.settle, from, to);
+    const { truth } = standings.find((s) => s.truth.status === statuses.get(key)) ?? standings[0]!;
+    return { app_id: call.app_id, ...truth };
+  });
+  return [...own, ...others];
 }
 
 const EXACT = [

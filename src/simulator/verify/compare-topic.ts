@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock } from '../../telemetry/clock.js';
 import { getOrMake } from '../maps.js';
 import { callKey } from '../truth/deliveries.js';
 import { type Comparison, nameOf } from './compare.js';
@@ -13,7 +12,7 @@ const SINK_MS = 30_000;
  * callstream.calls, read_committed: every (call, revision) once, revisions 1..n without a gap, the last one in ClickHouse. Returns the number of revisions of
  * own calls. The rows were read before the topic and are read again after it, because calls may be published again meanwhile.
  */
-export async function compareTopic(c: Comparison, readCalls: VerifyDeps['readCalls'], clock: Clock): Promise<number> {
+export async function compareTopic(c: Comparison, readCalls: VerifyDeps['readCalls']): Promise<number> {
   const published = new Map<string, Set<number>>();
   let revisions = 0;
   await readCalls((record) => {
@@ -42,16 +41,16 @@ export async function compareTopic(c: Comparison, readCalls: VerifyDeps['readCal
       c.differences.add('unpublished revision', `${nameOf(own)}: ClickHouse has revision ${row}, the topic ends at ${newest}`);
     if (row >= newest) last.delete(key);
   }
-  await waitForRows(c, last, clock);
+  await waitForRows(c, last);
   for (const [key, newest] of last)
     c.differences.add('stale row', `${nameOf(c.calls.get(key)!)}: the topic has revision ${newest}, ClickHouse an older one`);
   return revisions;
 }
 
 /** Takes those calls out of `behind` whose row has the revision by now. */
-async function waitForRows(c: Comparison, behind: Map<string, number>, clock: Clock): Promise<void> {
-  const deadline = clock.now() + SINK_MS;
-  while (behind.size > 0 && clock.now() < deadline) {
+async function waitForRows(c: Comparison, behind: Map<string, number>): Promise<void> {
+  const deadline = c.clock.now() + SINK_MS;
+  while (behind.size > 0 && c.clock.now() < deadline) {
     for (const row of await callRevisions(c.query, c.apps, c.begin_at)) {
       const key = callKey(row.app_id, row.call_id);
       if (row.revision >= (behind.get(key) ?? Number.POSITIVE_INFINITY)) behind.delete(key);

@@ -1,9 +1,10 @@
+import type { Clock } from '../../telemetry/clock.js';
 import type { Ledger } from '../ledger.js';
 import { getOrMake } from '../maps.js';
-import type { Input, TruthCall } from '../truth/call.js';
+import type { Input } from '../truth/call.js';
 import { callKey, type TruthDeadLetter, type TruthDeliveries } from '../truth/deliveries.js';
-import type { Measured } from '../truth/rollups.js';
 import { type Differences, shorten } from './differences.js';
+import { type Fate, standingsOf } from './fate.js';
 import type { Query } from './ports.js';
 import { callRows, deadLetterRows, type EventRow, eventRows, legRows } from './rows.js';
 
@@ -11,14 +12,16 @@ export interface OwnCall {
   app_id: string;
   call_id: string;
   inputs: Input[];
-  truth: TruthCall;
+  fate: Fate;
 }
 
 export interface Comparison {
   query: Query;
   apps: readonly string[];
   begin_at: number;
-  now: number;
+  clock: Clock;
+  /** sessions.settle, ms. */
+  settle: number;
   /** The run's own calls with the truth about them, by {@link callKey}. */
   calls: ReadonlyMap<string, OwnCall>;
   deliveries: TruthDeliveries;
@@ -47,7 +50,9 @@ export function compareRequests(ledger: Ledger, raw: ReadonlyMap<string, Readonl
 export async function compareCalls(c: Comparison): Promise<number> {
   const seen = new Set<string>();
   const revisions = new Map<string, number>();
+  const from = c.clock.now();
   for await (const page of callRows(c.query, c.apps)) {
+    const to = c.clock.now();
     for (const row of page) {
       const key = callKey(row.app_id, row.call_id);
       const own = c.calls.get(key);
@@ -58,13 +63,15 @@ export async function compareCalls(c: Comparison): Promise<number> {
       if (seen.has(key)) c.differences.add('double call', nameOf(row));
       seen.add(key);
       revisions.set(key, row.revision);
-      const { legs: _legs, times_out_at: _timesOutAt, ...facts } = own.truth;
-      const expected = { provider: 'tencent', ...facts, final: own.truth.status === 'ended' };
-      c.differences.fields('call', nameOf(row), expected, { ...row, sources: row.sources, anomalies: [...row.anomalies].sort() });
+      const expected = standingsOf(own.fate, c.settle, from, to).map(({ truth, final }) => {
+        const { legs: _legs, times_out_at: _timesOutAt, ...facts } = truth;
+        return { provider: 'tencent', ...facts, final };
+      });
+      c.differences.fields('call', nameOf(row), expected, { ...row, anomalies: [...row.anomalies].sort() });
       const arrivals = own.inputs.map((i) => i.received_at);
       if (!arrivals.includes(row.first_seen_at))
         c.differences.add('call', `${nameOf(row)}: first_seen_at ${row.first_seen_at} is no arrival of its inputs`);
-      if (row.updated_at < row.first_seen_at || row.updated_at > c.now + 60_000)
+      if (row.updated_at < row.first_seen_at || row.updated_at > to + 60_000)
         c.differences.add('call', `${nameOf(row)}: updated_at ${row.updated_at} is implausible`);
       if (!(row.revision >= 1)) c.differences.add('call', `${nameOf(row)}: revision ${row.revision}`);
     }
@@ -74,10 +81,15 @@ export async function compareCalls(c: Comparison): Promise<number> {
   return seen.size;
 }
 
+/** A timeout changes what legs say, never whose they are. */
+const usersOf = (own: OwnCall): string[] => own.fate.open.legs.map((leg) => leg.user_id);
+
 /** `call_legs` row by row. Returns the number of legs compared. */
 export async function compareLegs(c: Comparison): Promise<number> {
   let compared = 0;
+  const from = c.clock.now();
   for await (const page of legRows(c.query, c.apps)) {
+    const to = c.clock.now();
     const byCall = new Map<string, typeof page>();
     for (const row of page) {
       const key = callKey(row.app_id, row.call_id);
@@ -86,22 +98,23 @@ export async function compareLegs(c: Comparison): Promise<number> {
     }
     for (const [key, rows] of byCall) {
       const own = c.calls.get(key)!;
-      const expected = new Map(own.truth.legs.map((leg) => [leg.user_id, leg]));
+      const standings = standingsOf(own.fate, c.settle, from, to);
+      const expected = new Set(usersOf(own));
       for (const row of rows) {
-        const leg = expected.get(row.user_id);
         const what = `${nameOf(own)} user ${JSON.stringify(shorten(row.user_id))}`;
-        if (leg === undefined) {
+        if (!expected.has(row.user_id)) {
           c.differences.add('invented leg', what);
           continue;
         }
         compared++;
-        const more = {
+        const readings = standings.map(({ truth }) => ({
+          ...truth.legs.find((leg) => leg.user_id === row.user_id),
           media_joined_at: null,
           media_left_at: null,
           media_drops: 0,
-          call_started_at: own.truth.started_at,
-        };
-        c.differences.fields('leg', what, { ...leg, ...more }, row);
+          call_started_at: truth.started_at,
+        }));
+        c.differences.fields('leg', what, readings, row);
         // A call closed by a timeout is published again now and then, so a later reading may show a later revision; never an earlier one.
         if (Number(row.revision) < (c.revisions?.get(key) ?? 0))
           c.differences.add('leg', `${what}: revision ${row.revision} is older than its call's`);
@@ -110,7 +123,7 @@ export async function compareLegs(c: Comparison): Promise<number> {
     }
     // A call's legs are on one page; calls without any row on their page are found by the total below.
   }
-  const total = [...c.calls.values()].reduce((n, own) => n + own.truth.legs.length, 0);
+  const total = [...c.calls.values()].reduce((n, own) => n + usersOf(own).length, 0);
   if (compared !== total) c.differences.add('missing leg', `${total} legs in all, ${compared} found`);
   return compared;
 }
@@ -178,6 +191,3 @@ export async function compareDeadLetters(c: Comparison): Promise<number> {
   }
   return compared;
 }
-
-/** A call's measures, from the truth. */
-export const measuredOf = (own: OwnCall): Measured => ({ app_id: own.app_id, ...own.truth });

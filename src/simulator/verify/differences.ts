@@ -18,10 +18,15 @@ export class Differences {
     this.first.push(...other.first.slice(0, Math.max(0, this.keep - this.first.length)));
   }
 
-  /** Compares field by field; arrays and nulls by value. Returns the number of differing fields. */
-  fields(kind: string, what: string, expected: object, actual: object): number {
+  /**
+   * Compares field by field; arrays and nulls by value. Where several readings are right, the nearest one counts. Returns the number of differing fields.
+   */
+  fields(kind: string, what: string, expected: object | readonly object[], actual: object): number {
     const theirs = actual as Record<string, unknown>;
-    const wrong = Object.entries(expected).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(theirs[name]));
+    const readings = (Array.isArray(expected) ? expected : [expected]) as readonly object[];
+    const [wrong = []] = readings
+      .map((reading) => Object.entries(reading).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(theirs[name])))
+      .sort((a, b) => a.length - b.length);
     if (wrong.length > 0) {
       this.add(
         kind,

@@ -3,14 +3,16 @@ import { CallstreamError } from '../../domain/errors.js';
 import type { Clock } from '../../telemetry/clock.js';
 import { type Ledger, requestId } from '../ledger.js';
 import { getOrMake } from '../maps.js';
-import { type Timeouts, type TruthCall, truthOf } from '../truth/call.js';
+import type { Timeouts } from '../truth/call.js';
 import { callKey, TruthDeliveries } from '../truth/deliveries.js';
 import { compareCalls, compareDeadLetters, compareEvents, compareLegs, compareRequests, type OwnCall } from './compare.js';
 import { compareRollups } from './compare-rollups.js';
 import { compareTopic } from './compare-topic.js';
 import { Differences } from './differences.js';
+import { fateOf, standsAt } from './fate.js';
 import type { Compared, VerifyDeps, VerifyReport } from './ports.js';
 import { countCalls, unfinishedCalls } from './rows.js';
+import { sparing } from './sparing.js';
 
 export interface VerifiedRun {
   ledger: Ledger;
@@ -20,8 +22,8 @@ export interface VerifiedRun {
   signal?: AbortSignal;
 }
 
-/** A call whose timeout is closer than this is waited for; one that is further away must be open. */
-const NEAR_MS = 45_000;
+/** An active call whose timeout is closer than this is waited for. */
+const NEAR_MS = 75_000;
 const POLL_MS = 500;
 const DEFAULT_DEADLINE_MS = 600_000;
 
@@ -49,22 +51,18 @@ export async function verify(run: VerifiedRun, deps: VerifyDeps): Promise<Verify
   });
   await wait.until('idle workers', async () => lagging(await deps.lag()));
 
-  const own = [...raw.truth.calls.values()];
-  const truths = new Map<string, TruthCall>();
-  const judge = (now: number) => {
-    for (const call of own) truths.set(callKey(call.app_id, call.call_id), truthOf(call.inputs, deps.sessions, now));
-  };
-  await waitUntilFinal(run, deps, wait, truths, judge, say);
+  const calls = new Map<string, OwnCall>(
+    [...raw.truth.calls.values()].map((c) => [callKey(c.app_id, c.call_id), { ...c, fate: fateOf(c.inputs, deps.sessions) }]),
+  );
+  await waitUntilFinal(run, deps, wait, calls, say);
 
   say('comparing requests, calls, legs, events and dead letters');
-  const calls = new Map<string, OwnCall>(
-    own.map((c) => [callKey(c.app_id, c.call_id), { ...c, truth: truths.get(callKey(c.app_id, c.call_id))! }]),
-  );
   const context = {
     query: deps.query,
     apps: run.apps,
     begin_at: run.begin_at,
-    now: run.clock.now(),
+    clock: run.clock,
+    settle: deps.sessions.settle,
     calls,
     deliveries: raw.truth,
     differences,
@@ -75,10 +73,11 @@ export async function verify(run: VerifiedRun, deps: VerifyDeps): Promise<Verify
     legs: await compareLegs(context),
     events: await compareEvents(context),
     dead_letters: await compareDeadLetters(context),
-    revisions: await compareTopic(context, deps.readCalls, run.clock),
-    ...(await compareRollups(context, run.clock, say)),
+    revisions: await compareTopic(context, deps.readCalls),
+    ...(await compareRollups(context, say)),
   };
-  const all = [...truths.values()];
+  const now = run.clock.now();
+  const all = [...calls.values()].map((c) => standsAt(c.fate, now));
   return {
     compared,
     differences: differences.counts,
@@ -116,33 +115,32 @@ function lagging(lag: Record<string, number>): string | null {
   return behind.length === 0 ? null : behind.map(([group, n]) => `${group} ${n} behind`).join(', ');
 }
 
-/** Until every call that is over, or soon will be by its timeout, stands final in ClickHouse, and the truth is taken at a moment when no timeout is near. */
+/**
+ * Until every call that is over, or soon will be by its timeout, stands final in ClickHouse. Ringing calls always will; active ones may have hours left, and
+ * one whose time comes later, while things are compared, may stand either way then.
+ */
 async function waitUntilFinal(
   run: VerifiedRun,
   deps: VerifyDeps,
   wait: Wait,
-  truths: Map<string, TruthCall>,
-  judge: (now: number) => void,
+  calls: ReadonlyMap<string, OwnCall>,
   say: (line: string) => void,
 ): Promise<void> {
-  for (;;) {
-    const from = run.clock.now();
-    judge(from + NEAR_MS);
-    const ended = [...truths.values()].filter((t) => t.status === 'ended').length;
-    say(`${truths.size} calls, ${ended} of them over or about to be`);
-    await wait.until('calls in ClickHouse, all that can end final', async () => {
-      const found = await countCalls(deps.query, run.apps, run.begin_at);
-      if (found < truths.size) return `${truths.size - found} calls missing`;
-      const unfinished = await unfinishedCalls(deps.query, run.apps, run.begin_at);
-      const pending = unfinished.filter((c) => truths.get(callKey(c.app_id, c.call_id))?.status === 'ended').length;
-      return pending === 0 ? null : `${pending} not final`;
-    });
-    await wait.until('idle workers', async () => lagging(await deps.lag()));
-    // A wait may take longer than NEAR_MS; then calls that were to stay open may have timed out meanwhile.
-    const now = run.clock.now();
-    const expired = [...truths.values()].some((t) => t.status !== 'ended' && t.times_out_at !== null && t.times_out_at <= now + 5_000);
-    if (!expired || wait.expired) return;
-  }
+  const near = run.clock.now() + NEAR_MS;
+  const ending = new Set(
+    [...calls].flatMap(([key, { fate }]) =>
+      (fate.open.status === 'ringing' && fate.timedOut !== null) || standsAt(fate, near).status === 'ended' ? [key] : [],
+    ),
+  );
+  say(`${calls.size} calls, ${ending.size} of them over or about to be`);
+  await wait.until('calls in ClickHouse, all that can end final', async () => {
+    const found = await countCalls(deps.query, run.apps, run.begin_at);
+    if (found < calls.size) return `${calls.size - found} calls missing`;
+    const unfinished = await unfinishedCalls(deps.query, run.apps, run.begin_at);
+    const pending = unfinished.filter((c) => ending.has(callKey(c.app_id, c.call_id))).length;
+    return pending === 0 ? null : `${pending} not final`;
+  });
+  await wait.until('idle workers', async () => lagging(await deps.lag()));
 }
 
 /** Awaits conditions, tells what is missing, and turns a deadline that passes into a difference that explains itself. */
@@ -151,7 +149,6 @@ class Wait {
   readonly #run: VerifiedRun;
   readonly #differences: Differences;
   readonly #say: (line: string) => void;
-  expired = false;
 
   constructor(run: VerifiedRun, deps: VerifyDeps, differences: Differences, say: (line: string) => void) {
     this.#run = run;
@@ -163,15 +160,13 @@ class Wait {
 
   /** @param missing null when the condition holds, else what is missing; errors of servers that are away count as missing */
   async until(what: string, missing: () => Promise<string | null>): Promise<void> {
-    let told = '';
+    const tell = sparing(this.#say, this.#run.clock);
     for (;;) {
       if (this.#run.signal?.aborted) throw new CallstreamError('SIMULATOR_STOPPED', `stopped while waiting for ${what}`);
       const problem = await missing().catch((error: Error) => `cannot tell: ${error.message}`);
       if (problem === null) return;
-      if (problem !== told) this.#say(`waiting for ${what}: ${problem}`);
-      told = problem;
+      tell(`waiting for ${what}: ${problem}`);
       if (this.#run.clock.now() > this.#deadline) {
-        this.expired = true;
         this.#differences.add('waited in vain', `${what}: ${problem}`);
         return;
       }
