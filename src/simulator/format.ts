@@ -1,4 +1,5 @@
 import type { SimulationReport } from './run.js';
+import { notCompared } from './verify/ports.js';
 
 const n = (value: number): string => value.toLocaleString('en-US');
 
@@ -25,8 +26,9 @@ export function formatReport(report: SimulationReport): string[] {
     `  ${n(c.rollup_cells)} rollup cells, ${n(c.concurrency_minutes)} concurrency minutes, ${n(c.revisions)} revisions on the topic, ${n(c.delivery_minutes)} delivery minutes`,
     `  deliveries: received ${n(c.received)} = folded ${n(c.folded)} + duplicates ${n(c.duplicates)} + dead ${n(c.dead)}`,
   );
-  const nothing = Object.entries(c).filter(([name, count]) => count === 0 && name !== 'duplicates');
-  if (nothing.length > 0) lines.push(`  nothing compared: ${nothing.map(([name]) => name.replaceAll('_', ' ')).join(', ')}`);
+  const nothing = notCompared(c);
+  if (nothing.length > 0)
+    lines.push(`failed: nothing compared of ${nothing.join(', ')}; none of these figures may be zero, so run more calls`);
   lines.push(`${n(v.total)} differences`);
   lines.push(...v.first.map((text) => `  ${text}`));
   if (v.total > v.first.length) {

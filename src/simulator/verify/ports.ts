@@ -48,7 +48,7 @@ export interface CallsTopicRecord {
   revision: number;
 }
 
-/** How much was compared. None is zero in a run worth its name. */
+/** How much was compared. A run in which anything but the duplicates is zero proves nothing about it, and fails. */
 export interface Compared {
   requests: number;
   calls: number;
@@ -65,6 +65,12 @@ export interface Compared {
   duplicates: number;
   dead: number;
 }
+
+/** Names of the figures that are zero; without chaos nothing comes twice. */
+export const notCompared = (compared: Compared): string[] =>
+  Object.entries(compared)
+    .filter(([name, count]) => count === 0 && name !== 'duplicates')
+    .map(([name]) => name.replaceAll('_', ' '));
 
 export interface VerifyReport {
   compared: Compared;
