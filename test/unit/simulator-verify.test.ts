@@ -180,10 +180,14 @@ async function check(spoil: (w: World) => void, more: Partial<VerifyDeps> = {}):
 async function checkAt(begin: number, tables: (now: number) => World, deadlineMs: number): Promise<VerifyReport> {
   let now = begin;
   const w = tables(begin);
+  const after = (ms: number) => {
+    now += ms;
+    return now;
+  };
   return verify(
-    { ledger: w.ledger, begin_at: BEGIN, apps: [APP], clock: { now: () => (now += 2_000) } },
+    { ledger: w.ledger, begin_at: BEGIN, apps: [APP], clock: { now: () => after(2_000) } },
     {
-      query: (sql, params) => query(tables((now += 1_000)))(sql, params),
+      query: (sql, params) => query(tables(after(1_000)))(sql, params),
       lag: async () => ({ sessions: 0, events: 0, sink: 0 }),
       readRaw: async (sink) => w.raw.forEach(sink),
       readCalls: async (sink) => w.published.forEach(sink),
@@ -353,15 +357,55 @@ describe('verification while calls time out', () => {
 });
 
 describe('worker counters', () => {
-  it('sum what grew, over restarts and processes', async () => {
-    const page = (n: number) =>
-      `# HELP x\ncallstream_calls_left_total{role="sessions"} ${n}\ncallstream_late_inputs_total{result="deferred"} ${n}\ncallstream_late_inputs_total{result="new"} 50\n`;
-    const pages = [page(10), page(15), page(2)];
-    const watch = new CounterWatch(async () => new Map([['a', pages.shift() ?? '']]));
+  const page = (role: string, left: number, records: number) =>
+    [
+      '# HELP x',
+      `callstream_calls_left_total{role="${role}"} ${left}`,
+      `callstream_late_inputs_total{role="${role}",result="deferred"} ${left}`,
+      `callstream_late_inputs_total{role="${role}",result="new"} 50`,
+      `callstream_records_total{role="${role}"} ${records}`,
+      '',
+    ].join('\n');
+
+  async function watched(samples: readonly Record<string, string>[]) {
+    const left = [...samples];
+    const watch = new CounterWatch(async () => new Map(Object.entries(left.shift() ?? {})));
     await watch.start();
     watch.stop();
-    await watch.sample();
-    await watch.sample();
-    expect(watch.totals()).toEqual({ timed_out: 0, reopened: 0, left: 7, late: 7 });
+    while (left.length > 0) await watch.sample();
+    return watch.totals();
+  }
+
+  it('sum what grew since the run began', async () => {
+    expect(await watched([{ up: page('a', 10, 1) }, { up: page('a', 15, 2) }])).toEqual({ timed_out: 0, reopened: 0, left: 5, late: 5 });
+  });
+
+  it('count from 0 after a restart, also where the new process is ahead of the old one by then', async () => {
+    expect(await watched([{ up: page('a', 10, 90) }, { up: page('a', 15, 99) }, { up: page('a', 2, 1) }])).toMatchObject({ left: 7 });
+    expect(await watched([{ up: page('a', 10, 90) }, { up: page('a', 11, 99) }, { up: page('a', 20, 50) }])).toMatchObject({ left: 21 });
+  });
+
+  it('keep a process that does not answer for a while', async () => {
+    expect(await watched([{ up: page('a', 10, 1) }, {}, { up: page('a', 12, 2) }])).toMatchObject({ left: 2 });
+  });
+
+  it('keep two workers apart, by role and by where they answer', async () => {
+    const first = { up: page('a', 10, 5) + page('b', 3, 5), other: page('a', 100, 5) };
+    const second = { up: page('a', 11, 6) + page('b', 1, 1), other: page('a', 104, 6) };
+    expect(await watched([first, second])).toMatchObject({ left: 6, late: 6 });
+  });
+
+  it('take samples one after the other', async () => {
+    const answers: ((text: string) => void)[] = [];
+    const watch = new CounterWatch(() => new Promise((resolve) => answers.push((text) => resolve(new Map([['up', text]])))));
+    const [slow, quick] = [watch.sample(), watch.sample()];
+    await Promise.resolve();
+    expect(answers).toHaveLength(1);
+    answers[0]!(page('a', 5, 5));
+    await slow;
+    await Promise.resolve();
+    answers[1]!(page('a', 6, 6));
+    await quick;
+    expect(watch.totals()).toMatchObject({ left: 6 });
   });
 });
