@@ -136,7 +136,7 @@ export async function runSimulation(options: SimulationOptions, deps: Simulation
 }
 
 function shapeOf(options: SimulationOptions, begin_at: number): Shape {
-  if (options.calls !== undefined && options.rate === undefined && options.forMs === undefined) {
+  if (options.calls !== undefined && options.rate === undefined && options.forMs === undefined && options.historyMs === undefined) {
     return { kind: 'compressed', begin_at, calls: options.calls, live: options.live ?? Math.min(2_000, Math.floor(options.calls / 10)) };
   }
   return {

@@ -21,6 +21,7 @@ interface SimulateOptions extends ConfigOption {
   rate?: number;
   calls?: number;
   for?: number;
+  history?: number;
   seed: string;
   chaos: ChaosLevel;
   verify?: boolean;
@@ -41,6 +42,7 @@ export const simulate: Register = (program, action) => {
       .option('--rate <calls-per-second>', 'in real time (default: 5, unless --calls is given alone)', positive)
       .option('--calls <n>', 'so many calls; alone, as fast as they are taken, with the vendor’s clock running faster', count)
       .option('--for <duration>', 'so long, for example 10m', duration)
+      .option('--history <duration>', 'in real time, begin with so much of the past: from the last call on, if that is later', duration)
       .option('--seed <seed>', 'same seed, same calls', '1')
       .addOption(
         new Option('--chaos <level>', 'duplicates, reordering, losses, odd ids and values, garbage').choices(CHAOS_LEVELS).default('none'),
@@ -56,7 +58,8 @@ With --verify the exit code is 1 when there is any difference or any compared fi
 Examples:
   $ callstream simulate                                    5 calls a second, for ever
   $ callstream simulate --calls 20000 --chaos hard --verify
-  $ callstream simulate --rate 50 --for 10m --seed monday`,
+  $ callstream simulate --rate 50 --for 10m --seed monday
+  $ callstream simulate --rate 1.5 --history 1h            what \`callstream up --simulate\` does`,
     )
     .action(action(runSimulate));
 };
@@ -78,6 +81,7 @@ async function runSimulate(io: Io, options: SimulateOptions): Promise<number> {
         ...(options.calls === undefined ? {} : { calls: options.calls }),
         ...(options.rate === undefined ? {} : { rate: options.rate }),
         ...(options.for === undefined ? {} : { forMs: options.for }),
+        ...(options.history === undefined ? {} : { historyMs: await missingHistory(config, options.history) }),
         verify: verify !== null,
       },
       {
@@ -101,6 +105,22 @@ async function runSimulate(io: Io, options: SimulateOptions): Promise<number> {
   } finally {
     progress.end();
     await verify?.close();
+  }
+}
+
+/** How much of the wanted history is not there: the time since the last call began, so that a restart goes on where the last run ended. */
+async function missingHistory(config: Config, wantedMs: number): Promise<number> {
+  const clickhouse = openClickHouse(config);
+  try {
+    const now = systemClock.now();
+    const [row] = await clickhouse.query<{ last: number | string }>(
+      `SELECT toUnixTimestamp64Milli(max(started_at)) AS last FROM calls
+       WHERE app_id IN {apps:Array(String)} AND started_at > fromUnixTimestamp64Milli({from:Int64}) AND started_at <= fromUnixTimestamp64Milli({now:Int64})`,
+      { apps: config.apps.map((app) => app.appId), from: now - wantedMs, now },
+    );
+    return Math.min(wantedMs, Math.max(0, now - Number(row?.last ?? 0)));
+  } finally {
+    await clickhouse.close();
   }
 }
 

@@ -29,6 +29,8 @@ export interface UpOptions {
 
 /** In the order of stopping: nothing is sent any more, nothing is taken any more, what was taken is worked off. */
 const STOP_ORDER: readonly (readonly Role[])[] = [['ingest'], ['sessions', 'events'], ['sink'], ['api']];
+/** An hour of history, so that the charts are not empty, then calls as they happen. */
+const SIMULATE = ['simulate', '--history', '1h', '--rate', '1.5'];
 const STOP_CHILD_MS = 20_000;
 const ASK_MS = 2_000;
 const SCRIPT = fileURLToPath(new URL('../main.js', import.meta.url));
@@ -95,7 +97,7 @@ export async function runUp(io: Io, options: UpOptions): Promise<number> {
         `\nReady.\n\n${welcome(config, { demo: loaded.demo, admin: admin.address, now: Date.now() })}\n\nCtrl-C stops everything; the data stays.\n`,
       );
       if (options.simulate) {
-        simulator = new Supervisor([[child('simulate', ['simulate'], undefined)]], { onEvent });
+        simulator = new Supervisor([[child('simulate', SIMULATE, undefined)]], { onEvent });
         simulator.start();
       }
       await aborted(io.signal);
