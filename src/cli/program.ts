@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../config/index.js';
-import { CallstreamError } from '../domain/errors.js';
 import { COMMANDS } from './commands/index.js';
 import { EXIT } from './exit.js';
+import { explainError } from './explain-error.js';
 import type { Io } from './io.js';
 
 /** Adds itself to the program. The action resolves to an exit code. */
@@ -60,7 +60,6 @@ function explain(error: unknown, io: Io): number {
     io.err(`callstream: ${error.message}\n`);
     return EXIT.usage;
   }
-  if (error instanceof CallstreamError) io.err(`callstream: ${error.message} [${error.code}]\n`);
-  else io.err(`callstream: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  io.err(`callstream: ${explainError(error)}\n`);
   return EXIT.failure;
 }

@@ -1,3 +1,5 @@
+import { reasonOf } from '../explain-error.js';
+
 /** What a check has found. */
 export interface Finding {
   level: 'ok' | 'warning' | 'problem';
@@ -20,7 +22,7 @@ export async function attempt(what: string, todo: string, check: Check): Promise
   try {
     return await check();
   } catch (error) {
-    return [problem(what, (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '', todo)];
+    return [problem(what, reasonOf(error), todo)];
   }
 }
 
