@@ -1,6 +1,8 @@
 import { TOPICS } from '../../codec/topics.js';
 import { type Config, formatDuration } from '../../config/index.js';
 import { TopicAdmin, WANTED_OFFSETS_RETENTION_MINUTES } from '../../stream/admin.js';
+import { createClients } from '../../stream/client.js';
+import { TaskProducer } from '../../stream/task-producer.js';
 import type { Logger } from '../../telemetry/log.js';
 import { SINK_TOPICS } from '../../workers/sink/intake.js';
 import { groupOf, kafkaConnection, openProducer, RAW_TOPICS, type Worker } from '../parts.js';
@@ -10,6 +12,7 @@ import { Gaps } from './gap.js';
 
 const MINUTE = 60_000;
 const AHEAD_MS = 5_000;
+const TRANSACTION_TIMEOUT_MS = 10_000;
 const MIGRATE = 'run callstream migrate';
 
 const INPUTS: Record<Worker, readonly string[]> = {
@@ -36,7 +39,10 @@ export async function checkKafka(config: Config, logger: Logger, now: () => numb
       ...topics,
       ...(await attempt('offsets', todo, () => checkOffsetsRetention(admin))),
       ...(await attempt('writing', 'may this user write, idempotently, to callstream.*?', async () => checkProducer(config, logger))),
-      ...(there ? await attempt('groups', todo, () => checkGroups(config, admin)) : []),
+      ...(await attempt('transactions', 'may this user write to the transactional ids of kafka.groupPrefix-*?', () =>
+        checkTransactions(config, logger),
+      )),
+      ...(there ? await attempt('groups', todo, () => checkGroups(config, admin, logger)) : []),
       ...(there ? await attempt('gaps', todo, () => checkGaps(config, logger)) : []),
       ...(there ? await attempt('clock of Kafka', todo, () => checkBrokerClock(config, admin, logger, now)) : []),
     ];
@@ -107,14 +113,45 @@ async function checkProducer(config: Config, logger: Logger): Promise<Finding[]>
   }
 }
 
-async function checkGroups(config: Config, admin: TopicAdmin): Promise<Finding[]> {
+/** The right to a transactional id shows only when one is used. Workers name theirs after their group and a partition, so this one is nobody's. */
+async function checkTransactions(config: Config, logger: Logger): Promise<Finding[]> {
+  const clients = createClients(kafkaConnection(config), logger);
+  for (const worker of ['sessions', 'events'] as const) {
+    const transactionalId = `${groupOf(config, worker)}-doctor`;
+    const producer = await TaskProducer.fence({ clients, transactionalId, transactionTimeoutMs: TRANSACTION_TIMEOUT_MS });
+    producer.close();
+  }
+  return [ok('transactions', 'allowed')];
+}
+
+async function checkGroups(config: Config, admin: TopicAdmin, logger: Logger): Promise<Finding[]> {
+  const workers = ['sessions', 'events', 'sink'] as const;
+  const members = await countMembers(
+    config,
+    workers.map((worker) => groupOf(config, worker)),
+    logger,
+  );
   return Promise.all(
-    (['sessions', 'events', 'sink'] as const).map(async (worker) => {
-      const lag = await admin.lag(groupOf(config, worker), INPUTS[worker]);
+    workers.map(async (worker) => {
+      const group = groupOf(config, worker);
+      const lag = await admin.lag(group, INPUTS[worker]);
       const behind = [...lag.values()].reduce((sum, n) => sum + n, 0);
-      return ok(`group ${worker}`, `${behind} records behind`);
+      const at = members.get(group) ?? 0;
+      const text = `${behind} records behind, ${at === 0 ? 'nobody' : at} at work`;
+      return behind > 0 && at === 0 ? warning(`group ${worker}`, text, `start it: callstream run ${worker}`) : ok(`group ${worker}`, text);
     }),
   );
+}
+
+async function countMembers(config: Config, groups: string[], logger: Logger): Promise<Map<string, number>> {
+  const admin = createClients(kafkaConnection(config), logger).consumers.admin();
+  try {
+    await admin.connect();
+    const described = await admin.describeGroups(groups);
+    return new Map(described.groups.map(({ groupId, members }) => [groupId, members.length]));
+  } finally {
+    await admin.disconnect();
+  }
 }
 
 async function checkGaps(config: Config, logger: Logger): Promise<Finding[]> {
