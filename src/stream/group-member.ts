@@ -14,8 +14,10 @@ export interface GroupMemberOptions {
   /** A member that does not answer for so long is out of the group. */
   sessionTimeoutMs?: number;
   heartbeatMs?: number;
-  /** Longest wait of a fetch without data; a partition that is resumed or moved waits as long. */
+  /** Longest wait of a fetch with less than `minBytes` of data; a partition that is resumed or moved waits as long. */
   maxWaitMs?: number;
+  /** Bytes that answer a fetch at once: with less, a broker would answer one for every record that comes. */
+  minBytes?: number;
   /** Most bytes of one partition in one fetch. */
   maxBytesPerPartition?: number;
   /** Most bytes of one fetch. */
@@ -68,8 +70,8 @@ export class GroupMember {
       sessionTimeout,
       rebalanceTimeout: Math.max(sessionTimeout, 15_000),
       heartbeatInterval: options.heartbeatMs ?? 1_000,
-      maxWaitTimeInMs: options.maxWaitMs ?? 100,
-      minBytes: 1,
+      maxWaitTimeInMs: options.maxWaitMs ?? 50,
+      minBytes: options.minBytes ?? 32_768,
       maxBytesPerPartition: options.maxBytesPerPartition ?? 1_048_576,
       maxBytes: options.maxBytes ?? 8_388_608,
       readUncommitted: false,

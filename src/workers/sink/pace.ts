@@ -7,7 +7,7 @@ export interface PaceLimits {
   intervalMs: number;
 }
 
-export const PACE: PaceLimits = { maxRecords: 50_000, maxBytes: 64 * 1024 * 1024, intervalMs: 250 };
+export const PACE: PaceLimits = { maxRecords: 50_000, maxBytes: 64 * 1024 * 1024, intervalMs: 100 };
 
 /** Each step doubles; ClickHouse merges parts in the time this leaves it. */
 const MAX_STEPS = 5;
