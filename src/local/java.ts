@@ -9,8 +9,10 @@ import type { Server } from './server.js';
 /** Enough for a clean stop that also writes a class-data archive. */
 const STOP_PATIENCE_MS = 60_000;
 
-/** Small servers on a small machine: the serial collector needs the least memory and the fewest threads. */
-/** The quick compiler alone: on a small machine the thorough one takes more than it gives back, in the first minutes above all. */
+/**
+ * Small servers on a small machine: the serial collector needs the least memory and the fewest threads, and the quick compiler alone spares the
+ * processor time that the thorough one takes, in the first minutes above all.
+ */
 const COMMON_FLAGS = [
   '-XX:TieredStopAtLevel=1',
   '-XX:+UseSerialGC',
