@@ -189,7 +189,7 @@ describe('dead letters', () => {
     [
       'parse',
       'callstream.raw.tuicallkit',
-      ['not_utf8', 'not_json', 'not_an_object', 'no_call_id', 'unknown_event', 'no_event', 'unknown_source'],
+      ['not_utf8', 'not_json', 'not_an_object', 'too_deep', 'no_call_id', 'unknown_event', 'no_event', 'unknown_source'],
     ],
     ['fold', 'callstream.raw.late', ['call_too_large', 'exception']],
     ['row', 'callstream.calls', ['row_invalid', 'row_failed']],

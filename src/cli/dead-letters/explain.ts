@@ -1,3 +1,5 @@
+import type { ParseReason } from '../../sources/element.js';
+
 /** What a dead letter says about itself. */
 export interface Cause {
   stage: string;
@@ -14,13 +16,19 @@ const STAGES: Readonly<Record<string, string>> = {
   row: 'The record is on Kafka, but no row of ClickHouse can hold it.',
 };
 
-const REASONS: Readonly<Record<string, string>> = {
+/** Of the sources' parsers: complete, or it does not compile. */
+const PARSE_REASONS: Readonly<Record<ParseReason, string>> = {
   not_utf8: 'the body is not UTF-8 text',
   not_json: 'the body is not JSON',
   not_an_object: 'the body is JSON, but not an object',
+  too_deep: 'the body is nested deeper than any event of the vendor',
   no_call_id: 'the body has no usable CallId, so the event belongs to no call',
   unknown_event: 'the Event is none of the events that the vendor documents',
   no_event: 'the body has neither an Event nor a CallResult',
+};
+
+const REASONS: Readonly<Record<string, string>> = {
+  ...PARSE_REASONS,
   unknown_source: 'the delivery names a source that this version does not know',
   call_too_large: 'the call already has 7 MiB of distinct inputs, and a record must not become larger',
   frame_invalid: "the value is not in the registry's wire format (a zero byte and a schema id first)",
