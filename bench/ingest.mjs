@@ -52,6 +52,7 @@ export async function benchIngest(lab, seconds) {
   };
 }
 
+const TICK_MS = 10;
 const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)];
 
 /** Every role at work at a fixed rate of callbacks; of some new calls, the time from the acknowledgement to the row in `calls`. */
@@ -61,7 +62,9 @@ export async function benchLatency(lab, { perSecond, seconds }) {
   for (const names of [['ingest'], ['sessions'], ['events'], ['sink']])
     roles.push(await lab.role(names, { env: { CALLSTREAM_INGEST_PORT: String(port) } }));
   const pool = new Pool(`http://127.0.0.1:${port}`, { connections: 64, pipelining: 1 });
-  const source = calls(Number.MAX_SAFE_INTEGER, perSecond / 6.4, Date.now(), 7);
+  // Calls under way since before the first callback is sent: the rate is the same from the start.
+  const wallStart = Date.now();
+  const source = calls(Number.MAX_SAFE_INTEGER, perSecond / 6.4, wallStart - 300_000, 7);
   const waiting = new Map();
   const latencies = [];
   let running = true;
@@ -79,32 +82,40 @@ export async function benchLatency(lab, { perSecond, seconds }) {
       await delay(20);
     }
   })();
-  const due = [];
-  const begun = performance.now();
+  /** Callbacks by the tick that they are due in. */
+  const ticks = new Map();
   let n = 0;
   let sent = 0;
   const sending = new Set();
-  const wallStart = Date.now();
   let next = source.next().value;
-  while (performance.now() - begun < seconds * 1000) {
-    const wall = Date.now();
-    while (next[0][0] <= wall) {
-      due.push(...next.map((e, i) => ({ at: e[0], body: e[1], sampled: i === 0 && n % 8 === 0 })));
-      due.sort((a, b) => a.at - b.at);
+  const plan = (until) => {
+    while (next[0][0] <= until) {
+      for (const [i, [at, body]] of next.entries()) {
+        const tick = Math.ceil(at / TICK_MS);
+        if (at < wallStart) continue;
+        const due = ticks.get(tick);
+        const callback = { body, sampled: i === 0 && n % 8 === 0 };
+        if (due === undefined) ticks.set(tick, [callback]);
+        else due.push(callback);
+      }
       n++;
       next = source.next().value;
     }
-    while (due.length > 0 && due[0].at <= wall) {
-      const { body, sampled } = due.shift();
+  };
+  for (let tick = Math.ceil(wallStart / TICK_MS); tick * TICK_MS < wallStart + seconds * 1000; tick++) {
+    plan(tick * TICK_MS);
+    await delay(tick * TICK_MS - Date.now());
+    const sampling = tick * TICK_MS - wallStart > 5_000;
+    for (const { body, sampled } of ticks.get(tick) ?? []) {
       sent++;
       const p = post(pool, body)
         .then(() => {
-          if (sampled && wall - wallStart > 5_000) waiting.set(body.CallId, performance.now());
+          if (sampled && sampling) waiting.set(body.CallId, performance.now());
         })
         .finally(() => sending.delete(p));
       sending.add(p);
     }
-    await delay(5);
+    ticks.delete(tick);
   }
   await Promise.all(sending);
   running = false;
