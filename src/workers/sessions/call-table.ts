@@ -3,7 +3,7 @@ import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { Call } from '../../codec/generated.js';
 import { deriveCall, firstReceivedAt } from '../../domain/call.js';
 import { CallstreamError } from '../../domain/errors.js';
-import { addInput, emptyState, hasInput } from '../../domain/state.js';
+import { addInput, emptyState } from '../../domain/state.js';
 import { deadline, deriveChanged } from '../../domain/timeouts.js';
 import type { CallInput, CallKey, CallState } from '../../domain/types.js';
 import type { SessionSettings } from './settings.js';
@@ -182,7 +182,7 @@ export class CallTable {
     const live = this.#live(slot);
     const bytes = sizeOf(input);
     if (live.inputBytes + bytes > MAX_INPUT_BYTES) return addInput(copyOf(live.state), input) ? 'too_large' : 'unchanged';
-    const isNew = !hasInput(live.state, input);
+    const held = inputsIn(live.state);
     if (!addInput(live.state, input)) {
       if (slot.over) this.#rest(slot);
       else this.#remember(key);
@@ -192,7 +192,7 @@ export class CallTable {
     if (input.kind === 'event') live.recheck = true;
     slot.latestAt = Math.max(slot.latestAt, latestOf(input, appendTime));
     this.#touch(key, slot, streamTime);
-    return isNew ? 'folded' : 'merged';
+    return inputsIn(live.state) > held ? 'folded' : 'merged';
   }
 
   /**
@@ -462,6 +462,8 @@ export class CallTable {
     slot.deadline = summary.deadline_at;
   }
 }
+
+const inputsIn = (state: CallState): number => state.events.length + state.records.length + state.media.length;
 
 const copyOf = (state: CallState): CallState => ({
   ...state,

@@ -131,7 +131,7 @@ export class SessionsProcessor implements Processor {
     const tasks: OutputRecord[] = [];
     for (const revision of this.#revisions(now)) {
       outputs.push(this.#revisionOutput(revision));
-      if (revision.wantsRecord) tasks.push(this.#recordTask(revision.call, now));
+      if (revision.wantsRecord) tasks.push(this.#recordTask(revision, now));
     }
     outputs.push(...tasks, ...this.#late, ...this.#dead);
     const processed = { ...this.#counts, ...this.#table.takeCounts() };
@@ -279,7 +279,7 @@ export class SessionsProcessor implements Processor {
     return { topic: TOPICS.calls.name, partition: this.#deps.partition, key, value, headers };
   }
 
-  #recordTask(call: Call, now: number): OutputRecord {
+  #recordTask({ key, call }: Revision, now: number): OutputRecord {
     const task: PollTask = {
       kind: 'record',
       provider: call.provider,
@@ -293,7 +293,6 @@ export class SessionsProcessor implements Processor {
       attempt: 0,
       reason: 'timed_out',
     };
-    const key = `${call.provider}:${call.app_id}:${call.call_id}`;
     return { topic: TOPICS.tasks.name, partition: this.#deps.partition, key, value: this.#deps.codecs.task.encode(task) };
   }
 
