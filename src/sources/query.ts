@@ -1,9 +1,13 @@
 /** The first value of a query parameter, its name compared without case (the vendors' generations spell them differently); null when absent. */
 export function queryParameter(query: string, name: string): string | null {
-  for (const pair of query.split('&')) {
-    const equals = pair.indexOf('=');
-    const raw = equals < 0 ? pair : pair.slice(0, equals);
-    if (raw.length === name.length && raw.toLowerCase() === name) return equals < 0 ? '' : decode(pair.slice(equals + 1));
+  for (let start = 0; start <= query.length; ) {
+    const next = query.indexOf('&', start);
+    const end = next < 0 ? query.length : next;
+    const equals = query.indexOf('=', start);
+    const nameEnd = equals < 0 || equals > end ? end : equals;
+    if (nameEnd - start === name.length && query.slice(start, nameEnd).toLowerCase() === name)
+      return nameEnd === end ? '' : decode(query.slice(nameEnd + 1, end));
+    start = end + 1;
   }
   return null;
 }
