@@ -16,8 +16,6 @@ export class Digits {
 
 type Parsed = { ok: true; body: JsonObject; text: string } | UnreadElement;
 
-/** A run of digits that may be an integer beyond 2^53 - 1. */
-const LONG_DIGITS = /[0-9]{16}/;
 const INTEGER = /^-?[0-9]+$/;
 
 /** Reads bytes as one JSON object, keeping every digit of every integer. Of repeated keys the last counts, as in JSON.parse. */
@@ -28,7 +26,7 @@ export function parseObject(bytes: Buffer): Parsed {
   let value: unknown;
   try {
     value = JSON.parse(text);
-    if (LONG_DIGITS.test(text)) value = parseLossless(text, null, { parseNumber, onDuplicateKey: ({ newValue }) => newValue });
+    if (hasUnsafe(value)) value = parseLossless(text, null, { parseNumber, onDuplicateKey: ({ newValue }) => newValue });
   } catch (error) {
     return unread('not_json', `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -40,8 +38,11 @@ export function parseObject(bytes: Buffer): Parsed {
 /** Deeper than any vendor nests, and far less deep than what recursive readers and writers of JSON endure. */
 const MAX_DEPTH = 100;
 
+/** Callbacks are flat: most have one bracket only. */
+const isNested = (text: string): boolean => text.includes('[') || text.indexOf('{', text.indexOf('{') + 1) > 0;
+
 function isDeep(text: string): boolean {
-  if (text.length <= 2 * MAX_DEPTH) return false;
+  if (text.length <= 2 * MAX_DEPTH || !isNested(text)) return false;
   let depth = 0;
   let quoted = false;
   for (let i = 0; i < text.length; i++) {
@@ -54,6 +55,14 @@ function isDeep(text: string): boolean {
       if (++depth > MAX_DEPTH) return true;
     } else if (c === 0x5d || c === 0x7d) depth--;
   }
+  return false;
+}
+
+/** Whether a number lies where a double cannot hold every integer: its digits may have been others. */
+function hasUnsafe(value: unknown): boolean {
+  if (typeof value === 'number') return !(value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER);
+  if (typeof value !== 'object' || value === null) return false;
+  for (const name in value) if (hasUnsafe((value as JsonObject)[name])) return true;
   return false;
 }
 

@@ -104,6 +104,10 @@ describe('TUICallKit callbacks', () => {
       .replace('"Alice"', '9007199254740993');
     expect(input(text)).toMatchObject({ room_id: '144115212830834855', user_id: '9007199254740993' });
     expect(input({ ...ALICE, RoomId: 1253, UserId: -5 })).toMatchObject({ room_id: '1253', user_id: '-5' });
+    const negative = JSON.stringify({ ...ALICE, RoomId: 0 }).replace('"RoomId":0', '"RoomId":-9007199254740993');
+    expect(input(negative)).toMatchObject({ room_id: '-9007199254740993' });
+    const smallest = JSON.stringify({ ...ALICE, RoomId: 0 }).replace('"RoomId":0', '"RoomId":9007199254740992');
+    expect(input(smallest)).toMatchObject({ room_id: '9007199254740992' });
   });
 
   it('takes the last of repeated keys, long numbers or not', () => {
