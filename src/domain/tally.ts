@@ -47,9 +47,8 @@ export class UserTally {
 
 /** What all callback events of a call say together. */
 export class CallTally {
-  /** One per user with events, in no order. Events without UserId belong to the call but to no user. */
+  /** One per user with events, sorted by user_id. Events without UserId belong to the call but to no user. */
   readonly users: UserTally[] = [];
-  private index: Map<string, UserTally> | null = null;
   /** The caller as the events tell it, or ''. */
   caller = '';
   /** Earliest event of all, latest event of all. */
@@ -104,21 +103,23 @@ export class CallTally {
       for (const id of record.users) if (id !== '') this.user(id);
       if (record.caller !== '') this.user(record.caller);
     }
-    return this.users.sort(byUserId);
+    return this.users;
   }
 
   private user(id: string): UserTally {
     const { users } = this;
-    if (this.index !== null) {
-      const found = this.index.get(id);
-      if (found !== undefined) return found;
-    } else {
-      for (const user of users) if (user.user_id === id) return user;
+    let low = 0;
+    let high = users.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const user = users[middle]!;
+      if (user.user_id === id) return user;
+      if (user.user_id < id) low = middle + 1;
+      else high = middle;
     }
     const user = new UserTally(id);
-    users.push(user);
-    if (this.index !== null) this.index.set(id, user);
-    else if (users.length > 16) this.index = new Map(users.map((each) => [each.user_id, each]));
+    if (low === users.length) users.push(user);
+    else users.splice(low, 0, user);
     return user;
   }
 
@@ -251,10 +252,6 @@ function earlier(a: EventInput, b: EventInput): boolean {
   if (a.event !== b.event) return a.event < b.event;
   // One with EventTime, one without that arrived in that very millisecond: EventTime goes first.
   return a.event_at !== null && b.event_at === null;
-}
-
-function byUserId(a: UserTally, b: UserTally): number {
-  return a.user_id < b.user_id ? -1 : 1;
 }
 
 /** A collected time, or null where nothing was collected. */
