@@ -264,16 +264,20 @@ describe('the sessions worker', () => {
     expect(b.revisions(KEY)).toEqual(b.revisions(KEY).map((_, i) => i + 1));
   });
 
-  it('finds out the one input that a call cannot be folded with, and goes on without it', async () => {
+  /** A codec that cannot encode a call with an input of the user `poison`. */
+  const fussy = () => {
     const call = localCodec(TOPICS.calls);
-    const fussy = {
+    return {
       ...{ decode: call.decode.bind(call), resolve: call.resolve.bind(call), only: call.only.bind(call) },
       encode(value: Call) {
         if (value.strings.includes('poison')) throw new Error('indigestible');
         return call.encode(value);
       },
     };
-    const b = await Bench.open({}, { call: fussy });
+  };
+
+  it('finds out the one input that a call cannot be folded with, and goes on without it', async () => {
+    const b = await Bench.open({}, { call: fussy() });
     b.append(delivery(body('c', 'a', 'start_call', T0), T0));
     b.append(delivery(body('c', 'poison', 'receive_call', T0), T0));
     b.append(delivery(body('c', 'b', 'receive_call', T0), T0));
@@ -288,6 +292,17 @@ describe('the sessions worker', () => {
     ).toEqual(['a', 'b']);
     const dead = b.driver.records(TOPICS.deadLetters.name).map((r) => codecs.deadLetter.decode(r.value!));
     expect(dead).toMatchObject([{ stage: 'fold', reason: 'exception', origin_offset: 1 }]);
+  });
+
+  it('makes no call of inputs none of which can be folded', async () => {
+    const b = await Bench.open({}, { call: fussy() });
+    b.append(delivery(body('c', 'poison', 'start_call', T0), T0));
+    await expect(b.driver.drain()).rejects.toMatchObject({ code: 'STREAM_START_OVER' });
+    await b.driver.crash(0);
+    await b.driver.drain();
+    expect(b.last().size).toBe(0);
+    const dead = b.driver.records(TOPICS.deadLetters.name).map((r) => codecs.deadLetter.decode(r.value!));
+    expect(dead).toMatchObject([{ stage: 'fold', reason: 'exception', origin_offset: 0 }]);
   });
 
   const events = [

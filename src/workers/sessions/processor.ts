@@ -18,7 +18,8 @@ import {
   type TaskMeta,
 } from '../../stream/types.js';
 import { deadLetterOutput } from '../dead-letter.js';
-import { CallTable, type Revision, UnfoldableCall } from './call-table.js';
+import { CallTable, UnfoldableCall } from './call-table.js';
+import type { Revision } from './publisher.js';
 import { REFOLD_SOURCE, refoldKey } from './refold.js';
 import type { SessionSettings } from './settings.js';
 
@@ -129,27 +130,23 @@ export class SessionsProcessor implements Processor {
   flush(now: number): { outputs: OutputRecord[]; processed: Record<string, number> } {
     const outputs: OutputRecord[] = [];
     const tasks: OutputRecord[] = [];
-    for (const revision of this.#revisions(now)) {
-      outputs.push(this.#revisionOutput(revision));
-      if (revision.wantsRecord) tasks.push(this.#recordTask(revision, now));
-    }
-    outputs.push(...tasks, ...this.#late, ...this.#dead);
-    const processed = { ...this.#counts, ...this.#table.takeCounts() };
-    this.#late = [];
-    this.#dead = [];
-    this.#counts = {};
-    return { outputs, processed };
-  }
-
-  /** A call that cannot be folded is found out input by input, once its task has begun anew. */
-  #revisions(now: number): Revision[] {
     try {
-      return this.#table.flush(now, this.#streamTime);
+      for (const revision of this.#table.flush(now, this.#streamTime)) {
+        outputs.push(this.#revisionOutput(revision));
+        if (revision.wantsRecord) tasks.push(this.#recordTask(revision, now));
+      }
     } catch (error) {
+      // A call that cannot be folded is found out input by input, once its task has begun anew.
       if (!(error instanceof UnfoldableCall) || this.#deps.suspects.has(error.key)) throw error;
       this.#deps.suspects.add(error.key);
       throw new StartOver(error.message, error);
     }
+    const all = outputs.concat(tasks, this.#late, this.#dead);
+    const processed = { ...this.#counts, ...this.#table.takeCounts() };
+    this.#late = [];
+    this.#dead = [];
+    this.#counts = {};
+    return { outputs: all, processed };
   }
 
   meta(base: number | null): ProcessorMeta {

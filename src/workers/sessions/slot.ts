@@ -18,6 +18,8 @@ export interface LiveCall {
 export type CallSummary = Pick<Call, 'final' | 'status' | 'end_reason' | 'last_change_at' | 'latest_at' | 'deadline_at'>;
 
 export interface Slot {
+  /** Join key of the call. */
+  readonly key: string;
   /** Decoded, while it changes or has lately; else null and `packed` is the call. */
   live: LiveCall | null;
   /** The last revision as published, its bytes as the characters of a string: no form takes less memory. null before the first. */
@@ -36,12 +38,15 @@ export interface Slot {
   offset: number;
   /** Earliest armed timer. */
   armed: number;
+  /** It is not in the state any more. */
+  gone: boolean;
 }
 
 export const pack = (value: Buffer): string => value.toString('latin1');
 export const unpack = (packed: string): Buffer => Buffer.from(packed, 'latin1');
 
-export function newSlot(state: CallState): Slot {
+/** The decoded form of a call that has no revision yet. */
+export function unpublished(state: CallState): LiveCall {
   const publication: Publication = {
     revision: 0,
     final: false,
@@ -55,10 +60,13 @@ export function newSlot(state: CallState): Slot {
     deadline_at: null,
     record_task: false,
   };
-  return { ...slotOf(null, -1), live: { state, publication, recheck: false, inputBytes: 0 } };
+  return { state, publication, recheck: false, inputBytes: 0 };
 }
 
-export const slotOf = (packed: string | null, offset: number): Slot => ({
+export const newSlot = (key: string, state: CallState): Slot => ({ ...slotOf(key, null, -1), live: unpublished(state) });
+
+export const slotOf = (key: string, packed: string | null, offset: number): Slot => ({
+  key,
   live: null,
   packed,
   dirty: false,
@@ -71,6 +79,7 @@ export const slotOf = (packed: string | null, offset: number): Slot => ({
   publishedAt: 0,
   offset,
   armed: Number.POSITIVE_INFINITY,
+  gone: false,
 });
 
 /** The latest moment that this input vouches for: a repetition of it, however late, must not look newer than the horizon. */

@@ -2,23 +2,23 @@
 const BUCKET_MS = 50;
 
 /**
- * Timers on stream time: keys by due time, in buckets. Arming and running are O(1) per key and O(log buckets) per bucket.
- * It never disarms: whoever runs a key asks its call whether it is really due, and arms again when it is not.
+ * Timers on stream time: items by due time, in buckets. Arming and running are O(1) per item and O(log buckets) per bucket.
+ * It never disarms: whoever runs an item asks it whether it is really due, and arms it again when it is not.
  */
-export class Timers {
-  readonly #buckets = new Map<number, string[]>();
+export class Timers<T> {
+  readonly #buckets = new Map<number, T[]>();
   /** Binary min-heap of the bucket numbers in use. */
   readonly #heap: number[] = [];
 
-  /** Arms a key. `due` is stream time, epoch ms. */
-  arm(key: string, due: number): void {
+  /** `due` is stream time, epoch ms. */
+  arm(item: T, due: number): void {
     const bucket = Math.ceil(due / BUCKET_MS);
-    const keys = this.#buckets.get(bucket);
-    if (keys !== undefined) {
-      keys.push(key);
+    const items = this.#buckets.get(bucket);
+    if (items !== undefined) {
+      items.push(item);
       return;
     }
-    this.#buckets.set(bucket, [key]);
+    this.#buckets.set(bucket, [item]);
     this.#push(bucket);
   }
 
@@ -28,14 +28,14 @@ export class Timers {
     return first === undefined ? null : first * BUCKET_MS;
   }
 
-  /** Removes and returns the keys of the earliest bucket if it is due at `now`, else null. */
-  take(now: number): string[] | null {
+  /** Removes and returns the items of the earliest bucket if it is due at `now`, else null. */
+  take(now: number): T[] | null {
     const first = this.#heap[0];
     if (first === undefined || first * BUCKET_MS > now) return null;
     this.#pop();
-    const keys = this.#buckets.get(first)!;
+    const items = this.#buckets.get(first)!;
     this.#buckets.delete(first);
-    return keys;
+    return items;
   }
 
   #push(value: number): void {

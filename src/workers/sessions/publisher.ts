@@ -1,0 +1,76 @@
+import { packCall } from '../../codec/call-record.js';
+import type { TopicCodec } from '../../codec/codec.js';
+import type { Call } from '../../codec/generated.js';
+import { firstReceivedAt } from '../../domain/call.js';
+import { deadline, deriveChanged } from '../../domain/timeouts.js';
+import type { LiveCalls } from './live-calls.js';
+import type { SessionSettings } from './settings.js';
+import { type LiveCall, pack, recordSpan, type Slot } from './slot.js';
+
+/** One revision to publish. */
+export interface Revision {
+  key: string;
+  call: Call;
+  value: Buffer;
+  /** Its record should be fetched from the vendor: a timeout closed it. */
+  wantsRecord: boolean;
+  /** What this revision is the first to say. */
+  timedOut: boolean;
+  reopened: boolean;
+}
+
+/** Makes the next revision of a call, and keeps its bytes as what the call is at rest. */
+export class Publisher {
+  readonly #settings: SessionSettings;
+  readonly #codec: TopicCodec<Call>;
+  readonly #calls: LiveCalls;
+
+  constructor(settings: SessionSettings, codec: TopicCodec<Call>, calls: LiveCalls) {
+    this.#settings = settings;
+    this.#codec = codec;
+    this.#calls = calls;
+  }
+
+  /** `now` is wall-clock time, epoch ms. Throws what deriving or encoding throws. */
+  publish(slot: Slot, now: number, streamTime: number): Revision {
+    const revision = slot.live === null ? this.#unchanged(slot, now) : this.#changed(slot, slot.live, now, streamTime);
+    slot.packed = pack(revision.value);
+    slot.publishedAt = streamTime;
+    return revision;
+  }
+
+  /** A call at rest, once more: only its history of publication differs. What is over stays so without new input, so nothing is derived. */
+  #unchanged(slot: Slot, now: number): Revision {
+    const call = this.#calls.record(slot);
+    call.revision++;
+    call.final = slot.final;
+    call.updated_at = now;
+    return { key: slot.key, call, value: this.#codec.encode(call), wantsRecord: false, timedOut: false, reopened: false };
+  }
+
+  #changed(slot: Slot, live: LiveCall, now: number, streamTime: number): Revision {
+    const { state, publication } = live;
+    const facts = deriveChanged(state, live.recheck, streamTime, this.#settings);
+    const over = facts.status === 'ended';
+    const timedOutOnly = facts.end_reason === 'timed_out';
+    const timedOut = timedOutOnly && !slot.timedOutOnly;
+    const reopened = slot.over && !over;
+    slot.over = over;
+    if (!over) slot.final = false;
+    slot.timedOutOnly = timedOutOnly;
+    slot.deadline = over ? null : deadline(state, facts, this.#settings);
+    const wantsRecord = timedOutOnly && !publication.record_task && this.#settings.hasRecordsApi(state.app_id);
+    if (publication.revision === 0) publication.first_seen_at = firstReceivedAt(state);
+    publication.revision++;
+    publication.final = slot.final;
+    publication.updated_at = now;
+    publication.last_change_at = slot.lastChange;
+    publication.latest_at = slot.latestAt;
+    publication.deadline_at = slot.deadline;
+    publication.record_task ||= wantsRecord;
+    recordSpan(publication, facts);
+    live.recheck = false;
+    const call = packCall(state, facts, publication);
+    return { key: slot.key, call, value: this.#codec.encode(call), wantsRecord, timedOut, reopened };
+  }
+}
