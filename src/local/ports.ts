@@ -13,6 +13,9 @@ const PORT_PATIENCE_MS = 2_000;
  */
 const FREE_PORTS = { from: 20_000, to: 32_000 };
 
+/** Ports that this process has been given: the server that is meant to listen on one may not have started yet. */
+const given = new Set<number>();
+
 /** Binds the port for an instant. Rejects with the system's error when it is taken. */
 function bindOnce(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -22,12 +25,14 @@ function bindOnce(port: number): Promise<void> {
   });
 }
 
-/** A port of 127.0.0.1 that nothing listens on at this moment. */
+/** A port of 127.0.0.1 that nothing listens on at this moment; never the same one twice. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 100; attempt++) {
     const port = randomInt(FREE_PORTS.from, FREE_PORTS.to);
+    if (given.has(port)) continue;
     try {
       await bindOnce(port);
+      given.add(port);
       return port;
     } catch {
       // Taken: try another.
