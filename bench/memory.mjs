@@ -43,7 +43,7 @@ for (const call of calls(N, 5_000, T0)) {
   for (const [at, body] of call.slice(0, 2)) {
     const value = codecs.raw.encode(rawEvent('1400000001', at, body));
     processor.process(
-      { topic: TOPICS.rawTuicallkit.name, partition: 0, offset: offset++, timestamp: at, key: null, value, headers: {} },
+      { topic: TOPICS.rawTuicallkit.name, partition: 0, offset: offset++, timestamp: at, key: null, value },
       T0,
     );
   }

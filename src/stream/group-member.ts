@@ -200,8 +200,6 @@ function fetched(batch: Batch): FetchedBatch {
   };
 }
 
-const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
-
 /** Turns kafkajs's messages from `from` on into input records. */
 export function toRecords({ topic, partition, messages }: FetchedBatch, from: number): InputRecord[] {
   const records: InputRecord[] = [];
@@ -214,19 +212,7 @@ export function toRecords({ topic, partition, messages }: FetchedBatch, from: nu
       timestampText = message.timestamp;
       timestamp = Number(timestampText);
     }
-    records.push({ topic, partition, offset, timestamp, key: message.key, value: message.value, headers: toHeaders(message.headers) });
+    records.push({ topic, partition, offset, timestamp, key: message.key, value: message.value });
   }
   return records;
-}
-
-function toHeaders(headers: KafkaMessage['headers']): Readonly<Record<string, string>> {
-  let out: Record<string, string> | null = null;
-  for (const name in headers) {
-    const value = headers[name];
-    const first = Array.isArray(value) ? value[0] : value;
-    if (first === undefined) continue;
-    out ??= {};
-    out[name] = typeof first === 'string' ? first : first.toString();
-  }
-  return out ?? NO_HEADERS;
 }

@@ -1,7 +1,6 @@
+import { replaceExports } from './kafkajs-module.js';
 import { type BatchRecord, Writer } from './record-batch.js';
 
-/** The part of kafkajs that is replaced, and what it is known to look like. A test holds the two against each other byte by byte. */
-const VERSION = '2.2.4';
 const REQUEST = 'kafkajs/src/protocol/requests/produce/v3/request.js';
 const GROUPING = 'kafkajs/src/producer/groupMessagesPerPartition.js';
 
@@ -37,20 +36,14 @@ interface GroupRequest {
 
 /**
  * Makes kafkajs's produce requests (version 3, on which all later ones are built) use {@link Writer}, and groups messages by partition without
- * copying the list once per message. Must run before kafkajs is loaded; any other version of it is left as it is.
+ * copying the list once per message. Must run before kafkajs is loaded.
  */
 export function replaceEncoder(require: NodeJS.Require): void {
-  if ((require('kafkajs/package.json') as { version: string }).version !== VERSION) return;
   const original = require(REQUEST) as CreateRequest;
   const Encoder = require('kafkajs/src/protocol/encoder.js') as new (size?: number) => { buf: Buffer; offset: number };
   replaceExports(require, REQUEST, produceRequest(original, Encoder));
   require(GROUPING);
   replaceExports(require, GROUPING, groupByPartition);
-}
-
-function replaceExports(require: NodeJS.Require, path: string, exports: unknown): void {
-  const module = require.cache[require.resolve(path)];
-  if (module !== undefined) module.exports = exports;
 }
 
 export function produceRequest(original: CreateRequest, Encoder: new (size?: number) => { buf: Buffer; offset: number }): CreateRequest {

@@ -1,14 +1,19 @@
 import { createRequire } from 'node:module';
 import { rememberCoordinators } from './kafkajs-coordinator.js';
+import { replaceDecoder } from './kafkajs-fetch.js';
+import { isKnownVersion } from './kafkajs-module.js';
 import { replaceEncoder } from './kafkajs-produce.js';
 
 /**
- * The one place where kafkajs is loaded: it is CommonJS, and its record encoder and coordinator lookup are replaced
+ * The one place where kafkajs is loaded: it is CommonJS, and its record encoder, record decoder and coordinator lookup are replaced
  * before anything of it can hold on to the old ones.
  * Types may be imported from 'kafkajs' anywhere in this folder.
  */
 const require = createRequire(import.meta.url);
-replaceEncoder(require);
+if (isKnownVersion(require)) {
+  replaceEncoder(require);
+  replaceDecoder(require);
+}
 rememberCoordinators(require);
 
 export const { AssignerProtocol, ConfigResourceTypes, Kafka, logLevel, PartitionAssigners } =

@@ -26,7 +26,6 @@ export interface DriverRecord {
   value: Buffer | null;
   /** Append time, epoch ms. */
   timestamp: number;
-  headers?: Readonly<Record<string, string>>;
 }
 
 interface DriverTask {
@@ -62,9 +61,9 @@ export class TopologyDriver {
   }
 
   /** Puts a record at the end of an input partition; returns its offset. */
-  append(topic: string, { partition, key, value, timestamp, headers }: DriverRecord): number {
+  append(topic: string, { partition, key, value, timestamp }: DriverRecord): number {
     const log = this.#log(topic, partition);
-    log.push({ topic, partition, offset: log.length, timestamp, key: Buffer.from(key), value, headers: headers ?? {} });
+    log.push({ topic, partition, offset: log.length, timestamp, key: Buffer.from(key), value });
     return log.length - 1;
   }
 
@@ -180,13 +179,12 @@ export class TopologyDriver {
 
   #publish({ partition }: DriverTask, outputs: readonly OutputRecord[]): number | null {
     let base: number | null = null;
-    for (const { topic, partition: to, key, value, headers } of outputs) {
+    for (const { topic, partition: to, key, value } of outputs) {
       const offset = this.append(topic, {
         partition: to,
         key,
         value,
         timestamp: this.#clock.now(),
-        ...(headers === undefined ? {} : { headers }),
       });
       if (topic === this.#o.outputTopic && to === partition) base ??= offset;
     }

@@ -13,7 +13,6 @@ export interface InputRecord {
   timestamp: number;
   key: Buffer | null;
   value: Buffer | null;
-  headers: Readonly<Record<string, string>>;
 }
 
 /** One record to publish. Every record names its partition: a task writes partition p of each output topic only (dead letters may differ, see design.md §1). */

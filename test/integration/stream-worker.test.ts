@@ -288,4 +288,4 @@ describe('stream time', () => {
   });
 });
 
-const BLANK: InputRecord = { topic: '', partition: 0, offset: 0, timestamp: 0, key: null, value: null, headers: {} };
+const BLANK: InputRecord = { topic: '', partition: 0, offset: 0, timestamp: 0, key: null, value: null };

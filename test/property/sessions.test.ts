@@ -247,7 +247,6 @@ describe('the sessions worker', () => {
       timestamp: b.now,
       key: null,
       value,
-      headers: {},
     });
     const receive = late(delivery(body('c', 'b', 'receive_call', b.now), b.now));
     await b.processor.prepare([receive]);

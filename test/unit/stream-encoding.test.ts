@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { crc32c } from '../../src/stream/crc32c.js';
+import { batchDecoder } from '../../src/stream/kafkajs-fetch.js';
 import { produceRequest } from '../../src/stream/kafkajs-produce.js';
 
 // This file never loads src/stream/kafkajs.ts, so here kafkajs is as it was made.
@@ -9,6 +10,10 @@ const require = createRequire(import.meta.url);
 const original = require('kafkajs/src/protocol/requests/produce/v3/request.js');
 const Encoder = require('kafkajs/src/protocol/encoder.js');
 const replaced = produceRequest(original, Encoder);
+const Decoder = require('kafkajs/src/protocol/decoder.js');
+const originalDecode = require('kafkajs/src/protocol/recordBatch/v0/decoder.js');
+const createBatch = require('kafkajs/src/protocol/recordBatch/v0/index.js').RecordBatch;
+const createRecord = require('kafkajs/src/protocol/recordBatch/record/v0/index.js');
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 1_790_000_000_000, toFake: ['Date'] });
@@ -95,5 +100,87 @@ describe('the replaced produce request', () => {
     const before = Buffer.from(first);
     await replaced(of('second')).encode();
     expect(first.equals(before)).toBe(true);
+  });
+});
+
+describe('the replaced record batch decoder', () => {
+  const bytes = fc.option(fc.uint8Array({ maxLength: 200 }).map((a) => Buffer.from(a)));
+  // kafkajs takes what every object inherits for a first value.
+  const name = fc.string({ unit: 'binary', maxLength: 20 }).filter((s) => !(s in {}));
+  const record = fc.record({
+    key: bytes,
+    value: bytes,
+    headers: fc.dictionary(name, fc.oneof(fc.string(), fc.array(fc.string(), { maxLength: 3 })), { maxKeys: 4 }),
+    timestampDelta: fc.oneof(fc.nat(), fc.integer(), fc.bigInt({ min: -(2n ** 50n), max: 2n ** 50n }).map(Number)),
+    offsetDelta: fc.oneof(fc.nat({ max: 300 }), fc.nat()),
+  });
+  const batch = fc.record({
+    firstOffset: fc.oneof(fc.nat(), fc.bigInt({ min: 0n, max: 2n ** 62n }).map(String)),
+    firstTimestamp: fc.oneof(fc.constant(1_790_000_000_000), fc.nat()),
+    maxTimestamp: fc.nat(),
+    partitionLeaderEpoch: fc.nat(),
+    lastOffsetDelta: fc.nat(),
+    producerId: fc.oneof(fc.constant('-1'), fc.bigInt({ min: 0n, max: 2n ** 62n }).map(String)),
+    producerEpoch: fc.nat({ max: 32_767 }),
+    firstSequence: fc.nat(),
+    transactional: fc.boolean(),
+    records: fc.array(record, { maxLength: 40 }),
+  });
+  /** Transactional or not, control or data, created or appended times, of one batch or several behind each other. */
+  const fetched = fc.record({ batches: fc.array(batch, { minLength: 1, maxLength: 3 }), more: fc.constantFrom(0, 0x08, 0x20, 0x28) });
+
+  type Fetched = typeof fetched extends fc.Arbitrary<infer T> ? T : never;
+  const encode = async ({ batches, more }: Fetched): Promise<Buffer> => {
+    const parts: Buffer[] = [];
+    for (const of of batches) {
+      const encoder = await createBatch({ ...of, records: of.records.map((r) => createRecord(r)) });
+      const buffer: Buffer = encoder.buffer;
+      buffer.writeInt16BE(buffer.readInt16BE(21) | more, 21);
+      parts.push(buffer);
+    }
+    return Buffer.concat(parts);
+  };
+  const decodeAll = async (decode: (cursor: object) => Promise<{ records: { headers: object }[] }>, bytes: Buffer, batches: number) => {
+    const cursor = new Decoder(bytes);
+    const all = [];
+    for (let i = 0; i < batches; i++) {
+      const decoded = await decode(cursor);
+      all.push({ ...decoded, records: decoded.records.map((r) => ({ ...r, headers: r.headers })), offset: cursor.offset });
+    }
+    return all;
+  };
+
+  it('reads what kafkajs reads', async () => {
+    await fc.assert(
+      fc.asyncProperty(fetched, async (of) => {
+        const encoded = await encode(of);
+        const ours = await decodeAll(batchDecoder(originalDecode) as never, encoded, of.batches.length);
+        const theirs = await decodeAll(originalDecode, encoded, of.batches.length);
+        expect(ours).toEqual(theirs);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('does not need kafkajs for a plain batch, and leaves one that is compressed, cut off or too short to it', async () => {
+    const fallback = vi.fn(() => Promise.reject(new Error('left to kafkajs')));
+    const decode = batchDecoder(fallback);
+    const one = { ...(fc.sample(batch, { numRuns: 1, seed: 1 })[0] as Fetched['batches'][number]), records: [] };
+    const whole = await encode({ batches: [one], more: 0 });
+    await decode(new Decoder(whole));
+    expect(fallback).not.toHaveBeenCalled();
+    const compressed = Buffer.from(whole);
+    compressed.writeInt16BE(0x01, 21);
+    for (const bytes of [compressed, whole.subarray(0, whole.length - 1), whole.subarray(0, 50)])
+      await expect(decode(new Decoder(bytes))).rejects.toThrow('left to kafkajs');
+  });
+
+  it('refuses a record that reaches beyond its batch', async () => {
+    const message = { key: null, value: Buffer.from('v'), headers: {}, timestampDelta: 0, offsetDelta: 0 };
+    const one = { ...(fc.sample(batch, { numRuns: 1, seed: 1 })[0] as Fetched['batches'][number]), records: [message] };
+    const bytes = await encode({ batches: [one], more: 0 });
+    // The length of the value, before its one byte and the count of headers.
+    bytes[bytes.length - 3] = 0x40;
+    await expect(async () => batchDecoder(originalDecode)(new Decoder(bytes))).rejects.toThrow(RangeError);
   });
 });
