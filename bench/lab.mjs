@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { NODE_OPTIONS } from '../dist/cli/node-options.js';
 import { openCodec } from '../dist/codec/codec.js';
 import { SchemaRegistry } from '../dist/codec/registry.js';
 import { freePort, startStack } from '../dist/local/index.js';
@@ -68,7 +69,7 @@ export async function openLab({ sessions = {} } = {}) {
       const port = await freePort();
       const log = join(dir, `${names.join('-')}-${port}.log`);
       const fd = openSync(log, 'w');
-      const child = spawn(process.execPath, [...(more.flags ?? []), main, 'run', ...names, '--config', config], {
+      const child = spawn(process.execPath, [...NODE_OPTIONS, ...(more.flags ?? []), main, 'run', ...names, '--config', config], {
         env: { ...env, CALLSTREAM_ADMIN_PORT: String(port), ...more.env },
         stdio: ['ignore', fd, fd],
       });

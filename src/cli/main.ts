@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --enable-source-maps --max-semi-space-size=64
 import { EXIT } from './exit.js';
 import { runCli } from './program.js';
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { NODE_OPTIONS } from '../../src/cli/node-options.js';
 import { ROLES } from '../../src/cli/roles.js';
 import { ENV, LOOPBACK, PORTS, REGISTRY_PATH } from '../../src/config/defaults.js';
 import { parseConfig } from '../../src/config/index.js';
@@ -122,7 +123,7 @@ describe('deploy/Dockerfile', () => {
 
   it('runs the command line as a user without rights, and exposes its ports', () => {
     const { bin } = JSON.parse(text('package.json')) as { bin: { callstream: string } };
-    expect(dockerfile).toContain(`"/app/${bin.callstream}"`);
+    expect(dockerfile).toContain(`ENTRYPOINT ${JSON.stringify(['node', ...NODE_OPTIONS, `/app/${bin.callstream}`]).replaceAll(',', ', ')}`);
     expect(dockerfile).toContain(`EXPOSE ${PORTS.ingest} ${PORTS.api} ${PORTS.admin}`);
     const lines = dockerfile.split('\n');
     expect(lines.indexOf('USER node')).toBeGreaterThan(0);
@@ -144,5 +145,11 @@ describe('deploy/Dockerfile', () => {
         allowed.some((entry) => path === entry || path.startsWith(`${entry}/`)),
         path,
       ).toBe(true);
+  });
+});
+
+describe('the callstream command', () => {
+  it('runs Node as the supervisor does', () => {
+    expect(text('src/cli/main.ts').split('\n')[0]).toBe(`#!/usr/bin/env -S node ${NODE_OPTIONS.join(' ')}`);
   });
 });

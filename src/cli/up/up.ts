@@ -11,6 +11,7 @@ import { demoFile } from '../commands/options.js';
 import { EXIT } from '../exit.js';
 import { aborted, type Io } from '../io.js';
 import { describeMigrated, migrateAll } from '../migrate.js';
+import { NODE_OPTIONS } from '../node-options.js';
 import { version } from '../program.js';
 import { ROLES, type Role } from '../roles.js';
 import type { ChildSpec } from '../supervise/child.js';
@@ -81,7 +82,7 @@ export async function runUp(io: Io, options: UpOptions): Promise<number> {
     const child = (name: string, args: string[], port: number | undefined): ChildSpec => ({
       name,
       command: process.execPath,
-      args: ['--enable-source-maps', SCRIPT, ...args, '--config', file],
+      args: [...NODE_OPTIONS, SCRIPT, ...args, '--config', file],
       env: { ...env, ...(port === undefined ? {} : { [ENV.adminPort]: String(port), [ENV.adminHost]: '127.0.0.1' }) },
       logFile: join(dataDir, 'log', `${name}.log`),
       ...(port === undefined ? {} : { probe: () => askReady(port) }),
