@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import avsc, { type Type } from 'avsc';
+import { messageOf } from '../domain/errors.js';
 import { CodecError, type SchemaRegistry, schemaText } from './registry.js';
 import type { Topic } from './topics.js';
 
@@ -78,7 +79,7 @@ class Reader<T> implements TopicReader<T> {
     try {
       result = resolver === null ? this.#type.decode(frame, HEADER) : this.#type.decode(frame, HEADER, resolver);
     } catch (error) {
-      throw new CodecError('AVRO_INVALID', error instanceof Error ? error.message : String(error), { cause: error });
+      throw new CodecError('AVRO_INVALID', messageOf(error), { cause: error });
     }
     if (result.offset !== frame.length) throw new CodecError('AVRO_INVALID', 'the value is truncated or has bytes after its end');
     return result.value;
@@ -136,7 +137,7 @@ class Codec<T> extends Reader<T> implements TopicCodec<T> {
         end = this.#written.encode(value, this.#slab, HEADER);
       }
     } catch (error) {
-      throw new CodecError('AVRO_INVALID', error instanceof Error ? error.message : String(error), { cause: error });
+      throw new CodecError('AVRO_INVALID', messageOf(error), { cause: error });
     }
     const frame = this.#slab.subarray(this.#used, end);
     this.#used = end;

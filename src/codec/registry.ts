@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { SchemaRegistry as Client, COMPATIBILITY, SchemaType } from '@kafkajs/confluent-schema-registry';
 import type { Type } from 'avsc';
-import { CallstreamError } from '../domain/errors.js';
+import { CallstreamError, messageOf } from '../domain/errors.js';
 import { subjectOf, type TopicSpec } from './topics.js';
 
 export interface RegistryOptions {
@@ -94,5 +94,3 @@ export class SchemaRegistry {
 function statusOf(error: unknown): number | undefined {
   return typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number' ? error.status : undefined;
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -11,3 +11,6 @@ export class CallstreamError extends Error {
     this.code = code;
   }
 }
+
+/** What was thrown, as a sentence: not everything that is thrown is an Error. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

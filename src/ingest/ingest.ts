@@ -1,6 +1,7 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
+import { messageOf } from '../domain/errors.js';
 import type { WebhookSource } from '../sources/webhook.js';
 import { type Clock, systemClock } from '../telemetry/clock.js';
 import { listenError } from '../telemetry/listen-error.js';
@@ -204,8 +205,6 @@ async function settledOr(work: Promise<unknown>, patienceMs: number): Promise<vo
   await Promise.race([work, patience]);
   stop.abort();
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Spool figures are read when they are asked for. */
 function watch(metrics: Metrics, spool: Spool): void {

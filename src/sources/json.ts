@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { parse as parseLossless } from 'lossless-json';
+import { messageOf } from '../domain/errors.js';
 import type { UnreadElement } from './element.js';
 
 /** A parsed JSON object. Integers that a double cannot hold are {@link Digits}. */
@@ -28,7 +29,7 @@ export function parseObject(bytes: Buffer): Parsed {
     value = JSON.parse(text);
     if (hasUnsafe(value)) value = parseLossless(text, null, { parseNumber, onDuplicateKey: ({ newValue }) => newValue });
   } catch (error) {
-    return unread('not_json', `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    return unread('not_json', `the body is not JSON: ${messageOf(error)}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return unread('not_an_object', 'the body is JSON, but not an object');

@@ -1,5 +1,5 @@
 import type { Producer } from 'kafkajs';
-import { CallstreamError } from '../domain/errors.js';
+import { CallstreamError, messageOf } from '../domain/errors.js';
 import type { Logger } from '../telemetry/log.js';
 import { createClients, type KafkaClients, type KafkaConnection } from './client.js';
 import { checkCovered, explicitPartition, toRequests } from './produce.js';
@@ -143,6 +143,6 @@ export class DurableProducer {
 }
 
 function unavailable(cause: unknown): CallstreamError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return new CallstreamError('KAFKA_UNAVAILABLE', `Kafka did not take the records: ${why}`, { cause });
 }

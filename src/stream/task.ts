@@ -1,50 +1,18 @@
-import { CallstreamError } from '../domain/errors.js';
+import { CallstreamError, messageOf } from '../domain/errors.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { KafkaClients } from './client.js';
 import { DeadLetterLimit, type DeadLetterLimitOptions } from './dead-letter-limit.js';
+import { DeferredInput } from './deferred-input.js';
 import type { FetchedBatch, GroupMember } from './group-member.js';
 import type { InputQueue, Offered, QueuedBatch } from './input-queue.js';
 import type { OffsetReader } from './offsets.js';
 import type { Restorer } from './restorer.js';
 import { gap, type Session, takeOver } from './takeover.js';
-import { encodeMeta, nextMeta } from './task-meta.js';
-import type { OffsetCommit } from './task-producer.js';
-import {
-  type FaultPoint,
-  type FaultPointName,
-  type ProcessedCounts,
-  type Processor,
-  StartOver,
-  type TaskContext,
-  type TaskMeta,
-} from './types.js';
+import { commitTransaction, hasMoved, TransactionFailed } from './task-commit.js';
+import { TASK_TRANSITIONS, type TaskState } from './task-state.js';
+import { type FaultPoint, type FaultPointName, type ProcessedCounts, type Processor, StartOver, type TaskContext } from './types.js';
 import { Backoff, Signal, turn } from './wait.js';
-
-/**
- * Life of a task:
- *
- *                      ┌───────────── failure ─────────────┐
- *                      v                                   │
- *   waiting ──> taking-over ──> running <──> blocked ──────┤
- *      ^             │              │            │         │
- *      └── failure ──┤              │            │         │
- *                    ├── gap, lost metadata, limit ──> stopped
- *                    └──────────────┴─ not assigned any more, worker stops ──> closed
- *
- * waiting: for the group to confirm this member, and the backoff. blocked: running, but an environment error holds the input back.
- * stopped: needs a person; looked at again every half minute, except where only a new program helps.
- */
-export type TaskState = 'waiting' | 'taking-over' | 'running' | 'blocked' | 'stopped' | 'closed';
-
-export const TASK_TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>> = {
-  waiting: ['taking-over', 'closed'],
-  'taking-over': ['running', 'waiting', 'stopped', 'closed'],
-  running: ['blocked', 'waiting', 'stopped', 'closed'],
-  blocked: ['running', 'waiting', 'stopped', 'closed'],
-  stopped: ['waiting', 'closed'],
-  closed: [],
-};
 
 /** A transaction ends when its inputs have run out, and not before this much time has passed since the last one began… */
 const COMMIT_INTERVAL_MS = 100;
@@ -88,12 +56,6 @@ export interface TaskEvents {
   fatal(error: unknown): void;
 }
 
-/** The batch of the deferred topic that is being made ready. */
-interface DeferredBatch {
-  batch: QueuedBatch;
-  state: 'preparing' | 'ready' | 'failed';
-}
-
 class Closed extends Error {}
 
 /** Partition p of every input topic: one loop that owns the producer, the state and the timers. */
@@ -103,7 +65,7 @@ export class Task {
   readonly #log: Logger;
   readonly #signal = new Signal();
   readonly #backoff = new Backoff(100, 10_000);
-  readonly #deferredBackoff = new Backoff(250, 10_000);
+  readonly #deferred: DeferredInput;
   #state: TaskState = 'waiting';
   #problem: string | null = null;
   #session: Session | null = null;
@@ -111,13 +73,13 @@ export class Task {
   /** An input began above its position: perhaps records are gone. */
   #suspect: string | null = null;
   #blockedUntil = 0;
-  #deferred: DeferredBatch | null = null;
   readonly #done: Promise<void>;
 
   constructor(options: TaskOptions) {
     this.#o = options;
     this.partition = options.partition;
     this.#log = options.logger.child({ task: options.partition });
+    this.#deferred = new DeferredInput(this.#log, () => this.#signal.notify());
     options.events.state(null, 'waiting');
     this.#done = this.#run().catch((error: unknown) => options.events.fatal(error));
   }
@@ -128,7 +90,7 @@ export class Task {
 
   /** What is wrong, for readiness; null: nothing. */
   get problem(): string | null {
-    return this.#problem;
+    return this.#problem ?? this.#deferred.problem;
   }
 
   get streamTime(): number {
@@ -268,7 +230,7 @@ export class Task {
     const { clock } = this.#o;
     let records = 0;
     let since = 0;
-    let moved = this.#hasMoved(session);
+    let moved = hasMoved(session);
     while (!this.#closing) {
       if (this.#suspect !== null) await this.#checkRange(session, this.#suspect);
       const input = processor.saturated?.() === true ? null : this.#choose(session);
@@ -301,7 +263,7 @@ export class Task {
     for (const input of session.inputs.values()) {
       const batch = input.peek();
       if (batch === undefined) continue;
-      if (input.topic === this.#o.deferred && !this.#isDeferredReady(session, batch)) continue;
+      if (input.topic === this.#o.deferred && !this.#deferred.isReady(session.processor, batch)) continue;
       const at = batch.records[0]?.timestamp ?? 0;
       if (at < earliest) {
         chosen = input;
@@ -309,32 +271,6 @@ export class Task {
       }
     }
     return chosen;
-  }
-
-  /** The deferred topic is prepared beside the loop; only it waits while that fails. */
-  #isDeferredReady({ processor }: Session, batch: QueuedBatch): boolean {
-    if (processor.prepare === undefined || batch.records.length === 0) return true;
-    if (this.#deferred?.batch === batch) return this.#deferred.state === 'ready';
-    const deferred: DeferredBatch = { batch, state: 'preparing' };
-    this.#deferred = deferred;
-    processor.prepare(batch.records).then(
-      () => {
-        deferred.state = 'ready';
-        this.#deferredBackoff.reset();
-        this.#problem = null;
-        this.#signal.notify();
-      },
-      (error: unknown) => {
-        deferred.state = 'failed';
-        this.#problem = `late input waits: ${messageOf(error)}`;
-        this.#log.warn({ err: error }, 'late input waits');
-        setTimeout(() => {
-          if (this.#deferred === deferred) this.#deferred = null;
-          this.#signal.notify();
-        }, this.#deferredBackoff.next()).unref();
-      },
-    );
-    return false;
   }
 
   /** True when the first batch of the input may be processed. */
@@ -380,53 +316,14 @@ export class Task {
     return records.length;
   }
 
-  /**
-   * One transaction, in this order: outputs; offsets of all inputs and the output partition, each with the metadata; commit; then the processor is told.
-   * Without outputs and without a moved position there is none.
-   */
   async #commit(session: Session, records: number): Promise<void> {
-    const { processor, producer, inputs, time } = session;
-    const { outputTopic, groupId } = this.#o;
-    const { outputs, processed } = processor.flush(this.#o.clock.now());
-    if (outputs.length === 0 && session.meta !== null && !this.#hasMoved(session)) {
-      processor.committed(null);
-      return;
-    }
-    let meta: TaskMeta | null = null;
-    let base: number | null;
     try {
-      base = await producer.transact({
-        outputs,
-        outputTopic,
-        outputPartition: this.partition,
-        groupId,
-        fault: this.#fault,
-        offsets: (first, last) => {
-          meta = nextMeta(session.meta, processor.meta(first), time.now(), last, { partitions: this.#o.partitions, group: groupId });
-          const metadata = encodeMeta(meta);
-          const commits: OffsetCommit[] = [...inputs].map(([topic, { position }]) => ({
-            topic,
-            partition: this.partition,
-            offset: position,
-            metadata,
-          }));
-          commits.push({ topic: outputTopic, partition: this.partition, offset: (meta.lastOutput ?? -1) + 1, metadata });
-          return commits;
-        },
-      });
+      const processed = await commitTransaction(session, { ...this.#o, fault: this.#fault });
+      if (processed !== null) this.#o.events.committed(records, processed);
     } catch (error) {
-      this.#o.events.failed();
-      throw new TransactionFailed(error);
+      if (error instanceof TransactionFailed) this.#o.events.failed();
+      throw error;
     }
-    session.meta = meta;
-    for (const { topic, position } of inputs.values()) session.committed.set(topic, position);
-    processor.committed(base);
-    this.#o.events.committed(records, processed ?? {});
-  }
-
-  #hasMoved({ inputs, committed }: Session): boolean {
-    for (const { topic, position } of inputs.values()) if (committed.get(topic) !== position) return true;
-    return false;
   }
 
   /** A batch began above its position: either kafkajs was moved meanwhile (the seek repairs that), or records are gone. */
@@ -484,7 +381,7 @@ export class Task {
   #discard(): void {
     this.#session?.producer.close();
     this.#session = null;
-    this.#deferred = null;
+    this.#deferred.discard();
   }
 
   #pauseAll(): void {
@@ -507,16 +404,6 @@ export class Task {
 
 const NEEDS_A_PERSON = new Set(['STREAM_GAP', 'STREAM_META_LOST', 'STREAM_PARTITIONS_CHANGED', 'STREAM_DEAD_LETTER_LIMIT']);
 
-class TransactionFailed extends Error {
-  constructor(cause: unknown) {
-    super(messageOf(cause), { cause });
-  }
-}
-
 function isKafka(error: unknown): boolean {
   return error instanceof Error && error.name.startsWith('KafkaJS');
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,4 @@
-import { CallstreamError } from '../domain/errors.js';
+import { CallstreamError, messageOf } from '../domain/errors.js';
 import { type Clock, systemClock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -11,6 +11,7 @@ import { OffsetReader } from './offsets.js';
 import { Restorer } from './restorer.js';
 import { Task, type TaskEvents } from './task.js';
 import type { FaultPoint, ProcessedCounts, Processor, TaskContext } from './types.js';
+import { Watchdog } from './watchdog.js';
 
 export interface StreamWorkerOptions {
   /** Short name for metrics and logs: sessions, events. */
@@ -60,11 +61,6 @@ export const WORKER_TRANSITIONS: Readonly<Record<WorkerState, readonly WorkerSta
   stopped: [],
 };
 
-interface Progress {
-  positions: number;
-  at: number;
-}
-
 /** One member of a consumer group that runs the tasks which the group gives it, exactly-once. Two of them in one process do not disturb each other. */
 export class StreamWorker {
   readonly #o: StreamWorkerOptions;
@@ -72,7 +68,7 @@ export class StreamWorker {
   readonly #log: Logger;
   readonly #tasks = new Map<number, Task>();
   readonly #closing = new Set<Promise<void>>();
-  readonly #progress = new Map<number, Progress>();
+  readonly #watchdog: Watchdog;
   readonly #member: GroupMember;
   readonly #offsets: OffsetReader;
   readonly #restorer: Restorer | null;
@@ -82,7 +78,6 @@ export class StreamWorker {
   #partitions = 0;
   #ends: NodeJS.Timeout | undefined;
   #asking: Promise<void> = Promise.resolve();
-  #lastContact = 0;
   #endsProblem: string | null = null;
 
   constructor(options: StreamWorkerOptions) {
@@ -91,6 +86,12 @@ export class StreamWorker {
     this.#log = options.logger.child({ worker: options.name });
     this.#clients = createClients(options.kafka, this.#log);
     this.#offsets = new OffsetReader(this.#clients);
+    this.#watchdog = new Watchdog({
+      worker: options.name,
+      inputs: options.inputs,
+      limitMs: options.watchdogMs ?? 60_000,
+      sessionTimeoutMs: options.sessionTimeoutMs ?? 10_000,
+    });
     const session = options.sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs: options.sessionTimeoutMs };
     this.#restorer = options.restores
       ? new Restorer({ clients: this.#clients, groupId: options.groupId, topic: options.outputTopic, ...session })
@@ -108,9 +109,7 @@ export class StreamWorker {
         joined: (assignment) => this.#joined(assignment),
         batch: (batch) => this.#tasks.get(batch.partition)?.offer(batch) ?? false,
         skipped: (topic, partition, first, next) => this.#tasks.get(partition)?.skipped(topic, first, next),
-        confirmed: () => {
-          this.#lastContact = performance.now();
-        },
+        confirmed: () => this.#watchdog.contact(),
         crashed: (error) => this.#fail(error),
       },
     );
@@ -149,13 +148,13 @@ export class StreamWorker {
       this.#partitions = await this.#countPartitions();
       await this.#member.start();
     } catch (error) {
-      this.#failure = error instanceof Error ? error.message : String(error);
+      this.#failure = messageOf(error);
       this.#to('failed');
       throw error;
     }
     if (this.#state !== 'starting') return;
     this.#to('running');
-    this.#lastContact = performance.now();
+    this.#watchdog.contact();
     this.#askLater();
   }
 
@@ -188,7 +187,7 @@ export class StreamWorker {
   }
 
   #joined(assignment: ReadonlyMap<string, readonly number[]>): void {
-    this.#lastContact = performance.now();
+    this.#watchdog.contact();
     const assigned = new Set(assignment.get(this.#o.inputs[0] as string) ?? []);
     for (const task of this.#tasks.values()) if (!assigned.has(task.partition)) this.#close(task);
     for (const partition of assigned) {
@@ -201,7 +200,7 @@ export class StreamWorker {
   #open(partition: number): void {
     const { name, groupId, inputs, deferred, outputTopic, createProcessor, faultPoint, transactionTimeoutMs, deadLetterLimit } = this.#o;
     for (const topic of inputs) this.#member.pause(topic, [partition]);
-    this.#progress.delete(partition);
+    this.#watchdog.forget(partition);
     this.#tasks.set(
       partition,
       new Task({
@@ -275,7 +274,7 @@ export class StreamWorker {
       );
       this.#endsProblem = null;
     } catch (error) {
-      this.#endsProblem = `Kafka does not tell the ends of topics: ${error instanceof Error ? error.message : String(error)}`;
+      this.#endsProblem = `Kafka does not tell the ends of topics: ${messageOf(error)}`;
       return;
     }
     const lags = new Map<number, number>();
@@ -297,39 +296,14 @@ export class StreamWorker {
         { worker: this.#o.name, partition: String(task.partition) },
         task.streamTime / 1000,
       );
-      this.#watch(task, lags.get(task.partition) ?? 0);
     }
-    this.#watchGroup();
-  }
-
-  #watch(task: Task, lag: number): void {
-    const now = performance.now();
-    const positions = this.#o.inputs.reduce((sum, topic) => sum + (task.position(topic) ?? 0), 0);
-    const progress = this.#progress.get(task.partition);
-    if (lag === 0 || task.excused || progress === undefined || progress.positions !== positions) {
-      this.#progress.set(task.partition, { positions, at: now });
-      return;
-    }
-    const limit = this.#o.watchdogMs ?? 60_000;
-    if (now - progress.at < limit) return;
-    this.#fail(
-      new CallstreamError(
-        'STREAM_STUCK',
-        `Task ${task.partition} of ${this.#o.name} (${task.state}) has ${lag} records to read and has not moved for ${limit} ms.`,
-      ),
-    );
-  }
-
-  /** The brokers answer, and yet this member has not been heard of in its group: kafkajs has stopped without saying so. */
-  #watchGroup(): void {
-    const limit = Math.max(this.#o.watchdogMs ?? 60_000, 3 * (this.#o.sessionTimeoutMs ?? 10_000));
-    if (performance.now() - this.#lastContact < limit) return;
-    this.#fail(new CallstreamError('STREAM_STUCK', `Worker ${this.#o.name} has had no contact with its consumer group for ${limit} ms.`));
+    const stuck = this.#watchdog.look(this.#tasks.values(), lags);
+    if (stuck !== null) this.#fail(stuck);
   }
 
   #fail(error: unknown): void {
     if (this.#state !== 'running' && this.#state !== 'starting') return;
-    this.#failure = error instanceof Error ? error.message : String(error);
+    this.#failure = messageOf(error);
     this.#to('failed');
     this.#log.fatal({ err: error }, 'worker failed');
     this.#o.onFatal(error);

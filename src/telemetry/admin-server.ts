@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { messageOf } from '../domain/errors.js';
 import { listenError } from './listen-error.js';
 
 /** Whether a process can do its work now, and what keeps it from it. */
@@ -75,7 +76,7 @@ async function answer(
   try {
     await route(response);
   } catch (error) {
-    json(response, 503, { ready: false, problems: [error instanceof Error ? error.message : String(error)] });
+    json(response, 503, { ready: false, problems: [messageOf(error)] });
   }
 }
 

@@ -2,7 +2,7 @@ import { packCall, type TextReaders } from '../../codec/call-record.js';
 import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { Call } from '../../codec/generated.js';
 import { deriveCall } from '../../domain/call.js';
-import { CallstreamError } from '../../domain/errors.js';
+import { CallstreamError, messageOf } from '../../domain/errors.js';
 import { addInput, emptyState } from '../../domain/state.js';
 import type { CallInput, CallKey, CallState } from '../../domain/types.js';
 import { Departures } from './departures.js';
@@ -28,7 +28,7 @@ export class UnfoldableCall extends CallstreamError {
   readonly key: string;
 
   constructor(key: string, cause: unknown) {
-    super('SESSIONS_UNFOLDABLE', `a call cannot be folded: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super('SESSIONS_UNFOLDABLE', `a call cannot be folded: ${messageOf(cause)}`, { cause });
     this.key = key;
   }
 }

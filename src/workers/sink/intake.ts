@@ -3,6 +3,7 @@ import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { CallEvent, DeadLetter } from '../../codec/generated.js';
 import { CodecError } from '../../codec/registry.js';
 import { TOPICS } from '../../codec/topics.js';
+import { messageOf } from '../../domain/errors.js';
 import type { FailureCounter, InputRecord, OutputRecord } from '../../stream/types.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { deadLetterOutput } from '../dead-letter.js';
@@ -61,7 +62,7 @@ export class Intake {
           index: -1,
           stage,
           reason,
-          error: error instanceof Error ? error.message : String(error),
+          error: messageOf(error),
         }),
       );
     }

@@ -1,0 +1,68 @@
+import { messageOf } from '../domain/errors.js';
+import type { Clock } from '../telemetry/clock.js';
+import type { Session } from './takeover.js';
+import { encodeMeta, nextMeta } from './task-meta.js';
+import type { OffsetCommit } from './task-producer.js';
+import type { FaultPointName, ProcessedCounts, TaskMeta } from './types.js';
+
+/** Nothing is known about the fate of a transaction: the task has to be taken over anew. */
+export class TransactionFailed extends Error {
+  constructor(cause: unknown) {
+    super(messageOf(cause), { cause });
+  }
+}
+
+export interface CommitScope {
+  partition: number;
+  /** Of each input topic. */
+  partitions: number;
+  groupId: string;
+  outputTopic: string;
+  clock: Clock;
+  fault(point: FaultPointName): void | Promise<void>;
+}
+
+/** Some input has moved past what is committed. */
+export function hasMoved({ inputs, committed }: Session): boolean {
+  for (const { topic, position } of inputs.values()) if (committed.get(topic) !== position) return true;
+  return false;
+}
+
+/**
+ * One transaction, in this order: outputs; offsets of all inputs and the output partition, each with the metadata; commit; then the processor is told.
+ * Without outputs and without a moved position there is none, and the answer is null.
+ * @throws TransactionFailed
+ */
+export async function commitTransaction(session: Session, scope: CommitScope): Promise<ProcessedCounts | null> {
+  const { processor, producer, inputs, time } = session;
+  const { outputTopic, groupId, partition, partitions, clock, fault } = scope;
+  const { outputs, processed } = processor.flush(clock.now());
+  if (outputs.length === 0 && session.meta !== null && !hasMoved(session)) {
+    processor.committed(null);
+    return null;
+  }
+  let meta: TaskMeta | null = null;
+  let base: number | null;
+  try {
+    base = await producer.transact({
+      outputs,
+      outputTopic,
+      outputPartition: partition,
+      groupId,
+      fault,
+      offsets: (first, last) => {
+        meta = nextMeta(session.meta, processor.meta(first), time.now(), last, { partitions, group: groupId });
+        const metadata = encodeMeta(meta);
+        const commits: OffsetCommit[] = [...inputs].map(([topic, { position }]) => ({ topic, partition, offset: position, metadata }));
+        commits.push({ topic: outputTopic, partition, offset: (meta.lastOutput ?? -1) + 1, metadata });
+        return commits;
+      },
+    });
+  } catch (error) {
+    throw new TransactionFailed(error);
+  }
+  session.meta = meta;
+  for (const { topic, position } of inputs.values()) session.committed.set(topic, position);
+  processor.committed(base);
+  return processed ?? {};
+}
