@@ -42,7 +42,7 @@ let written = 0;
 for (const call of calls(N, 5_000, T0)) {
   for (const [at, body] of call.slice(0, 2)) {
     const value = codecs.raw.encode(rawEvent('1400000001', at, body));
-    processor.process({ topic: TOPICS.rawTuicallkit.name, partition: 0, offset: offset++, timestamp: at, key: null, value }, T0);
+    processor.process({ topic: TOPICS.rawTuicallkit.name, partition: 0, offset: offset++, timestamp: at, key: null, value }, () => T0);
   }
   if (offset % 5_000 === 0) {
     const { outputs } = processor.flush(T0);

@@ -30,7 +30,7 @@ const EVENT_CODES = new Map<EventName, number>(EVENTS.map((name, code) => [name,
 
 /** The Avro record of one revision. */
 export function packCall(state: CallState, facts: CallFacts, publication: Publication): Call {
-  const strings: string[] = [''];
+  const strings = new StringTable();
   const events = new Array<EventEntry>(state.events.length);
   for (let i = 0; i < events.length; i++) events[i] = packEvent(state.events[i]!, strings);
   return {
@@ -68,7 +68,7 @@ export function packCall(state: CallState, facts: CallFacts, publication: Public
     published_minutes: publication.published_minutes,
     span_from: publication.span_from,
     span_to: publication.span_to,
-    strings,
+    strings: strings.all,
     events,
     records: state.records.map((r) => ({ origin: r.origin, text: r.text, received_at: r.received_at })),
     media: state.media.map((m) => ({ user_id: m.user_id, text: m.text, received_at: m.received_at })),
@@ -112,9 +112,9 @@ export function unpackCall(call: Call, readers: TextReaders): { state: CallState
   };
 }
 
-function packEvent(e: EventInput, strings: string[]): EventEntry {
+function packEvent(e: EventInput, strings: StringTable): EventEntry {
   return {
-    user: intern(strings, e.user_id),
+    user: strings.of(e.user_id),
     event: EVENT_CODES.get(e.event)!,
     role: ROLES.indexOf(e.role),
     event_at: e.event_at,
@@ -123,11 +123,11 @@ function packEvent(e: EventInput, strings: string[]): EventEntry {
     accept_ts: e.accept_ts,
     end_ts: e.end_ts,
     total_num: e.total_num,
-    room: intern(strings, e.room_id),
-    media_type: intern(strings, e.media_type),
-    call_type: intern(strings, e.call_type),
-    call_result: intern(strings, e.call_result),
-    platform: intern(strings, e.platform),
+    room: strings.of(e.room_id),
+    media_type: strings.of(e.media_type),
+    call_type: strings.of(e.call_type),
+    call_result: strings.of(e.call_result),
+    platform: strings.of(e.platform),
   };
 }
 
@@ -153,9 +153,23 @@ function unpackEvent(e: EventEntry, strings: string[]): EventInput {
   };
 }
 
-function intern(strings: string[], s: string): number {
-  const i = strings.indexOf(s);
-  return i >= 0 ? i : strings.push(s) - 1;
+/** Up to here, looking through the strings is faster than hashing one. */
+const FEW = 16;
+
+/** The distinct strings of a call's events; position 0 is ''. */
+class StringTable {
+  readonly all: string[] = [''];
+  #index: Map<string, number> | null = null;
+
+  /** Position of a string. */
+  of(s: string): number {
+    const found = this.#index === null ? this.all.indexOf(s) : (this.#index.get(s) ?? -1);
+    if (found >= 0) return found;
+    const added = this.all.push(s) - 1;
+    if (this.#index !== null) this.#index.set(s, added);
+    else if (added === FEW) this.#index = new Map(this.all.map((each, i) => [each, i]));
+    return added;
+  }
 }
 
 function at(strings: string[], i: number): string {

@@ -23,6 +23,18 @@ export function addInput(state: CallState, input: CallInput): boolean {
   }
 }
 
+/** Whether the set holds an input of the same identity. */
+export function hasInput(state: CallState, input: CallInput): boolean {
+  switch (input.kind) {
+    case 'event':
+      return find(state.events, input, compareEvents) >= 0;
+    case 'record':
+      return find(state.records, input, compareRecords) >= 0;
+    case 'media':
+      return find(state.media, input, compareMedia) >= 0;
+  }
+}
+
 /** The position of an equal input, or the complement (~) of where it belongs. Inputs mostly come in order, so the search starts from the end. */
 function find<T>(set: readonly T[], input: T, compare: (a: T, b: T) => number): number {
   let low = 0;

@@ -21,12 +21,14 @@ export class StreamTime {
     return this.#topics.get(topic)?.time ?? 0;
   }
 
-  /** A record was processed. Call {@link advance} after a batch of them. */
-  observe(topic: string, receivedAt: number | null, appendTime: number): void {
+  /** A record has arrived; returns the task's stream time with it. */
+  observe(topic: string, receivedAt: number | null, appendTime: number): number {
     const entry = this.#topics.get(topic);
-    if (entry === undefined) return;
+    if (entry === undefined) return this.#time;
     const time = receivedAt === null || receivedAt > appendTime ? appendTime : receivedAt;
-    if (time > entry.time) entry.time = time;
+    if (time <= entry.time) return this.#time;
+    entry.time = time;
+    return this.advance();
   }
 
   /**

@@ -296,11 +296,9 @@ export class Task {
   async #process({ processor, time }: Session, input: InputQueue): Promise<number> {
     const { records } = input.peek() as QueuedBatch;
     const { topic } = input;
-    let streamTime = time.now();
     let untilTurn = CHUNK;
     for (const record of records) {
-      time.observe(topic, processor.process(record, streamTime), record.timestamp);
-      streamTime = time.advance();
+      processor.process(record, (receivedAt) => time.observe(topic, receivedAt, record.timestamp));
       untilTurn -= 1;
       if (untilTurn > 0) continue;
       untilTurn = CHUNK;

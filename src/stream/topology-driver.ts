@@ -168,10 +168,7 @@ export class TopologyDriver {
         if (topic === this.#o.deferred) continue;
         throw error;
       }
-      for (const record of records) {
-        time.observe(topic, processor.process(record, time.now()), record.timestamp);
-        time.advance();
-      }
+      for (const record of records) processor.process(record, (receivedAt) => time.observe(topic, receivedAt, record.timestamp));
       left -= records.length;
       positions.set(topic, from + records.length);
     }

@@ -45,6 +45,12 @@ export interface TaskMeta {
   group: string;
 }
 
+/**
+ * Tells stream time when the record at hand arrived: its received_at (epoch ms), null when it has none (then its append time counts). Returns the
+ * task's stream time, this record included; 0: not known yet.
+ */
+export type Observe = (receivedAt: number | null) => number;
+
 /** The processor's own part of {@link TaskMeta}. */
 export interface ProcessorMeta {
   horizon: number | null;
@@ -67,11 +73,8 @@ export interface Processor {
    * A rejection is an environment error: tried again with backoff. For the deferred topic only that topic waits, everything else goes on meanwhile.
    */
   prepare?(records: readonly InputRecord[]): Promise<void>;
-  /**
-   * Takes one input. Data errors become dead letters, not exceptions: whatever it throws stops the worker.
-   * `streamTime` is the task's, before this record. Returns the record's received_at (epoch ms), null when it has none (then its append time counts).
-   */
-  process(record: InputRecord, streamTime: number): number | null;
+  /** Takes one input, and observes its arrival, once. Data errors become dead letters, not exceptions: whatever it throws stops the worker. */
+  process(record: InputRecord, observe: Observe): void;
   /** Runs the timers that are due at this stream time. */
   punctuate(streamTime: number): void;
   /** Stream time at which `punctuate` next has work; null: none. */

@@ -2,7 +2,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { ISocketFactory } from 'kafkajs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DurableProducer } from '../../src/stream/durable-producer.js';
-import type { InputRecord } from '../../src/stream/types.js';
+import type { InputRecord, Observe } from '../../src/stream/types.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { additions, type Broker, problemsOf, Scene, SumProcessor, startBroker, until } from '../integration/stream-kit.js';
 
@@ -153,10 +153,12 @@ describe('the dead-letter limit (rule 10)', () => {
   it('stops the task, and commits nothing of what tripped it', async () => {
     scene = await new Scene(broker, 1).create();
     class Failing extends SumProcessor {
-      override process(record: InputRecord, streamTime: number): number | null {
-        if (record.offset < 50) return super.process(record, streamTime);
-        this.context.failures.failed('decode');
-        return null;
+      override process(record: InputRecord, observe: Observe): void {
+        if (record.offset < 50) super.process(record, observe);
+        else {
+          observe(null);
+          this.context.failures.failed('decode');
+        }
       }
     }
     const worker = await scene.worker({

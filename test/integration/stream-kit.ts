@@ -7,7 +7,7 @@ import { startKafka } from '../../src/local/kafka.js';
 import { createClients } from '../../src/stream/client.js';
 import { Kafka, logLevel } from '../../src/stream/kafkajs.js';
 import { OffsetReader } from '../../src/stream/offsets.js';
-import type { InputRecord, OutputRecord, Processor, ProcessorMeta, TaskContext, TaskMeta } from '../../src/stream/types.js';
+import type { InputRecord, Observe, OutputRecord, Processor, ProcessorMeta, TaskContext, TaskMeta } from '../../src/stream/types.js';
 import { StreamWorker, type StreamWorkerOptions } from '../../src/stream/worker.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
@@ -92,14 +92,14 @@ export class SumProcessor implements Processor {
     this.meta0 = meta;
   }
 
-  process(record: InputRecord, streamTime: number): number | null {
+  process(record: InputRecord, observe: Observe): void {
     const { n, received_at } = JSON.parse(String(record.value)) as Addition;
     const key = String(record.key);
+    const streamTime = observe(received_at ?? null);
     const old = this.state.get(key) ?? { sum: 0, count: 0, revision: 0, at: 0, base: null };
     this.state.set(key, { sum: old.sum + n, count: old.count + 1, revision: old.revision, at: streamTime, base: old.base });
     this.#changed.add(key);
     this.context.failures.ok();
-    return received_at ?? null;
   }
 
   punctuate(_streamTime: number): void {}

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { createClients } from '../../src/stream/client.js';
 import { decodeMeta } from '../../src/stream/task-meta.js';
 import { TaskProducer } from '../../src/stream/task-producer.js';
-import type { InputRecord, OutputRecord } from '../../src/stream/types.js';
+import type { InputRecord, Observe, OutputRecord } from '../../src/stream/types.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
 import { additions, type Broker, problemsOf, Scene, SumProcessor, startBroker, until } from './stream-kit.js';
@@ -187,7 +187,7 @@ describe('environment errors', () => {
         if (records[0]?.topic === scene.late && away) throw new Error('ClickHouse is away');
       }
       /** Negative numbers go round by the late topic once. */
-      override process(record: InputRecord, streamTime: number): number | null {
+      override process(record: InputRecord, observe: Observe): void {
         if (record.topic === scene.input && String(record.value).includes('-')) {
           this.deferred.push({
             topic: scene.late,
@@ -195,9 +195,10 @@ describe('environment errors', () => {
             key: Buffer.from(record.key ?? ''),
             value: Buffer.from(record.value ?? ''),
           });
-          return null;
+          observe(null);
+          return;
         }
-        return super.process(record, streamTime);
+        super.process(record, observe);
       }
       deferred: OutputRecord[] = [];
       override flush(now: number) {
@@ -268,9 +269,9 @@ describe('stream time', () => {
     scene = await new Scene(broker, 1).create();
     class Closing extends SumProcessor {
       #due: number | null = null;
-      override process(record: InputRecord, streamTime: number): number | null {
+      override process(record: InputRecord, observe: Observe): void {
         this.#due = record.timestamp + 500;
-        return super.process(record, streamTime);
+        super.process(record, observe);
       }
       override nextTimer(): number | null {
         return this.#due;
@@ -279,7 +280,7 @@ describe('stream time', () => {
         if (this.#due === null || this.#due > streamTime) return;
         this.#due = null;
         const entry = this.state.get('0');
-        if (entry !== undefined) super.process({ ...BLANK, key: Buffer.from('0'), value: Buffer.from('{"n":1000}') }, streamTime);
+        if (entry !== undefined) super.process({ ...BLANK, key: Buffer.from('0'), value: Buffer.from('{"n":1000}') }, () => streamTime);
       }
     }
     await scene.worker({ createProcessor: (context) => new Closing(context, scene.output) });

@@ -35,6 +35,8 @@ const settings: SessionSettings = {
 class Bench {
   now = T0;
   sink = 0;
+  /** When ClickHouse answers a query that it has already worked out. */
+  answers: Promise<void> = Promise.resolve();
   readonly driver: TopologyDriver;
 
   private constructor(driver: TopologyDriver) {
@@ -47,6 +49,7 @@ class Bench {
       const wanted = new Set(keys.map(joinKey));
       const found = new Map<string, Buffer>();
       for (const r of bench!.calls().slice(0, bench!.sink)) if (wanted.has(String(r.key))) found.set(String(r.key), r.value!);
+      await bench!.answers;
       return found;
     };
     const suspects = new Set<string>();
@@ -257,19 +260,127 @@ describe('the sessions worker', () => {
       b.sinkAll();
     }
     expect(b.processor.table.has(KEY)).toBe(false);
-    b.processor.process(receive, b.now);
+    b.processor.process(receive, () => b.now);
     await b.driver.drain();
     expect(b.last().get(KEY)?.events).toHaveLength(3);
     expect(b.revisions(KEY)).toEqual(b.revisions(KEY).map((_, i) => i + 1));
   });
 
-  /** A codec that cannot encode a call with an input of the user `poison`. */
+  it('does not believe an answer of ClickHouse for a call that has come and gone while it was on its way', async () => {
+    const b = await Bench.open();
+    b.append(delivery(body('x', 'a', 'call_missed', T0), T0));
+    for (let i = 0; i < 20; i++) {
+      await b.advance(1_000);
+      b.sinkAll();
+    }
+    let answer = () => {};
+    b.answers = new Promise((resolve) => {
+      answer = resolve;
+    });
+    const value = delivery(body('c', 'b', 'receive_call', b.now), b.now);
+    const receive: InputRecord = { topic: LATE, partition: 0, offset: 99, timestamp: b.now, key: null, value };
+    const prepared = b.processor.prepare([receive]);
+    b.append(delivery(body('c', 'a', 'start_call', b.now), b.now));
+    b.append(delivery(body('c', 'a', 'call_missed', b.now), b.now));
+    for (let i = 0; i < 20; i++) {
+      await b.advance(1_000);
+      b.sinkAll();
+    }
+    expect(b.processor.table.has(KEY)).toBe(false);
+    answer();
+    await prepared;
+    b.processor.process(receive, () => b.now);
+    await b.driver.drain();
+    expect(b.last().get(KEY)?.events).toHaveLength(3);
+    expect(b.revisions(KEY)).toEqual(b.revisions(KEY).map((_, i) => i + 1));
+  });
+
+  it('takes a start that comes long after it happened back into its call, whatever the clock that dated it', async () => {
+    const b = await Bench.open();
+    b.append(delivery(body('c', 'b', 'accept_call', T0), T0));
+    b.append(delivery(body('c', 'a', 'call_end', T0), T0));
+    b.append(delivery(body('c', 'b', 'call_end', T0), T0));
+    for (let i = 0; i < 11; i++) {
+      await b.advance(1_000);
+      b.sinkAll();
+    }
+    expect(b.processor.table.size).toBe(0);
+    b.append(delivery(body('c', 'a', 'start_call', T0 + 2_000), b.now));
+    await b.driver.drain();
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    expect(b.last().get(KEY)).toMatchObject({ outcome: 'answered', caller: 'a', first_seen_at: T0, events: { length: 4 } });
+    expect(b.revisions(KEY)).toEqual(b.revisions(KEY).map((_, i) => i + 1));
+  });
+
+  it('lets calls leave early where there are too many, but not before they have been quiet for ten minutes', async () => {
+    const b = await Bench.open({ maxCallsPerTask: 0, retention: 7_200_000 });
+    b.append(delivery(body('c', 'a', 'call_missed', T0), T0));
+    const quiet: number[] = [];
+    for (let minute = 0; minute < 12; minute++) {
+      // Other calls, whose timers run.
+      b.append(delivery(body(`d${minute}`, 'a', 'start_call', b.now), b.now));
+      await b.advance(60_000);
+      b.sinkAll();
+      if (b.processor.table.has(KEY)) quiet.push(minute + 1);
+    }
+    expect(quiet).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it('publishes a call that a timeout closed as final once', async () => {
+    const b = await Bench.open({ maxCall: 3_600_000 });
+    b.append(delivery(body('c', 'a', 'start_call', T0), T0));
+    for (let i = 0; i < 30; i++) {
+      await b.advance(1_000);
+      b.sinkAll();
+    }
+    expect(b.revisions(KEY)).toEqual([1, 2, 3]);
+    expect(b.last().get(KEY)).toMatchObject({ final: true, end_reason: 'timed_out' });
+    expect(b.processor.table.size).toBe(0);
+  });
+
+  it('counts settle from the arrival of a change, also when nothing has come for long before it', async () => {
+    const b = await Bench.open({ retention: 7_200_000 });
+    b.append(delivery(body('x', 'a', 'call_missed', T0), T0));
+    await b.driver.drain();
+    b.now += 10_800_000;
+    b.append(delivery({ CallId: 'c', CallResult: 'cancel', EventTime: b.now / 1000 }, b.now));
+    await b.driver.drain();
+    await b.advance(1_000);
+    expect(b.last().get(KEY)).toMatchObject({ revision: 1, final: false, last_change_at: T0 + 10_800_000 });
+  });
+
+  it('does not count repetitions against the size of a call', async () => {
+    const b = await Bench.open();
+    const room = 'r'.repeat(80_000);
+    for (let i = 0; i < 40; i++) b.append(delivery(body('c', 'a', 'start_call', T0, { RoomId: room, TotalNum: i + 3 }), T0));
+    b.append(delivery(body('c', 'b', 'accept_call', T0), T0));
+    await b.driver.drain();
+    expect(b.driver.records(TOPICS.deadLetters.name)).toHaveLength(0);
+    expect(b.last().get(KEY)).toMatchObject({ total_users: 42, status: 'active', events: { length: 2 } });
+  });
+
+  it('publishes no record that is larger than a Kafka message, whatever its inputs are made of', async () => {
+    const b = await Bench.open();
+    const wide = '\u4e2d'.repeat(85_000);
+    for (let i = 0; i < 28; i++) {
+      const raw = codecs.raw.decode(delivery(body('c', `u${i}`, 'receive_call', T0), T0));
+      b.append(codecs.raw.encode({ ...raw, query: `optplatform=${i}${wide}` }));
+    }
+    await b.driver.drain();
+    const largest = Math.max(...b.calls().map((r) => r.value!.length));
+    expect(largest).toBeGreaterThan(6_000_000);
+    expect(largest).toBeLessThan(7.25 * 1024 * 1024);
+    expect(b.driver.records(TOPICS.deadLetters.name).length + b.last().get(KEY)!.events.length).toBe(28);
+  });
+
+  /** A codec that cannot encode a call with an input of the user `poison`, and makes far too much of one of the user `bloated`. */
   const fussy = () => {
     const call = localCodec(TOPICS.calls);
     return {
       ...{ decode: call.decode.bind(call), resolve: call.resolve.bind(call), only: call.only.bind(call) },
       encode(value: Call) {
         if (value.strings.includes('poison')) throw new Error('indigestible');
+        if (value.strings.includes('bloated')) return Buffer.alloc(8 * 1024 * 1024);
         return call.encode(value);
       },
     };
@@ -293,9 +404,9 @@ describe('the sessions worker', () => {
     expect(dead).toMatchObject([{ stage: 'fold', reason: 'exception', origin_offset: 1 }]);
   });
 
-  it('makes no call of inputs none of which can be folded', async () => {
+  it.each(['poison', 'bloated'])('makes no call of inputs none of which can be folded (%s)', async (user) => {
     const b = await Bench.open({}, { call: fussy() });
-    b.append(delivery(body('c', 'poison', 'start_call', T0), T0));
+    b.append(delivery(body('c', user, 'start_call', T0), T0));
     await expect(b.driver.drain()).rejects.toMatchObject({ code: 'STREAM_START_OVER' });
     await b.driver.crash(0);
     await b.driver.drain();

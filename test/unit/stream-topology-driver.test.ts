@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TopologyDriver } from '../../src/stream/topology-driver.js';
-import type { InputRecord, OutputRecord, Processor, ProcessorMeta, TaskContext } from '../../src/stream/types.js';
+import type { InputRecord, Observe, OutputRecord, Processor, ProcessorMeta, TaskContext } from '../../src/stream/types.js';
 
 /** Sums numbers per key; a negative one goes round by the late topic; a key that rests for 100 ms gets a closing record. */
 class Sums implements Processor {
@@ -21,17 +21,17 @@ class Sums implements Processor {
     if (records[0]?.topic === 'late' && !this.available) throw new Error('away');
   }
 
-  process(record: InputRecord, streamTime: number): number | null {
+  process(record: InputRecord, observe: Observe): void {
+    const streamTime = observe(null);
     const n = Number(record.value);
     const key = String(record.key);
     if (n < 0 && record.topic === 'in') {
       this.#late.push({ topic: 'late', partition: this.context.partition, key, value: Buffer.from(String(n)) });
-      return null;
+      return;
     }
     const sum = (this.sums.get(key)?.sum ?? 0) + n;
     this.sums.set(key, { sum, at: streamTime, base: this.sums.get(key)?.base ?? null, closed: false });
     this.#changed.add(key);
-    return null;
   }
 
   nextTimer(): number | null {

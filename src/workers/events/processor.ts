@@ -5,7 +5,7 @@ import { CodecError } from '../../codec/registry.js';
 import { TOPICS } from '../../codec/topics.js';
 import type { ReadElement } from '../../sources/element.js';
 import { type Source, sourceOf } from '../../sources/registry.js';
-import type { FailureCounter, InputRecord, OutputRecord, Processor, ProcessorMeta } from '../../stream/types.js';
+import type { FailureCounter, InputRecord, Observe, OutputRecord, Processor, ProcessorMeta } from '../../stream/types.js';
 import { deadLetterOutput, type Stage } from '../dead-letter.js';
 import { callEvent } from './call-event.js';
 
@@ -38,19 +38,21 @@ export class EventsProcessor implements Processor {
     await this.#codecs.raw.resolve(records.map((r) => r.value));
   }
 
-  process(record: InputRecord): number | null {
+  process(record: InputRecord, observe: Observe): void {
     let raw: RawEvent;
     try {
       raw = this.#codecs.raw.decode(record.value ?? Buffer.alloc(0));
     } catch (error) {
       this.#failures.failed('decode');
       this.#dead(record, null, -1, 'decode', error instanceof CodecError ? error.code.toLowerCase() : 'exception', String(error));
-      return null;
+      observe(null);
+      return;
     }
+    observe(raw.received_at);
     const source = sourceOf(raw.source);
     if (source === undefined) {
       this.#dead(record, raw, -1, 'parse', 'unknown_source', `no source is called ${raw.source}`);
-      return raw.received_at;
+      return;
     }
     try {
       for (const element of source.toInputs(raw)) {
@@ -62,7 +64,6 @@ export class EventsProcessor implements Processor {
       this.#failures.failed('fold');
       this.#dead(record, raw, -1, 'fold', 'exception', String(error));
     }
-    return raw.received_at;
   }
 
   punctuate(): void {}

@@ -3,14 +3,26 @@ import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { Call } from '../../codec/generated.js';
 import { deriveCall } from '../../domain/call.js';
 import { CallstreamError, messageOf } from '../../domain/errors.js';
-import { addInput, emptyState } from '../../domain/state.js';
+import { addInput, emptyState, hasInput } from '../../domain/state.js';
 import type { CallInput, CallKey, CallState } from '../../domain/types.js';
 import { Departures } from './departures.js';
 import { LiveCalls, rest } from './live-calls.js';
 import { Publisher, type Revision } from './publisher.js';
-import { dueAt, staysUntil } from './schedule.js';
+import { dueAt, freshFor, staysUntil } from './schedule.js';
 import type { SessionSettings } from './settings.js';
-import { type CallSummary, latestOf, MAX_AHEAD_MS, newSlot, pack, type Slot, sizeOf, slotOf, unpack, unpublished } from './slot.js';
+import {
+  type CallSummary,
+  latestOf,
+  MAX_AHEAD_MS,
+  newSlot,
+  pack,
+  type Slot,
+  sizeOf,
+  sizeOfInputs,
+  slotOf,
+  unpack,
+  unpublished,
+} from './slot.js';
 import { Timers } from './timers.js';
 
 /** Bytes, estimated high, of the inputs that one call may hold: its record must fit into one Kafka message of 8 MiB. */
@@ -55,14 +67,17 @@ export class CallTable {
   readonly #calls: LiveCalls;
   readonly #publisher: Publisher;
   readonly #summaries: TopicReader<CallSummary>;
+  readonly #left: (key: string) => void;
   #counts = { timed_out: 0, reopened: 0, revisions: 0 };
 
-  constructor(options: { settings: SessionSettings; codec: TopicCodec<Call>; readers: TextReaders }) {
+  /** `left`: called with the key of each call that leaves. */
+  constructor(options: { settings: SessionSettings; codec: TopicCodec<Call>; readers: TextReaders; left: (key: string) => void }) {
     this.#settings = options.settings;
+    this.#left = options.left;
     this.#codec = options.codec;
     this.#calls = new LiveCalls(options.codec, options.readers);
     this.#publisher = new Publisher(options.settings, options.codec, this.#calls);
-    this.#summaries = options.codec.only('final', 'status', 'end_reason', 'last_change_at', 'latest_at', 'deadline_at');
+    this.#summaries = options.codec.only('final', 'status', 'end_reason', 'updated_at', 'last_change_at', 'latest_at', 'deadline_at');
   }
 
   get size(): number {
@@ -106,8 +121,7 @@ export class CallTable {
     this.#departures.restored(horizon);
     await this.resolve(this.#heads());
     for (const slot of this.#slots.values()) {
-      this.#summarise(slot);
-      slot.publishedAt = streamTime;
+      this.#summarise(slot, streamTime);
       this.#arm(slot);
     }
   }
@@ -119,8 +133,7 @@ export class CallTable {
   /** Puts a call back that had left, as ClickHouse has it. */
   takeBack(key: string, value: Buffer, streamTime: number): void {
     const slot = slotOf(key, pack(value), -1);
-    this.#summarise(slot);
-    slot.publishedAt = streamTime;
+    this.#summarise(slot, streamTime);
     this.#slots.set(key, slot);
   }
 
@@ -141,7 +154,7 @@ export class CallTable {
       input.event === 'start_call' &&
       input.event_at !== null &&
       input.event_at <= input.received_at + MAX_AHEAD_MS &&
-      input.event_at > Math.max(horizon, streamTime - this.#settings.retention)
+      input.event_at > Math.max(horizon, streamTime - freshFor(this.#settings))
     );
   }
 
@@ -154,7 +167,11 @@ export class CallTable {
     }
     const live = this.#calls.of(slot);
     const bytes = sizeOf(input);
-    if (live.inputBytes + bytes > MAX_INPUT_BYTES) return addInput(copyOf(live.state), input) ? 'too_large' : 'unchanged';
+    if (live.inputBytes + bytes > MAX_INPUT_BYTES) {
+      // Repetitions that said more were counted as if they were inputs of their own.
+      live.inputBytes = sizeOfInputs(live.state);
+      if (live.inputBytes + bytes > MAX_INPUT_BYTES && !hasInput(live.state, input)) return 'too_large';
+    }
     const held = inputsIn(live.state);
     if (!addInput(live.state, input)) {
       if (!slot.dirty) this.#calls.settle(slot);
@@ -176,7 +193,7 @@ export class CallTable {
     const held = slot === undefined ? unpublished(emptyState(id)) : this.#calls.of(slot);
     const tried = copyOf(held.state);
     addInput(tried, input);
-    this.#codec.encode(packCall(tried, deriveCall(tried), held.publication));
+    this.#publisher.encode(packCall(tried, deriveCall(tried), held.publication));
     return this.fold(key, id, input, streamTime, appendTime);
   }
 
@@ -206,8 +223,7 @@ export class CallTable {
       for (const slot of slots) this.#due(slot, streamTime);
     }
     for (const slot of this.#departures.takePending()) this.#due(slot, streamTime);
-    const { maxCallsPerTask: cap } = this.#settings;
-    for (const slot of this.#departures.early(this.#slots, cap, streamTime)) this.#leave(slot);
+    for (const slot of this.#departures.early(this.#slots, this.#settings, streamTime)) this.#leave(slot);
   }
 
   #due(slot: Slot, streamTime: number): void {
@@ -238,6 +254,7 @@ export class CallTable {
   #leave(slot: Slot): void {
     this.#departures.left(slot);
     this.#remove(slot);
+    this.#left(slot.key);
   }
 
   /** Timers may hold on to it for a while. */
@@ -319,7 +336,7 @@ export class CallTable {
     this.#dirty.push(slot);
   }
 
-  #summarise(slot: Slot): void {
+  #summarise(slot: Slot, streamTime: number): void {
     const summary = this.#summaries.decode(unpack(slot.packed!));
     slot.over = summary.status === 'ended';
     slot.final = summary.final;
@@ -327,6 +344,8 @@ export class CallTable {
     slot.lastChange = summary.last_change_at;
     slot.latestAt = summary.latest_at;
     slot.deadline = summary.deadline_at;
+    // Stream time is never ahead of the clock, and was no later at the last publication than it is now.
+    slot.publishedAt = Math.min(summary.updated_at, streamTime);
   }
 }
 

@@ -1,3 +1,5 @@
+import { mayLeaveEarly } from './schedule.js';
+import type { SessionSettings } from './settings.js';
 import type { Slot } from './slot.js';
 
 /** Final calls looked at per timer run when the memory cap asks some to leave early. */
@@ -70,7 +72,8 @@ export class Departures {
    * Of more slots than a task may hold, some that may leave before their retention has passed. Goes on where the last run stopped, so that calls which
    * may not leave do not stand in the way of those that may.
    */
-  *early(slots: ReadonlyMap<string, Slot>, cap: number, streamTime: number): Iterable<Slot> {
+  *early(slots: ReadonlyMap<string, Slot>, settings: SessionSettings, streamTime: number): Iterable<Slot> {
+    const { maxCallsPerTask: cap } = settings;
     for (let looked = 0; looked < EARLY_LEAVERS_PER_RUN && slots.size > cap; looked++) {
       this.#looking ??= slots.values();
       const next = this.#looking.next();
@@ -79,7 +82,7 @@ export class Departures {
         return;
       }
       const slot = next.value;
-      if (slot.final && !slot.dirty && !slot.timedOutOnly && slot.latestAt <= streamTime && this.mayLeave(slot)) yield slot;
+      if (mayLeaveEarly(slot, settings, streamTime) && this.mayLeave(slot)) yield slot;
     }
   }
 }

@@ -1,7 +1,7 @@
 import { type TextReaders, unpackCall } from '../../codec/call-record.js';
 import type { TopicCodec } from '../../codec/codec.js';
 import type { Call } from '../../codec/generated.js';
-import { type LiveCall, type Slot, sizeOf, unpack } from './slot.js';
+import { type LiveCall, type Slot, sizeOfInputs, unpack } from './slot.js';
 
 /** Calls that are not over and stay decoded: the next event of a call mostly comes soon. */
 const RECENT_CALLS = 10_000;
@@ -21,11 +21,7 @@ export class LiveCalls {
   of(slot: Slot): LiveCall {
     if (slot.live === null) {
       const { state, publication } = unpackCall(this.record(slot), this.#readers);
-      let inputBytes = 0;
-      for (const e of state.events) inputBytes += sizeOf(e);
-      for (const r of state.records) inputBytes += sizeOf(r);
-      for (const m of state.media) inputBytes += sizeOf(m);
-      slot.live = { state, publication, recheck: false, inputBytes };
+      slot.live = { state, publication, recheck: false, inputBytes: sizeOfInputs(state) };
     }
     return slot.live;
   }

@@ -11,6 +11,7 @@ import { sourceOf } from '../../sources/registry.js';
 import {
   type FailureCounter,
   type InputRecord,
+  type Observe,
   type OutputRecord,
   type Processor,
   type ProcessorMeta,
@@ -59,13 +60,19 @@ export class SessionsProcessor implements Processor {
   #dead: OutputRecord[] = [];
   #counts: Record<string, number> = {};
   #streamTime = 0;
-  /** What ClickHouse said of calls that are not in the state; null: it does not know the call. */
+  /** Calls that ClickHouse is being asked for… */
+  #asked = new Set<string>();
+  /** …and what it said of those that are not in the state, which holds until they have come and gone; null: it does not know the call. */
   readonly #found = new Map<string, Buffer | null>();
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
     this.#deliveries = deps.codecs.raw.only('source', 'app_id', 'received_at', 'query', 'body');
-    this.#table = new CallTable({ settings: deps.settings, codec: deps.codecs.call, readers: READERS });
+    const left = (key: string): void => {
+      this.#asked.delete(key);
+      this.#found.delete(key);
+    };
+    this.#table = new CallTable({ settings: deps.settings, codec: deps.codecs.call, readers: READERS, left });
   }
 
   /** The state, for gauges. */
@@ -94,20 +101,23 @@ export class SessionsProcessor implements Processor {
     }
     this.#found.clear();
     if (unknown.size === 0) return;
+    const asked = new Set(unknown.keys());
+    this.#asked = asked;
     const found = await this.#deps.lookup([...unknown.values()]);
     await this.#table.resolve(found.values());
-    for (const key of unknown.keys()) this.#found.set(key, found.get(key) ?? null);
+    for (const key of asked) this.#found.set(key, found.get(key) ?? null);
   }
 
-  process(record: InputRecord, streamTime: number): number | null {
+  process(record: InputRecord, observe: Observe): void {
     const late = record.topic === TOPICS.rawLate.name;
     const raw = this.#decode(record, late);
-    if (raw === null) return null;
+    const streamTime = observe(raw?.received_at ?? null);
+    if (raw === null) return;
     // Before the first stream time a record's own counts: a call must not look as if it had changed long ago.
     this.#streamTime = streamTime > 0 ? streamTime : Math.min(raw.received_at, record.timestamp);
     if (raw.source === REFOLD_SOURCE) {
       this.#refold(raw, record);
-      return raw.received_at;
+      return;
     }
     let deferred = false;
     for (const element of this.#elements(raw)) {
@@ -115,7 +125,6 @@ export class SessionsProcessor implements Processor {
       if (this.#take(element, record, raw, late) === 'deferred') deferred = true;
     }
     if (deferred) this.#defer(record);
-    return raw.received_at;
   }
 
   punctuate(streamTime: number): void {
@@ -192,8 +201,6 @@ export class SessionsProcessor implements Processor {
       this.#deadLetter(record, raw, element.index, 'exception', String(error));
     }
     if (takenBack) this.#table.putAway(key);
-    // What ClickHouse said holds only as long as the call has not been here: from now on it may change, and leave, and must be asked for again.
-    if (this.#found.size > 0 && this.#table.has(key)) this.#found.delete(key);
     return 'done';
   }
 
@@ -225,7 +232,6 @@ export class SessionsProcessor implements Processor {
     if (!inState && found) this.#table.takeBack(joined, found, this.#streamTime);
     this.#table.refold(joined, this.#streamTime);
     if (!inState && found) this.#table.putAway(joined);
-    if (this.#table.has(joined)) this.#found.delete(joined);
   }
 
   #decode(record: InputRecord, late: boolean): Delivery | null {

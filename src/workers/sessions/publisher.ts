@@ -2,6 +2,7 @@ import { packCall } from '../../codec/call-record.js';
 import type { TopicCodec } from '../../codec/codec.js';
 import type { Call } from '../../codec/generated.js';
 import { firstReceivedAt } from '../../domain/call.js';
+import { CallstreamError } from '../../domain/errors.js';
 import { deadline, deriveChanged } from '../../domain/timeouts.js';
 import type { LiveCalls } from './live-calls.js';
 import type { SessionSettings } from './settings.js';
@@ -18,6 +19,9 @@ export interface Revision {
   timedOut: boolean;
   reopened: boolean;
 }
+
+/** Bytes of a record: with its key and headers, which hold the key once more, it must fit into a Kafka message of 8 MiB. */
+const MAX_RECORD_BYTES = 7.25 * 1024 * 1024;
 
 /** Makes the next revision of a call, and keeps its bytes as what the call is at rest. */
 export class Publisher {
@@ -39,13 +43,21 @@ export class Publisher {
     return revision;
   }
 
+  /** The bytes of a revision. Throws CodecError AVRO_INVALID, and SESSIONS_CALL_TOO_LARGE for what no Kafka message could carry. */
+  encode(call: Call): Buffer {
+    const value = this.#codec.encode(call);
+    if (value.length > MAX_RECORD_BYTES)
+      throw new CallstreamError('SESSIONS_CALL_TOO_LARGE', `a record of ${value.length} bytes is larger than Kafka takes`);
+    return value;
+  }
+
   /** A call at rest, once more: only its history of publication differs. What is over stays so without new input, so nothing is derived. */
   #unchanged(slot: Slot, now: number): Revision {
     const call = this.#calls.record(slot);
     call.revision++;
     call.final = slot.final;
     call.updated_at = now;
-    return { key: slot.key, call, value: this.#codec.encode(call), wantsRecord: false, timedOut: false, reopened: false };
+    return { key: slot.key, call, value: this.encode(call), wantsRecord: false, timedOut: false, reopened: false };
   }
 
   #changed(slot: Slot, live: LiveCall, now: number, streamTime: number): Revision {
@@ -71,6 +83,6 @@ export class Publisher {
     recordSpan(publication, facts);
     live.recheck = false;
     const call = packCall(state, facts, publication);
-    return { key: slot.key, call, value: this.#codec.encode(call), wantsRecord, timedOut, reopened };
+    return { key: slot.key, call, value: this.encode(call), wantsRecord, timedOut, reopened };
   }
 }

@@ -15,7 +15,7 @@ export interface LiveCall {
 }
 
 /** What must be known of a call without decoding all of it. */
-export type CallSummary = Pick<Call, 'final' | 'status' | 'end_reason' | 'last_change_at' | 'latest_at' | 'deadline_at'>;
+export type CallSummary = Pick<Call, 'final' | 'status' | 'end_reason' | 'updated_at' | 'last_change_at' | 'latest_at' | 'deadline_at'>;
 
 export interface Slot {
   /** Join key of the call. */
@@ -101,12 +101,23 @@ export function recordSpan(publication: Publication, facts: CallFacts): void {
 
 /** UTF-8 bytes of a UTF-16 code unit, at most. */
 const BYTES_PER_UNIT = 3;
-/** A user stands among the strings, the callees and the legs. */
+/** A user stands among the strings, the callees and the legs; */
 const PLACES_OF_A_USER = 3;
+/** a room among the strings and in the call, a platform among the strings and in the leg. */
+const PLACES_OF_OTHERS = 2;
 
 /** The bytes that an input takes in the record of its call, at most; the leg of its user included. */
 export function sizeOf(input: CallInput): number {
   if (input.kind !== 'event') return 16 + BYTES_PER_UNIT * (1 + PLACES_OF_A_USER) * input.text.length;
-  const once = input.room_id.length + input.platform.length + input.call_result.length;
-  return 200 + BYTES_PER_UNIT * (PLACES_OF_A_USER * input.user_id.length + once);
+  const others = input.room_id.length + input.platform.length + input.call_result.length;
+  return 200 + BYTES_PER_UNIT * (PLACES_OF_A_USER * input.user_id.length + PLACES_OF_OTHERS * others);
+}
+
+/** As {@link sizeOf}, of all inputs of a call. */
+export function sizeOfInputs({ events, records, media }: CallState): number {
+  let bytes = 0;
+  for (const e of events) bytes += sizeOf(e);
+  for (const r of records) bytes += sizeOf(r);
+  for (const m of media) bytes += sizeOf(m);
+  return bytes;
 }
