@@ -24,6 +24,8 @@ export interface SessionsWorkerOptions extends WorkerConnection {
 
 /** How often the sink's progress is asked for: how much later than its retention a call may leave. */
 const SINK_PROGRESS_MS = 1_000;
+/** Times that it is asked between two counts of the calls by stage, which walk all of them. */
+const COUNT_EVERY = 10;
 
 /** The sessions worker: the stream runtime with {@link SessionsProcessor}, and what it must know of the sink. */
 export class SessionsWorker {
@@ -36,6 +38,7 @@ export class SessionsWorker {
   readonly #suspects = new Set<string>();
   #stopped = false;
   #overCap = 0;
+  #asked = 0;
 
   constructor(options: SessionsWorkerOptions) {
     this.#options = options;
@@ -95,7 +98,8 @@ export class SessionsWorker {
     } catch (error) {
       logger.warn({ err: error }, 'the progress of the sink could not be read; calls stay until it can');
     }
-    this.#gauge();
+    this.#gaugeSizes();
+    if (this.#asked++ % COUNT_EVERY === 0) this.#gaugeStages();
   }
 
   *#live(): Iterable<[number, SessionsProcessor]> {
@@ -106,19 +110,22 @@ export class SessionsWorker {
     }
   }
 
-  #gauge(): void {
+  #gaugeSizes(): void {
     const { metrics, settings } = this.#options;
-    const sum = { ringing_or_active: 0, over: 0, final: 0 };
     this.#overCap = 0;
+    for (const [, { table }] of this.#live()) this.#overCap += Math.max(0, table.size - settings.maxCallsPerTask);
+    metrics.callstream_calls_over_cap.set(this.#overCap);
+  }
+
+  #gaugeStages(): void {
+    const sum = { ringing_or_active: 0, over: 0, final: 0 };
     for (const [, { table }] of this.#live()) {
       const stages = table.stages();
       sum.ringing_or_active += stages.ringing_or_active;
       sum.over += stages.over;
       sum.final += stages.final;
-      this.#overCap += Math.max(0, table.size - settings.maxCallsPerTask);
     }
-    for (const [stage, n] of Object.entries(sum)) metrics.callstream_calls.set({ stage }, n);
-    metrics.callstream_calls_over_cap.set(this.#overCap);
+    for (const [stage, n] of Object.entries(sum)) this.#options.metrics.callstream_calls.set({ stage }, n);
   }
 }
 
