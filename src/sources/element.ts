@@ -51,7 +51,15 @@ export interface StoredEvent {
 }
 
 /** Stable codes of what makes an input unreadable. */
-export type ParseReason = 'not_utf8' | 'too_deep' | 'not_json' | 'not_an_object' | 'no_call_id' | 'unknown_event' | 'no_event';
+export type ParseReason =
+  | 'not_utf8'
+  | 'too_deep'
+  | 'not_json'
+  | 'not_an_object'
+  | 'no_call_id'
+  | 'unknown_event'
+  | 'no_event'
+  | 'too_many_users';
 
 /** Key under which every input of a call travels: `provider:app:call`. Provider and app id hold no colon, so it is unambiguous. */
 export const joinKey = (key: CallKey): string => `${key.provider}:${key.app_id}:${key.call_id}`;

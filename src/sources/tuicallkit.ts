@@ -1,15 +1,16 @@
 /**
- * TUICallKit v1 call-event and call-status callbacks (vendor-docs/tuicallkit-call-event-callback.txt; vendors.md §4.1).
- * The body decides what it is: a non-empty `Event` is a call event, else a non-empty `CallResult` is a call status; `command` is only a hint.
+ * TUICallKit call-event and call-status callbacks: v1 (vendor-docs/tuicallkit-call-event-callback.txt; vendors.md §4.1), and by way of v1's fields v4
+ * (tuicallkit-v4.ts). The body decides what it is: a non-empty `Event` is a call event, else a non-empty `CallResult` is a call status; `command` is only a hint.
  */
 import { createHash } from 'node:crypto';
 import { canonicalResult } from '../domain/record.js';
-import type { EventInput, RecordFields, RecordInput } from '../domain/types.js';
+import type { CallKey, EventInput, RecordFields, RecordInput } from '../domain/types.js';
 import { type CallType, EVENTS, type EventName, type MediaType, type Role } from '../domain/vocabulary.js';
 import { type Delivery, type Element, joinKey, type ReadElement, type StoredEvent } from './element.js';
 import { countOf, Digits, idOf, isGiven, type JsonObject, parseObject, timeOf, wordOf } from './json.js';
 import { queryParameter } from './query.js';
 import type { Source } from './registry.js';
+import { isV4, mayBeV4, V4_SUCCESS, v4CallId, v4Elements, v4Record } from './tuicallkit-v4.js';
 
 const NAME = 'tuicallkit';
 const TOPIC = 'callstream.raw.tuicallkit';
@@ -33,20 +34,29 @@ export const tuicallkit: Source = {
     appIdOf: (query) => queryParameter(query, 'sdkappid'),
     keyOf(appId, _query, body) {
       const parsed = parseObject(body);
-      const callId = parsed.ok ? idOf(parsed.body, 'CallId') : '';
+      const callId = parsed.ok ? callIdOf(parsed.body) : '';
       if (callId === '') return createHash('sha256').update(body).digest('hex');
       return joinKey({ provider: PROVIDER, app_id: appId, call_id: callId });
     },
-    successBody: () => SUCCESS,
+    successBody: (query, body) => (speaksV4(query, body) ? V4_SUCCESS : SUCCESS),
   },
 };
 
-/** The inputs of one delivery: exactly one element. */
+/** Of a body that cannot be read, the query tells the generation: only v4 names a CallbackCommand. */
+function speaksV4(query: string, bytes: Buffer): boolean {
+  if (!mayBeV4(bytes)) return false;
+  const parsed = parseObject(bytes);
+  return parsed.ok ? isV4(parsed.body) : queryParameter(query, 'callbackcommand') !== null;
+}
+
+const callIdOf = (body: JsonObject): string => idOf(body, 'CallId') || (isV4(body) ? v4CallId(body) : '');
+
+/** The inputs of one delivery: of v1 exactly one element. */
 function toInputs(raw: Delivery): Element[] {
   const parsed = parseObject(raw.body);
   if (!parsed.ok) return [parsed];
   const { body, text } = parsed;
-  const callId = idOf(body, 'CallId');
+  const callId = callIdOf(body);
   if (callId === '') return [{ ok: false, index: 0, reason: 'no_call_id', error: 'the body has no usable CallId' }];
   const key = { provider: PROVIDER, app_id: raw.app_id, call_id: callId } as const;
   if (isGiven(body, 'Event')) {
@@ -61,7 +71,20 @@ function toInputs(raw: Delivery): Element[] {
     const input: RecordInput = { kind: 'record', origin: 'status', text, fields: statusFields(body), received_at: raw.received_at };
     return [{ ok: true, index: 0, key, input, body }];
   }
+  if (isV4(body)) return v4Inputs(body, text, key, raw);
   return [{ ok: false, index: 0, reason: 'no_event', error: 'the body has neither an Event nor a CallResult' }];
+}
+
+function v4Inputs(body: JsonObject, text: string, key: CallKey, raw: Delivery): Element[] {
+  if (v4Record(body) !== null) {
+    const input: RecordInput = { kind: 'record', origin: 'status', text, fields: statusFields(body), received_at: raw.received_at };
+    return [{ ok: true, index: 0, key, input, body }];
+  }
+  return v4Elements(body).map((element): Element => {
+    if (!element.ok) return element;
+    const input = eventInput(element.body, element.event, raw);
+    return { ok: true, index: element.index, key, input: element.acts ? input : { ...input, platform: '' }, body: element.body };
+  });
 }
 
 function eventInput(body: JsonObject, event: EventName, raw: Delivery): EventInput {
@@ -84,8 +107,10 @@ function eventInput(body: JsonObject, event: EventName, raw: Delivery): EventInp
   };
 }
 
-/** What a status callback says of its call. Its user is one that the record lists, and its caller when the Role says so. */
+/** What a status callback says of its call. Its user is one that the record lists, and its caller when the Role says so; v4 lists every user. */
 export function statusFields(body: JsonObject): RecordFields {
+  const v4 = v4Record(body);
+  if (v4 !== null) return { ...statusFields(v4.body), users: v4.users };
   const user = idOf(body, 'UserId');
   return {
     start_at: timeOf(body, 'StartCallTs'),

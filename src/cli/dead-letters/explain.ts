@@ -20,11 +20,12 @@ const STAGES: Readonly<Record<string, string>> = {
 const PARSE_REASONS: Readonly<Record<ParseReason, string>> = {
   not_utf8: 'the body is not UTF-8 text',
   not_json: 'the body is not JSON',
-  not_an_object: 'the body is JSON, but not an object',
+  not_an_object: 'the body, or an entry of the list it consists of, is JSON but not an object',
   too_deep: 'the body is nested deeper than any event of the vendor',
   no_call_id: 'the body has no usable CallId, so the event belongs to no call',
-  unknown_event: 'the Event is none of the events that the vendor documents',
-  no_event: 'the body has neither an Event nor a CallResult',
+  unknown_event: 'the Event, the ActionType or the CallbackCommand is none of those that the vendor documents',
+  no_event: 'the body has neither an Event nor a CallResult, and tells of no user',
+  too_many_users: 'the body lists more users than any call of the vendor has',
 };
 
 const REASONS: Readonly<Record<string, string>> = {
