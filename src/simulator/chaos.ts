@@ -1,3 +1,4 @@
+import { differingV4, oddV4 } from './chaos-v4.js';
 import type { Random } from './random.js';
 import { type Callback, type Delivery, encode, exactNumber, queryOf, render } from './wire.js';
 
@@ -92,8 +93,9 @@ export function distort(random: Random, level: ChaosLevel, planned: readonly Pla
     out.push(render(callback, sendTime(random, rates, at, delays)));
   };
   for (const { at, callback } of planned) {
-    let sent = milliseconds ? inMilliseconds(random, callback, at) : callback;
-    if (random.chance(rates.odd)) sent = { ...sent, body: oddBody(random, sent.body) };
+    // v4 is in milliseconds as it is.
+    let sent = milliseconds && !callback.v4 ? inMilliseconds(random, callback, at) : callback;
+    if (random.chance(rates.odd)) sent = { ...sent, body: callback.v4 ? oddV4(random, sent.body) : oddBody(random, sent.body) };
     send(sent, at, true);
     if (!random.chance(rates.duplicate)) continue;
     for (let copies = random.int(1, 3); copies > 0; copies--) {
@@ -126,6 +128,7 @@ const without = (body: Body, field: string): Body => Object.fromEntries(Object.e
 
 /** Another body of the same event: its identity (call, user, event, time) stays, the rest may differ. */
 function differing(random: Random, callback: Callback): Pick<Callback, 'body' | 'platform'> {
+  if (callback.v4) return { body: differingV4(random, callback.body), platform: callback.platform };
   const body: Body = { ...callback.body };
   const time = body.EventTime;
   const changes: Record<string, () => void> = {

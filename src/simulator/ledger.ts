@@ -21,7 +21,7 @@ export interface UnexpectedAnswer {
  * Identity of a request by what the truth depends on: app, platform and the exact bytes. The rest of the query says nothing, so a proxy may rewrite it.
  */
 export function requestId(app_id: string, query: string, body: Uint8Array): string {
-  const platform = new URLSearchParams(query).get('optplatform') ?? '';
+  const platform = [...new URLSearchParams(query)].find(([name]) => name.toLowerCase() === 'optplatform')?.[1] ?? '';
   return createHash('sha1')
     .update(JSON.stringify([app_id, platform]))
     .update(body)

@@ -1,6 +1,7 @@
 import { type ChaosLevel, chooseIds, type Delays, distort, noise, type PlannedCallback, wantsNoise } from './chaos.js';
 import { Random } from './random.js';
-import { type Plot, tellStory } from './story.js';
+import { type Plot, type Story, tellStory } from './story.js';
+import { numericName, tellInV4 } from './story-v4.js';
 import { type Delivery, eventCallback, statusCallback } from './wire.js';
 
 export interface PlanOptions {
@@ -18,6 +19,10 @@ export interface PlannedCall {
   deliveries: Delivery[];
 }
 
+/** Calls that the vendor reports in v4 callbacks, and those of them whose users have numbers for ids. */
+const V4_SHARE = 0.25;
+const NUMERIC_SHARE = 0.3;
+
 export interface CallTiming {
   start_at: number;
   maxTalkMs: number;
@@ -28,16 +33,28 @@ export interface CallTiming {
 export function planCall(options: PlanOptions, index: number, timing: CallTiming): PlannedCall {
   const random = new Random(`${options.seed}:call:${index}`);
   const ids = chooseIds(random, options.chaos);
+  // Its own dice: which generation a call speaks changes nothing in the story.
+  const v4 = new Random(`${options.seed}:v4:${index}`);
+  const speaksV4 = v4.chance(V4_SHARE);
+  const rename = speaksV4 && v4.chance(NUMERIC_SHARE) ? numericName : ids.user;
   const mark = `${options.run}-${index.toString(36)}-${random.token(8)}`;
   const story = tellStory(random, {
     call_id: ids.call_id(mark),
     room_id: ids.room_id(`${random.int(1, 99_999)}`),
     start_at: timing.start_at,
     maxTalkMs: timing.maxTalkMs,
-    rename: ids.user,
+    rename,
   });
   const app_id = random.pick(options.apps);
   const ip = `203.0.113.${random.int(1, 254)}`;
+  // v4 says nothing of a call that could not be started.
+  const planned = speaksV4 && story.plot !== 'failed' ? tellInV4(v4, story, app_id, ip) : tellInV1(random, story, app_id, ip);
+  const deliveries = distort(random, options.chaos, planned, timing.delays);
+  if (wantsNoise(random, options.chaos)) deliveries.push(noise(random, story.start_at, app_id, `${mark}-noise`));
+  return { plot: story.plot, group: story.call_type === 'group', deliveries };
+}
+
+function tellInV1(random: Random, story: Story, app_id: string, ip: string): PlannedCallback[] {
   const style = random.weighted({ on_end: 75, always: 15, never: 10 });
   const planned: PlannedCallback[] = story.moments.map((moment) => ({
     at: moment.at,
@@ -45,9 +62,7 @@ export function planCall(options: PlanOptions, index: number, timing: CallTiming
   }));
   // About four apps in ten have not switched the status callback on.
   if (story.status !== null && random.chance(0.6)) planned.push({ at: story.end_at + 800, callback: statusCallback(story, app_id, ip) });
-  const deliveries = distort(random, options.chaos, planned, timing.delays);
-  if (wantsNoise(random, options.chaos)) deliveries.push(noise(random, story.start_at, app_id, `${mark}-noise`));
-  return { plot: story.plot, group: story.call_type === 'group', deliveries };
+  return planned;
 }
 
 /** A few unreadable bodies and a stranger's app belong to every run, whatever its chaos: there is always something to dead-letter and to refuse. */

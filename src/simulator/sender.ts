@@ -34,6 +34,10 @@ export interface SenderOptions {
   ledger: Ledger | null;
 }
 
+const SUCCESS = /"ErrorCode"\s*:\s*0\b/;
+/** v4 wants to be told so in this way too (vendors.md §4.2). */
+const V4_SUCCESS = /"ActionStatus"\s*:\s*"OK"/;
+
 /** Posts callbacks as the vendor's backend does: keep-alive, an answer of `ErrorCode` 0 or another try. */
 export class Sender {
   readonly counts: SendCounts = { settled: 0, acknowledged: 0, refused: 0, retries: 0, abandoned: 0, unexpected: 0 };
@@ -143,7 +147,8 @@ export class Sender {
         body: delivery.body,
       });
       const text = await body.text();
-      return statusCode === 200 && !/"ErrorCode"\s*:\s*0\b/.test(text) ? 0 : statusCode;
+      const success = SUCCESS.test(text) && V4_SUCCESS.test(text) === (delivery.v4 === true);
+      return statusCode === 200 && !success ? 0 : statusCode;
     } catch {
       return 0;
     }

@@ -7,6 +7,8 @@ export interface Callback {
   platform: string;
   client_ip: string;
   body: Record<string, unknown>;
+  /** Of the v4 generation: other names in the query, another answer. */
+  v4?: true;
 }
 
 /** One HTTP request of the vendor. */
@@ -18,10 +20,12 @@ export interface Delivery {
   body: Buffer;
   /** The answer that the contract promises. */
   expect: 200 | 403;
+  /** The vendor takes only this generation's answer for success. */
+  v4?: true;
 }
 
 const UNPREFIXED = new Set(['invite_user', 'join_in_group_call']);
-const seconds = (ms: number): number => Math.floor(ms / 1000);
+export const seconds = (ms: number): number => Math.floor(ms / 1000);
 
 /**
  * Which events carry StartCallTs, AcceptTs and EndTs: the vendor's text says those of a normal end, its example every one, and old clients send none.
@@ -82,9 +86,11 @@ export function statusCallback(story: Story, app_id: string, client_ip: string):
   };
 }
 
-/** Query string of the vendor's v1 callbacks, all lower-case parameter names. */
-export function queryOf(c: Pick<Callback, 'app_id' | 'command' | 'client_ip' | 'platform'>): string {
+/** Query string of the vendor's callbacks: of v1 all lower-case parameter names. */
+export function queryOf(c: Pick<Callback, 'app_id' | 'command' | 'client_ip' | 'platform' | 'v4'>): string {
   const q = encodeURIComponent;
+  if (c.v4)
+    return `SdkAppid=${q(c.app_id)}&CallbackCommand=${q(c.command)}&contenttype=json&ClientIP=${q(c.client_ip)}&OptPlatform=${q(c.platform)}`;
   return `sdkappid=${q(c.app_id)}&command=${q(c.command)}&contenttype=json&clientip=${q(c.client_ip)}&optplatform=${q(c.platform)}`;
 }
 
@@ -94,6 +100,7 @@ export const render = (callback: Callback, send_at: number): Delivery => ({
   query: queryOf(callback),
   body: encode(callback.body),
   expect: 200,
+  ...(callback.v4 ? { v4: true } : {}),
 });
 
 const NUMBER_MARK = '@@number:';

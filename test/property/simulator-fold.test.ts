@@ -8,9 +8,13 @@ import { Random } from '../../src/simulator/random.js';
 import { timelinesOf } from '../../src/simulator/traffic.js';
 import { truthOf } from '../../src/simulator/truth/call.js';
 import { callKey, TruthDeliveries } from '../../src/simulator/truth/deliveries.js';
+import type { EventReading, StatusReading } from '../../src/simulator/truth/read.js';
+import { readAll } from '../../src/simulator/truth/read-v4.js';
 import { Differences } from '../../src/simulator/verify/differences.js';
 import type { Delivery } from '../../src/simulator/wire.js';
+import type { ReadElement } from '../../src/sources/element.js';
 import { sourceOf } from '../../src/sources/registry.js';
+import { callEvent } from '../../src/workers/events/call-event.js';
 
 /**
  * The product's reading and folding against the simulator's truth, without any server: two implementations of semantics.md that share no code.
@@ -107,4 +111,70 @@ describe('the fold and the truth', () => {
     expect(differences.first).toEqual([]);
     expect(differences.total).toBe(0);
   });
+
+  it.each<[ChaosLevel, string]>([
+    ['none', 'e'],
+    ['hard', 'f'],
+  ])('agree about everything that a v4 delivery says (%s, seed %s)', (chaos, seed) => {
+    const list = arrivals(chaos, seed, 1_600).filter(({ delivery }) => delivery.v4);
+    const source = sourceOf('tuicallkit')!;
+    const events = new Set<string>();
+    const differences = new Differences(3);
+    for (const { delivery, received_at } of list) {
+      const { app_id, query, body } = delivery;
+      const inputs = source.toInputs({ source: 'tuicallkit', app_id, query, body, received_at });
+      const product = inputs.sort((a, b) => a.index - b.index).map((e) => (e.ok ? { ok: true, ...said(e) } : { ok: false }));
+      const truth = readAll(query, body).map((r) => (r.kind === 'dead' ? { ok: false } : { ok: true, ...meant(r) }));
+      expect(product).toHaveLength(truth.length);
+      for (const [i, expected] of truth.entries()) differences.fields('element', `${i} of ${query} ${body}`, expected, product[i]!);
+      for (const r of truth) events.add('event' in r ? r.event : 'dead');
+    }
+    expect(differences.first).toEqual([]);
+    const all = [
+      'start_call',
+      'receive_call',
+      'accept_call',
+      'reject_call',
+      'not_answer_call',
+      'call_end',
+      'call_interrupted',
+      'cancel_call',
+    ];
+    all.push('call_canceled', 'invite_user', 'join_in_group_call', 'record', ...(chaos === 'none' ? [] : ['dead']));
+    expect(events).toEqual(new Set(all));
+  });
+
+  it('give the same calls again from what the rows of v4 events keep', () => {
+    const source = sourceOf('tuicallkit')!;
+    const record = { topic: 't', partition: 0, offset: 0, timestamp: 0, key: null, value: null };
+    let rebuilt = 0;
+    for (const { delivery, received_at } of arrivals('hard', 'g', 800)) {
+      const { app_id, query, body } = delivery;
+      const raw = { id: '', source: 'tuicallkit', app_id, received_at, auth: 'app', remote_addr: '', query, body };
+      for (const element of source.toInputs(raw)) {
+        if (!element.ok || !delivery.v4) continue;
+        const again = source.toInputs({ ...raw, ...source.rebuild(callEvent(element, source, record, raw)) });
+        expect(again.map((e) => e.ok && [e.key, e.input])).toEqual([[element.key, element.input]]);
+        rebuilt++;
+      }
+    }
+    expect(rebuilt).toBeGreaterThan(1_000);
+  });
 });
+
+/** What the product and the truth have in common of one input. */
+function said({ key, input }: ReadElement) {
+  if (input.kind === 'record') {
+    const { fields: f } = input;
+    return { ...f, call_id: key.call_id, event: 'record', user_id: f.users[0] ?? '', role: f.caller === '' ? '' : 'caller' };
+  }
+  if (input.kind === 'media') throw new Error('a callback is no media poll');
+  const { start_call_ts, accept_ts, end_ts, total_num, ...event } = input;
+  return { ...event, call_id: key.call_id, start_at: start_call_ts, accept_at: accept_ts, end_at: end_ts };
+}
+
+function meant(reading: EventReading | StatusReading) {
+  const { kind, total, call_result, platform, ...rest } = reading;
+  if (kind === 'status') return { ...rest, event: 'record', result: call_result, users: [...new Set(reading.users)] };
+  return { ...rest, call_result, platform };
+}

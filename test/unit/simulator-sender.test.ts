@@ -9,6 +9,7 @@ import type { Delivery } from '../../src/simulator/wire.js';
 import { systemClock } from '../../src/telemetry/clock.js';
 
 const SUCCESS = '{"ErrorCode":0,"ErrorMessage":"Success"}';
+const V4_SUCCESS = '{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}';
 type Answer = (request: { url: string; body: string }, response: ServerResponse) => void;
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -79,6 +80,17 @@ describe('the sender', () => {
     expect([...ledger.entries.values()][0]).toMatchObject({ attempts: 4, acknowledged: 1 });
   });
 
+  it('takes only the answer of the generation that it speaks for success', async () => {
+    const answers = [SUCCESS, '{"ActionStatus":"FAIL","ErrorInfo":"","ErrorCode":0}', V4_SUCCESS, V4_SUCCESS, SUCCESS];
+    const { origin } = await ingest((_request, response) => response.end(answers.shift()));
+    const s = sender(origin);
+    await s.run(once([{ ...delivery('a'), v4: true }]));
+    await s.run(once([delivery('b')]));
+    await s.close();
+    expect(s.counts).toMatchObject({ settled: 2, acknowledged: 2, retries: 3 });
+    expect(answers).toEqual([]);
+  });
+
   it('expects 403 where it is due and notices where it is not', async () => {
     const { origin } = await ingest(({ body }, response) => (body === 'open' ? response.end(SUCCESS) : response.writeHead(403).end()));
     const ledger = new Ledger();
@@ -107,9 +119,11 @@ describe('the sender', () => {
   });
 
   it('plays a whole small run and reports it', async () => {
-    const { seen, origin } = await ingest(({ url }, response) =>
-      url.includes('sdkappid=1400000001&') ? response.end(SUCCESS) : response.writeHead(403).end(),
-    );
+    const { seen, origin } = await ingest(({ url }, response) => {
+      if (url.includes('?sdkappid=1400000001&')) response.end(SUCCESS);
+      else if (url.includes('?SdkAppid=1400000001&')) response.end(V4_SUCCESS);
+      else response.writeHead(403).end();
+    });
     const report = await runSimulation(
       { seed: '3', chaos: 'hard', calls: 200, live: 0 },
       { ingest: origin, apps: [{ app_id: '1400000001' }], clock: systemClock },

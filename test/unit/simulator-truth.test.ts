@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Input, type TruthCall, truthOf } from '../../src/simulator/truth/call.js';
 import { NumberText } from '../../src/simulator/truth/json.js';
 import { read, time } from '../../src/simulator/truth/read.js';
+import { readAll } from '../../src/simulator/truth/read-v4.js';
 import { concurrency, type Measured, nearestRank, rollup } from '../../src/simulator/truth/rollups.js';
 
 /** 2026-03-01 12:00:00 UTC; all times below are seconds after it. */
@@ -86,6 +87,70 @@ describe('reading a body', () => {
     expect(
       [-3, 'many', null, 2.5, '-1', '4'].map((TotalNum) => (input({ Event: 'start_call', TotalNum }).reading as { total: number }).total),
     ).toEqual([0, 0, 0, 0, 0, 4]);
+  });
+});
+
+describe('reading a v4 body', () => {
+  const at = 1740464128807;
+  const user = (User_Account: unknown, more: Fields = {}) => ({ User_Account, ...more });
+  const all = (body: unknown) =>
+    readAll('SdkAppid=1&OptPlatform=Web', Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))).map((r) =>
+      r.kind === 'dead' ? r.why : r.kind === 'event' ? `${r.event} ${r.user_id} ${r.role} ${r.platform} ${r.event_at}` : r,
+    );
+  const changed = (ActionType: unknown, ...UserList: Fields[]) =>
+    all({ CallId: 'c', UserList, ChangedUserList: [user('u', { ActionType })], EventTime: at })[0]!
+      .toString()
+      .split(' ')[0];
+  it('takes the user who is Calling for the caller, and gives that user the platform', () => {
+    const text = JSON.stringify({ CallInfo: { CallId: 'c' }, UserList: [user(1), user('b', { Status: 'Calling' })], EventTime: at });
+    expect(all(text.replace(':1}', ':144115212830834855}'))).toEqual([
+      `receive_call 144115212830834855 callee  ${at}`,
+      `start_call b caller Web ${at}`,
+    ]);
+  });
+  it('reads every spelling of an action, and a hang-up by who is left', () => {
+    const spelled = ['Answer', 'Accept', 'Reject', 'NotAnswer', 'Hang Up', 'Join', 'Offline', 'Invited', 'Canncel_Invite', 'Sing', ''];
+    expect(spelled.map((action) => changed(action))).toEqual([
+      'accept_call',
+      'accept_call',
+      'reject_call',
+      'not_answer_call',
+      'call_end',
+      'join_in_group_call',
+      'call_interrupted',
+      'invite_user',
+      'call_canceled',
+      'unknown_event',
+      'nothing',
+    ]);
+    expect(changed('Hangup', user('b', { Status: 'Calling' }))).toBe('call_end');
+    expect(changed('Hangup', user('b', { Status: 'Waiting' }))).toBe('cancel_call');
+    expect(changed('Hangup', user('b', { Status: 'Calling' }), user('u', { Status: 'Waiting' }))).toBe('reject_call');
+  });
+  it('reads the record of an ended call, its caller first among its users', () => {
+    const CallRecord = { CallId: 'c', Caller_Account: 'b', CallResult: 'CallBusy', CallType: 'MultiCall', CalleeList_Account: ['a', 'b'] };
+    expect(all({ CallRecord: { ...CallRecord, StartTime: T, AcceptTime: 0 }, EventTime: at })).toMatchObject([
+      {
+        kind: 'status',
+        user_id: 'b',
+        role: 'caller',
+        users: ['b', 'a', 'b'],
+        call_result: 'call_busy',
+        call_type: 'group',
+        start_at: T * 1000,
+        accept_at: null,
+      },
+    ]);
+    expect(all({ CallRecord: { ...CallRecord, CallResult: '' } })).toEqual(['nothing']);
+    expect(all({ CallRecord: { ...CallRecord, CallId: '' } })).toEqual(['no_call_id']);
+  });
+  it('counts each user of the record as a leg', () => {
+    const body = Buffer.from(
+      JSON.stringify({ CallRecord: { CallId: 'c', Caller_Account: 'b', CallResult: 'NotAnswer', CalleeList_Account: ['a'] } }),
+    );
+    const reading = readAll('', body)[0]!;
+    if (reading.kind === 'dead') throw new Error(reading.why);
+    expect(truth([{ reading, body, received_at: at }])).toMatchObject({ caller: 'b', callees: ['a'], outcome: 'no_answer' });
   });
 });
 

@@ -126,7 +126,9 @@ function derive(inputs: readonly Input[], timedOut: boolean): TruthCall {
   const of = (user: string, names: readonly string[]) => events.filter((e) => e.user === user && names.includes(e.event));
 
   const caller = callerOf(events, record);
-  const users = [...new Set([...events.map((e) => e.user), ...(record ? [record.user_id, caller] : [])])].filter((u) => u !== '').sort();
+  const users = [...new Set([...events.map((e) => e.user), ...(record ? [record.user_id, ...(record.users ?? []), caller] : [])])]
+    .filter((u) => u !== '')
+    .sort();
   const callees = users.filter((u) => u !== caller);
   const total_users = Math.max(...events.map((e) => e.total), record?.total ?? 0, users.length);
   const call_type = firstFilled(events, 'type') || (record?.call_type ?? '');

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { getOrMake } from '../maps.js';
 import type { Input } from './call.js';
-import { type Reading, read } from './read.js';
+import type { Reading } from './read.js';
+import { readAll } from './read-v4.js';
 
 /** One record of the raw topic. */
 export interface RawDelivery {
@@ -67,9 +68,12 @@ export class TruthDeliveries {
 
   /** @param own the request belongs to the run, so its call does */
   add(raw: RawDelivery, own: boolean): void {
+    for (const reading of readAll(raw.query, raw.body)) this.#take(reading, raw, own);
+  }
+
+  #take(reading: Reading, raw: RawDelivery, own: boolean): void {
     const minute = this.#minute(raw.app_id, raw.received_at);
     minute.received++;
-    const reading = read(raw.query, raw.body);
     if (reading.kind === 'dead') {
       minute.dead++;
       if (own) {

@@ -4,7 +4,7 @@ import { NumberText, parseKeepingNumbers } from './json.js';
 /** semantics.md "Inputs" for one TUICallKit v1 callback, said once more in plain code: the oracle shares nothing with the product but the names. */
 export type Reading = EventReading | StatusReading | { kind: 'dead'; why: 'not_json' | 'no_call_id' | 'unknown_event' | 'nothing' };
 
-interface Common {
+export interface Common {
   call_id: string;
   user_id: string;
   role: 'caller' | 'callee' | '';
@@ -27,6 +27,8 @@ export interface EventReading extends Common {
 
 export interface StatusReading extends Common {
   kind: 'status';
+  /** Users that the record lists beside its user_id: v4 lists all of them. */
+  users?: string[];
 }
 
 export function read(query: string, body: Uint8Array): Reading {
@@ -67,13 +69,13 @@ export function read(query: string, body: Uint8Array): Reading {
 }
 
 /** Ids are strings; JSON numbers become their decimal digits, all of them. */
-function id(value: unknown): string {
+export function id(value: unknown): string {
   if (typeof value === 'string') return value;
   return value instanceof NumberText ? value.digits : '';
 }
 
 /** Enumerations compare lower-cased. */
-const word = (value: unknown): string =>
+export const word = (value: unknown): string =>
   typeof value === 'string' ? value.toLowerCase() : value instanceof NumberText ? value.digits : '';
 
 /** Integers that are not >= 0 count as 0; as with times, a string of decimal digits is a number too. */

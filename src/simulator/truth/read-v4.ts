@@ -1,0 +1,160 @@
+import type { EventName } from '../../domain/vocabulary.js';
+import { NumberText, parseKeepingNumbers } from './json.js';
+import { type Common, id, type Reading, read, time, word } from './read.js';
+
+/**
+ * semantics.md "TUICallKit v4", read once more in plain code: everything that one delivery of either generation says, one reading per user or record. Shares
+ * nothing with the product but the names.
+ */
+export function readAll(query: string, body: Uint8Array): Reading[] {
+  const top = parsed(body);
+  if (top === null || filled(top.Event) || filled(top.CallResult)) return [read(query, body)];
+  if (filled(top.CallRecord)) return [endCall(top, record(top.CallRecord))];
+  if (filled(top.ChangedUserList)) return memberChanged(top, platformOf(query));
+  if (filled(top.CallInfo)) return startCall(top, record(top.CallInfo), platformOf(query));
+  return [read(query, body)];
+}
+
+type Fields = Record<string, unknown>;
+
+function parsed(body: Uint8Array): Fields | null {
+  try {
+    const value = parseKeepingNumbers(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    return isRecord(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+const isRecord = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof NumberText);
+const record = (value: unknown): Fields => (isRecord(value) ? value : {});
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const filled = (value: unknown): boolean => value !== undefined && value !== null && value !== '';
+/** Spaces, underscores and case say nothing. */
+const bare = (value: unknown): string => (typeof value === 'string' ? value.replace(/[ _]/g, '').toLowerCase() : '');
+
+function platformOf(query: string): string {
+  for (const [name, value] of new URLSearchParams(query)) if (name.toLowerCase() === 'optplatform') return value;
+  return '';
+}
+
+const oneOf = (value: unknown, names: Record<string, string>): string => names[bare(value)] ?? '';
+const MEDIA = { audio: 'audio', video: 'video' };
+const TYPES = { singlecall: 'single', multicall: 'group', single: 'single', group: 'group' };
+const RESULTS = ['normal_end', 'interrupt', 'offline', 'not_answer', 'reject', 'call_busy', 'cancel'];
+
+/** What every reading has, mostly empty. */
+const nothing = (call_id: string, top: Fields): Common => ({
+  call_id,
+  user_id: '',
+  role: '',
+  room_id: '',
+  media_type: '',
+  call_type: '',
+  call_result: '',
+  event_at: time(top.EventTime),
+  start_at: null,
+  accept_at: null,
+  end_at: null,
+  total: 0,
+  platform: '',
+});
+
+const dead = (why: Extract<Reading, { kind: 'dead' }>['why']): Reading => ({ kind: 'dead', why });
+
+/** The caller is the one with Status Calling; whoever else is on the list receives the call. The client that called has the platform. */
+function startCall(top: Fields, info: Fields, platform: string): Reading[] {
+  const call_id = id(top.CallId) || id(info.CallId);
+  if (call_id === '') return [dead('no_call_id')];
+  const users = list(top.UserList);
+  if (users.length === 0) return [dead('nothing')];
+  const caller = users.find((user) => isRecord(user) && bare(user.Status) === 'calling');
+  return users.map((user): Reading => {
+    if (!isRecord(user)) return dead('nothing');
+    return {
+      ...nothing(call_id, top),
+      kind: 'event',
+      event: user === caller ? 'start_call' : 'receive_call',
+      user_id: id(user.User_Account),
+      role: user === caller ? 'caller' : 'callee',
+      room_id: id(info.RoomId),
+      media_type: oneOf(filled(info.CallMediaType) ? info.CallMediaType : info.MediaType, MEDIA),
+      platform: user === caller ? platform : '',
+    };
+  });
+}
+
+function memberChanged(top: Fields, platform: string): Reading[] {
+  const call_id = id(top.CallId);
+  if (call_id === '') return [dead('no_call_id')];
+  const changes = list(top.ChangedUserList);
+  if (changes.length === 0) return [dead('nothing')];
+  return changes.map((change): Reading => {
+    if (!isRecord(change) || !filled(change.ActionType)) return dead('nothing');
+    const user_id = id(change.User_Account);
+    const event = eventOf(bare(change.ActionType), user_id, list(top.UserList).filter(isRecord));
+    if (event === null) return dead('unknown_event');
+    const passive = event === 'invite_user' || event === 'call_canceled';
+    const role =
+      event === 'cancel_call'
+        ? 'caller'
+        : ['call_end', 'call_interrupted', 'join_in_group_call', 'invite_user'].includes(event)
+          ? ''
+          : 'callee';
+    return { ...nothing(call_id, top), kind: 'event', event, user_id, role, platform: passive ? '' : platform };
+  });
+}
+
+function eventOf(action: string, user: string, members: Fields[]): EventName | null {
+  switch (action) {
+    case 'accept':
+    case 'answer':
+      return 'accept_call';
+    case 'reject':
+      return 'reject_call';
+    case 'notanswer':
+      return 'not_answer_call';
+    case 'join':
+      return 'join_in_group_call';
+    case 'offline':
+      return 'call_interrupted';
+    case 'invite':
+    case 'invited':
+      return 'invite_user';
+    case 'cancelinvite':
+    case 'canncelinvite':
+      return 'call_canceled';
+    case 'hangup': {
+      const listed = members.map((m) => `${id(m.User_Account) === user ? 'self' : 'other'} ${bare(m.Status)}`);
+      if (listed.includes('self waiting')) return 'reject_call';
+      return listed.includes('other waiting') && !listed.includes('other calling') ? 'cancel_call' : 'call_end';
+    }
+    default:
+      return null;
+  }
+}
+
+/** A status callback: its own times are in seconds, its users are the caller and the callees. */
+function endCall(top: Fields, call: Fields): Reading {
+  const call_id = id(top.CallId) || id(call.CallId);
+  if (call_id === '') return dead('no_call_id');
+  if (!filled(call.CallResult)) return dead('nothing');
+  const caller = id(call.Caller_Account);
+  const users = [caller, ...list(call.CalleeList_Account).map(id)].filter((user) => user !== '');
+  const result = word(call.CallResult);
+  return {
+    ...nothing(call_id, top),
+    kind: 'status',
+    user_id: users[0] ?? '',
+    users,
+    role: caller === '' ? '' : 'caller',
+    room_id: id(call.RoomId),
+    media_type: oneOf(call.MediaType, MEDIA),
+    call_type: oneOf(call.CallType, TYPES),
+    call_result: RESULTS.find((known) => known.replace('_', '') === result.replaceAll('_', '')) ?? result,
+    start_at: time(call.StartTime),
+    accept_at: time(call.AcceptTime),
+    end_at: time(call.EndTime),
+  };
+}
