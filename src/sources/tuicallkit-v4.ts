@@ -156,6 +156,9 @@ function hangUp(user: string, members: readonly JsonObject[]): EventName {
   return othersWaiting && !othersCalling ? 'cancel_call' : 'call_end';
 }
 
+/** v1's names of what a record tells. */
+const RECORD_NAMES = { CallResult: 'CallResult', StartTime: 'StartCallTs', AcceptTime: 'AcceptTs', EndTime: 'EndTs', RoomId: 'RoomId' };
+
 const calleesOf = (body: JsonObject): readonly unknown[] => listOf(objectOf(body, 'CallRecord'), 'CalleeList_Account');
 
 /** The record of an EndCall: as a v1 status body, and every user it lists, the caller first. Null where a body has none, or one without a result. */
@@ -171,13 +174,9 @@ export function v4Record(body: JsonObject): { body: JsonObject; users: string[] 
     body: {
       UserId: caller,
       Role: caller === '' ? '' : 'caller',
-      CallResult: own(record, 'CallResult'),
-      StartCallTs: own(record, 'StartTime'),
-      AcceptTs: own(record, 'AcceptTime'),
-      EndTs: own(record, 'EndTime'),
-      RoomId: own(record, 'RoomId'),
+      ...renamed(record, RECORD_NAMES),
       ...typesOf(record),
-      EventTime: own(body, 'EventTime'),
+      ...renamed(body, { EventTime: 'EventTime' }),
     },
     users: [...users],
   };
@@ -197,8 +196,9 @@ function eventOf(
   role: Role,
   acts: boolean,
 ): V4Event {
-  const said = { CallId: v4CallId(body), UserId: own(user, 'User_Account'), Role: role, Event: event, EventTime: own(body, 'EventTime') };
-  return { ok: true, index, event, body: { ...shared, ...rest(user, 'User_Account'), ...said }, acts };
+  const said = { CallId: v4CallId(body), Role: role, Event: event, ...renamed(body, { EventTime: 'EventTime' }) };
+  const beside = rest({ ...shared, ...user }, 'User_Account', 'UserId', 'EventTime');
+  return { ok: true, index, event, body: { ...beside, ...renamed(user, { User_Account: 'UserId' }), ...said }, acts };
 }
 
 /** MediaType and CallType in v1's words: an example calls the first CallMediaType. What is no known type stays as it is. */
@@ -231,6 +231,10 @@ function listOf(from: JsonObject, name: string): readonly unknown[] {
   const value = own(from, name);
   return Array.isArray(value) ? value : [];
 }
+
+/** The fields that are there, under other names. */
+const renamed = (from: JsonObject, names: Readonly<Record<string, string>>): JsonObject =>
+  Object.fromEntries(Object.entries(names).flatMap(([name, other]) => (Object.hasOwn(from, name) ? [[other, from[name]]] : [])));
 
 const rest = (from: JsonObject, ...taken: string[]): JsonObject =>
   Object.fromEntries(Object.entries(from).filter(([name]) => !taken.includes(name)));

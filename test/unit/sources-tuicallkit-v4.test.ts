@@ -308,6 +308,11 @@ describe('TUICallKit v4 callbacks', () => {
       Extra: { a: 1 },
     });
     expect(detail(END)).toEqual(END);
+    // What is not there is not spoken of, and stands in for nothing.
+    const { CallInfo, UserList } = JSON.parse(START);
+    const bare = read({ CallInfo: { ...CallInfo, UserId: 'x', EventTime: AT }, UserList: [...UserList, {}] })[2] as ReadElement;
+    expect(bare.input).toMatchObject({ user_id: '', event_at: null });
+    expect(Object.values(bare.body)).not.toContain(undefined);
   });
 });
 
