@@ -1,15 +1,13 @@
 import { Buffer } from 'node:buffer';
+import { joinKey } from '../domain/key.js';
 import type { CallKey } from '../domain/types.js';
 import type { ClickHouse } from './client.js';
 import { keysOf } from './keys.js';
 
-/** Name under which `lookupCalls` returns a call. */
-const lookupKey = (key: CallKey): string => `${key.provider}:${key.app_id}:${key.call_id}`;
-
 const TIMEOUT_MS = 30_000;
 
 /**
- * The latest published record of each call that is stored: the value as it stood on `callstream.calls`, by {@link lookupKey}. One query for all keys.
+ * The latest published record of each call that is stored: the value as it stood on `callstream.calls`, by {@link joinKey}. One query for all keys.
  * @throws ClickHouseFailure
  */
 export async function lookupCalls(client: ClickHouse, keys: readonly CallKey[]): Promise<Map<string, Buffer>> {
@@ -23,8 +21,8 @@ export async function lookupCalls(client: ClickHouse, keys: readonly CallKey[]):
     {},
     TIMEOUT_MS,
   );
-  const wanted = new Set(keys.map(lookupKey));
-  return new Map(rows.filter((row) => wanted.has(lookupKey(row))).map((row) => [lookupKey(row), Buffer.from(row.frame, 'base64')]));
+  const wanted = new Set(keys.map(joinKey));
+  return new Map(rows.filter((row) => wanted.has(joinKey(row))).map((row) => [joinKey(row), Buffer.from(row.frame, 'base64')]));
 }
 
 /** Which calls to find: of one app or all, that started in [from, to) (epoch ms). */

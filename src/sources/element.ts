@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import type { CallInput, CallKey } from '../domain/types.js';
 import type { JsonObject } from './json.js';
 
+export { joinKey } from '../domain/key.js';
+
 /** What a source needs of a raw delivery: the RawEvent record of schemas/avro/raw-event.avsc, without the parts only people read. */
 export interface Delivery {
   source: string;
@@ -52,9 +54,6 @@ export interface StoredEvent {
 
 /** Stable codes of what makes an input unreadable. */
 export type ParseReason = 'not_utf8' | 'too_deep' | 'not_json' | 'not_an_object' | 'no_call_id' | 'unknown_event' | 'no_event';
-
-/** Key under which every input of a call travels: `provider:app:call`. Provider and app id hold no colon, so it is unambiguous. */
-export const joinKey = (key: CallKey): string => `${key.provider}:${key.app_id}:${key.call_id}`;
 
 /** Bytes of the longest Kafka key. */
 const MAX_KEY_BYTES = 16 * 1024;

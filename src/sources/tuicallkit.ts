@@ -3,10 +3,11 @@
  * The body decides what it is: a non-empty `Event` is a call event, else a non-empty `CallResult` is a call status; `command` is only a hint.
  */
 import { createHash } from 'node:crypto';
+import { joinKey } from '../domain/key.js';
 import { canonicalResult } from '../domain/record.js';
 import type { EventInput, RecordFields, RecordInput } from '../domain/types.js';
 import { type CallType, EVENTS, type EventName, type MediaType, type Role } from '../domain/vocabulary.js';
-import { type Delivery, type Element, joinKey, type ReadElement, type StoredEvent } from './element.js';
+import type { Delivery, Element, ReadElement, StoredEvent } from './element.js';
 import { countOf, Digits, idOf, isGiven, type JsonObject, parseObject, timeOf, wordOf } from './json.js';
 import { queryParameter } from './query.js';
 import type { Source } from './registry.js';

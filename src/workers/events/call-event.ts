@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import type { CallEvent, RawEvent } from '../../codec/generated.js';
+import { joinKey } from '../../domain/key.js';
 import type { CallInput } from '../../domain/types.js';
-import { joinKey, type ReadElement } from '../../sources/element.js';
+import type { ReadElement } from '../../sources/element.js';
 import type { Source } from '../../sources/registry.js';
 import type { InputRecord } from '../../stream/types.js';
 

@@ -4,8 +4,9 @@ import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { Call, DeadLetter, PollTask, RawEvent } from '../../codec/generated.js';
 import { CodecError } from '../../codec/registry.js';
 import { TOPICS } from '../../codec/topics.js';
+import { joinKey } from '../../domain/key.js';
 import type { CallKey } from '../../domain/types.js';
-import { type Delivery, type Element, joinKey, type ReadElement } from '../../sources/element.js';
+import type { Delivery, Element, ReadElement } from '../../sources/element.js';
 import { readMediaText, readRecordText } from '../../sources/readers.js';
 import { sourceOf } from '../../sources/registry.js';
 import {
