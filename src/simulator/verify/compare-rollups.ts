@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { callKey, deliveryMinuteKey } from '../truth/deliveries.js';
 import { type Cell, cellKey, concurrency, type Measured, minuteKey, rollup } from '../truth/rollups.js';
 import type { Comparison } from './compare.js';
@@ -45,7 +44,7 @@ export async function compareRollups(c: Comparison, say: (line: string) => void)
       return rolled;
     }
     tell(`waiting for the roller: ${found.total} cells differ`);
-    await sleep(AGAIN_MS);
+    await c.sleep(AGAIN_MS);
   }
 }
 
