@@ -131,6 +131,8 @@ export interface Plot {
   media?: 'audio' | 'video';
   /** A call that was answered and goes on. */
   open?: boolean;
+  /** Callees who reject an answered group call, and how long after its start, ms. */
+  rejects?: Record<string, number>;
   anomalies?: string[];
   revision?: number;
 }
@@ -195,11 +197,13 @@ export function story(plot: Plot): Story {
     const rang = role === 'callee' && outcome !== 'failed' ? startedAt + 300 + 60 * i : null;
     // In a group the last callee never picks up and the others join one after the other.
     const absent = group && answered && i === callees.length;
-    const own = absent ? 'no_answer' : (outcome ?? 'unknown');
-    const joined = answered && !absent ? decidedAt + (role === 'callee' ? (i - 1) * 2400 : 120) : null;
+    const rejects = plot.rejects?.[user];
+    const own = rejects !== undefined ? 'rejected' : absent ? 'no_answer' : (outcome ?? 'unknown');
+    const joined = answered && !absent && rejects === undefined ? decidedAt + (role === 'callee' ? (i - 1) * 2400 : 120) : null;
     const left = joined === null || endedAt === null ? null : Math.max(joined, endedAt - (group ? i * 900 : 0));
     if (rang !== null) tell(user, 'receive_call', rang);
     if (joined !== null) tell(user, role === 'caller' ? 'call_accepted' : 'accept_call', joined);
+    if (rejects !== undefined) tell(user, 'reject_call', startedAt + rejects);
     if (absent && endedAt !== null) tell(user, 'not_answer_call', Math.min(endedAt, startedAt + 30_000));
     if (left !== null) tell(user, 'call_end', left);
     if (!answered && outcome !== null) tell(user, TERMINALS[outcome]?.[role === 'caller' ? 0 : 1] ?? '', decidedAt);
