@@ -2,8 +2,7 @@ import { joinKey } from '../domain/key.js';
 import type { Clock } from '../telemetry/clock.js';
 import { Problem } from './problem.js';
 import type { Query } from './query.js';
-import { changesStatement } from './reads.js';
-import { type CallView, toCall } from './rows.js';
+import { type CallView, changesStatement, toCall } from './reads.js';
 
 /** Where one client's events go: a response that never ends. */
 export interface Outlet {

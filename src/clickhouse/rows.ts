@@ -1,41 +1,6 @@
 import type { Call, CallEvent, DeadLetter } from '../codec/generated.js';
 import { RowError, type RowWriter } from './row-writer.js';
 
-/** What the tables need of a Call record besides its bytes; the rest need not be decoded. */
-export const CALL_FIELDS = [
-  'provider',
-  'app_id',
-  'call_id',
-  'revision',
-  'final',
-  'room_id',
-  'call_type',
-  'media_type',
-  'caller',
-  'callees',
-  'total_users',
-  'status',
-  'outcome',
-  'end_reason',
-  'started_at',
-  'accepted_at',
-  'ended_at',
-  'ring_ms',
-  'talk_ms',
-  'missed',
-  'missed_inclusive',
-  'sources',
-  'anomalies',
-  'first_seen_at',
-  'updated_at',
-  'legs',
-  'published_minutes',
-  'span_from',
-  'span_to',
-] as const satisfies readonly (keyof Call)[];
-
-export type CallRow = Pick<Call, (typeof CALL_FIELDS)[number]>;
-
 const MINUTE = 60_000;
 /** A longer interval than a day can only come from odd times: its minutes are not written out one by one. */
 const LONGEST_SPAN_MINUTES = 24 * 60;
@@ -74,6 +39,17 @@ export const REVISION_COLUMNS = [
 ] as const;
 
 export const LATEST_COLUMNS = [...REVISION_COLUMNS, 'legs', 'state'] as const;
+
+/** What the tables need of a Call record besides its bytes; the rest need not be decoded. */
+export const CALL_FIELDS = [
+  ...REVISION_COLUMNS,
+  'legs',
+  'published_minutes',
+  'span_from',
+  'span_to',
+] as const satisfies readonly (keyof Call)[];
+
+export type CallRow = Pick<Call, (typeof CALL_FIELDS)[number]>;
 
 export function writeRevision(w: RowWriter, c: CallRow): void {
   w.string(c.provider);
