@@ -103,7 +103,8 @@ PARTITION BY toMonday(received_at)
 ORDER BY (app_id, call_id, event_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1;
 
--- One row per delivered input: the identity it carried, or why it is dead (which wins when a later stage gave it up).
+-- One row per delivered input: the identity it carried, or why it is dead (which wins when a later stage gave it up). One whose event fits no row stands
+-- under the place of the event on callstream.call-events.
 CREATE TABLE IF NOT EXISTS deliveries
 (
     raw_topic LowCardinality(String),

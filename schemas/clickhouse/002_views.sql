@@ -147,8 +147,8 @@ WHERE peak > 0;
 
 -- Deliveries by minute of received_at. Each is dead, the first of its input (folded) or a duplicate. An input's first delivery is the one that
 -- call_event_rows keeps; where that one died in the fold, the first that did not.
--- Calls known from records alone stand in the minute of started_at, under the source of the records.
-CREATE OR REPLACE VIEW delivery_health AS
+-- So received = folded + duplicates + dead, in every row. Calls known from records alone stand in the minute of started_at, under the source of the records.
+CREATE OR REPLACE VIEW delivery_minutes AS
 WITH
     lost AS
     (
@@ -163,7 +163,7 @@ WITH
         WHERE (SELECT count() FROM lost) > 0 AND (raw_topic, raw_partition, raw_offset, raw_index) IN (SELECT * FROM lost)
     )
 SELECT
-    bucket, app_id, source, received, duplicates,
+    bucket, app_id, source, received, folded, duplicates, dead,
     if(empty(delays), NULL, delays[intDiv(length(delays) * 50 + 99, 100)]) AS delay_p50_ms,
     if(empty(delays), NULL, delays[intDiv(length(delays) * 95 + 99, 100)]) AS delay_p95_ms,
     calls_from_records_only
@@ -172,7 +172,9 @@ FROM
     SELECT
         bucket, app_id, source,
         sum(delivered) AS received,
+        sum(firsts) AS folded,
         sum(identified) - sum(firsts) AS duplicates,
+        sum(delivered) - sum(identified) AS dead,
         arraySort(groupArrayArray(delay)) AS delays,
         sum(records_only) AS calls_from_records_only
     FROM
@@ -205,6 +207,9 @@ FROM
     )
     GROUP BY bucket, app_id, source
 );
+
+CREATE OR REPLACE VIEW delivery_health AS
+SELECT bucket, app_id, source, received, duplicates, delay_p50_ms, delay_p95_ms, calls_from_records_only FROM delivery_minutes;
 
 -- Per direction caller -> callee: the misses since the two last spoke, either way.
 CREATE OR REPLACE VIEW missed_unreturned AS

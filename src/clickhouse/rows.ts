@@ -1,11 +1,11 @@
 import type { Call, CallEvent, DeadLetter } from '../codec/generated.js';
+import { TOPICS } from '../codec/topics.js';
 import { RowError, type RowWriter } from './row-writer.js';
 
 const MINUTE = 60_000;
 /** A longer interval than a day can only come from odd times: its minutes are not written out one by one. */
 const LONGEST_SPAN_MINUTES = 24 * 60;
 const RAW_PREFIX = 'callstream.raw.';
-const LATE_TOPIC = 'callstream.raw.late';
 /** Sources whose deliveries are polled; all others are callbacks. */
 const POLLED_SOURCES: ReadonlySet<string> = new Set(['call-record', 'user-event']);
 
@@ -194,8 +194,12 @@ export function writeDelivery(w: RowWriter, e: CallEvent): void {
   w.u8(0);
 }
 
-/** True when a dead letter is about a vendor's delivery, and not about a record that we made of one. */
-export const isDelivery = (d: DeadLetter): boolean => d.origin_topic.startsWith(RAW_PREFIX) && d.origin_topic !== LATE_TOPIC;
+/**
+ * True when a dead letter stands for one vendor's delivery: one of a raw topic, or the one event that was made of it. What goes by the late topic has come
+ * by its raw topic before.
+ */
+export const isDelivery = (d: DeadLetter): boolean =>
+  d.origin_topic === TOPICS.callEvents.name || (d.origin_topic.startsWith(RAW_PREFIX) && d.origin_topic !== TOPICS.rawLate.name);
 
 /** The delivery that ended as a dead letter; see {@link isDelivery}. */
 export function writeDeadDelivery(w: RowWriter, d: DeadLetter): void {
