@@ -102,28 +102,11 @@ export const concurrencyRows = (query: Query, apps: readonly string[]): Promise<
     { apps },
   );
 
-export const healthRows = (query: Query, apps: readonly string[], from: number, to: number) =>
+export const deliveryRows = (query: Query, apps: readonly string[], from: number, to: number) =>
   rows(
     query,
-    { bucket: 'bucket', app_id: 'text', received: 'number', duplicates: 'number' },
-    `FROM delivery_health AS t WHERE t.app_id IN {apps:Array(String)} AND t.source = 'tuicallkit'
+    { bucket: 'bucket', app_id: 'text', received: 'number', folded: 'number', duplicates: 'number', dead: 'number' },
+    `FROM delivery_minutes AS t WHERE t.app_id IN {apps:Array(String)} AND t.source = 'tuicallkit'
        AND t.bucket >= toDateTime({from:UInt32}, 'UTC') AND t.bucket <= toDateTime({to:UInt32}, 'UTC')`,
     { apps, from: from / 1000, to: to / 1000 },
   );
-
-/** Rows of call_events or dead_letters whose (kept) delivery was received in [from, to). */
-export async function receivedBetween(
-  query: Query,
-  relation: 'call_events' | 'dead_letters',
-  apps: readonly string[],
-  from: number,
-  to: number,
-): Promise<number> {
-  const [row] = await query<{ n: number | string }>(
-    `SELECT count() AS n FROM ${relation} WHERE app_id IN {apps:Array(String)}
-       AND received_at >= fromUnixTimestamp64Milli({from:Int64}) AND received_at < fromUnixTimestamp64Milli({to:Int64})`,
-    { apps, from, to },
-    TIMEOUT_MS,
-  );
-  return Number(row?.n ?? 0);
-}
