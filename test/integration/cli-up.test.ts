@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it, vi } from 'vitest';
+import { ALICE } from '../support/vendor-example.js';
 
 /** The compiled program, as `npm start` runs it: `npm test` compiles it first. */
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -13,23 +14,6 @@ const ANY_PORTS = Object.fromEntries(
 );
 const { KAFKA_BROKERS: _k, SCHEMA_REGISTRY_URL: _r, CLICKHOUSE_URL: _c, ...BASE_ENV } = process.env;
 const LONG_MS = 240_000;
-
-/** The example request of the vendor's page. */
-const ALICE = {
-  UserId: 'Alice',
-  RoomId: "Alice's Room",
-  TotalNum: 2,
-  MediaType: 'audio',
-  CallType: 'single',
-  CallId: 'aheahfo-eqwnknoihfsd-qweqf',
-  Role: 'caller',
-  Event: 'start_call',
-  CallResult: '',
-  EventTime: 1704695566,
-  StartCallTs: 1704856873,
-  AcceptTs: 1704856876,
-  EndTs: 1704856885,
-};
 
 interface Up {
   process: ChildProcess;

@@ -1,23 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Element } from '../../src/sources/element.js';
 import { tuicallkit } from '../../src/sources/tuicallkit.js';
+import { ALICE } from '../support/vendor-example.js';
 
 const RECEIVED = 1_700_000_000_000;
-const ALICE = {
-  UserId: 'Alice',
-  RoomId: "Alice's Room",
-  TotalNum: 2,
-  MediaType: 'audio',
-  CallType: 'single',
-  CallId: 'aheahfo-eqwnknoihfsd-qweqf',
-  Role: 'caller',
-  Event: 'start_call',
-  CallResult: '',
-  EventTime: 1704695566,
-  StartCallTs: 1704856873,
-  AcceptTs: 1704856876,
-  EndTs: 1704856885,
-};
 
 const read = (body: string | Buffer | object, query = 'sdkappid=88&optplatform=iOS'): Element => {
   const bytes = Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
