@@ -202,7 +202,7 @@ function lane(
     if (refused !== null && text !== whole) group.append(beside(refused, from, from + wide, middle + 4, right));
   }
   for (const event of detail.events)
-    if (event.user_id === leg.user_id && event.source !== 'record' && event.event !== 'media')
+    if (event.user_id === leg.user_id && event.event !== 'record' && event.event !== 'media')
       group.append(eventMark(event, detail, x, middle));
   return group;
 }

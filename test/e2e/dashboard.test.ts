@@ -34,18 +34,21 @@ const MARKUP = '<img src=x onerror="document.title=1">';
 describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
   const server = useStack(['clickhouse']);
   const started = Date.now();
+  const refused = story({
+    id: 'refused-by-one',
+    startedAt: started - 150_000,
+    outcome: 'answered',
+    ringMs: 9000,
+    talkMs: 81_000,
+    caller: 'hana',
+    callees: ['ivan', 'júlia', 'kofi', 'lena'],
+    rejects: { júlia: 4360 },
+  });
+  // The status callback of the call: an input of its own, which names the caller.
+  refused.events.push({ ...refused.events[0], event: 'record', event_at: started - 50_000, event_id: 'status' });
   const stories: Story[] = [
     ...day(started, 800),
-    story({
-      id: 'refused-by-one',
-      startedAt: started - 150_000,
-      outcome: 'answered',
-      ringMs: 9000,
-      talkMs: 81_000,
-      caller: 'hana',
-      callees: ['ivan', 'júlia', 'kofi', 'lena'],
-      rejects: { júlia: 4360 },
-    }),
+    refused,
     story({
       id: 'refused-and-open',
       startedAt: started - 60_000,
@@ -198,6 +201,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     expect(await ring(group, 'júlia').locator('title').textContent()).toBe('ringing 3.9 s, rejected');
     expect(await lane(group, 'júlia').locator('text.beside').textContent()).toBe('rejected');
     expect(Math.abs((await end(ring(group, 'júlia'))) - (await centre(lane(group, 'júlia').locator('.mark.other'))))).toBeLessThan(1.5);
+    expect(await lane(group, 'hana').locator('.mark.other').count()).toBe(0);
     expect(await ring(group, 'ivan').locator('title').textContent()).toBe('ringing 8.6 s');
     expect(await ring(group, 'lena').locator('title').textContent()).toBe('ringing 29 s, did not answer');
     await group.context().close();
