@@ -266,7 +266,8 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     await page.locator('.tip').waitFor({ state: 'visible' });
     expect(await page.locator('.chart [aria-live]').textContent()).toMatch(/\d+ calls\./);
     await page.getByText('Show as table').click();
-    expect(await page.locator('.as-table tbody tr').count()).toBeGreaterThan(10);
+    // A browser tells of the opening a moment later.
+    await expect.poll(() => page.locator('.as-table tbody tr').count(), WITHIN).toBeGreaterThan(10);
     await page.context().close();
   });
 
