@@ -2,8 +2,6 @@ import { createHash } from 'node:crypto';
 import type { CallInput, CallKey } from '../domain/types.js';
 import type { JsonObject } from './json.js';
 
-export { joinKey } from '../domain/key.js';
-
 /** What a source needs of a raw delivery: the RawEvent record of schemas/avro/raw-event.avsc, without the parts only people read. */
 export interface Delivery {
   source: string;

@@ -150,6 +150,19 @@ const body = (CallId: string, UserId: string, Event: string, EventTime: number, 
 const KEY = 'tencent:1:c';
 
 describe('the sessions worker', () => {
+  /** A codec that cannot encode a call with an input of the user `poison`, and makes far too much of one of the user `bloated`. */
+  const fussy = () => {
+    const call = localCodec(TOPICS.calls);
+    return {
+      ...{ decode: call.decode.bind(call), resolve: call.resolve.bind(call), only: call.only.bind(call) },
+      encode(value: Call) {
+        if (value.strings.includes('poison')) throw new Error('indigestible');
+        if (value.strings.includes('bloated')) return Buffer.alloc(8 * 1024 * 1024);
+        return call.encode(value);
+      },
+    };
+  };
+
   it('closes a ringing call by timeout, settles it, lets it go, and takes it back for late input', async () => {
     const b = await Bench.open({ maxCall: 6_000 });
     b.append(delivery(body('c', 'a', 'start_call', T0), T0));
@@ -349,6 +362,22 @@ describe('the sessions worker', () => {
     expect(b.last().get(KEY)).toMatchObject({ revision: 1, final: false, last_change_at: T0 + 10_800_000 });
   });
 
+  it('accounts for a late delivery that dies in the fold where it came from, however often it has gone round', async () => {
+    const b = await Bench.open({}, { call: fussy() });
+    b.append(delivery(body('c', 'a', 'call_missed', T0), T0));
+    for (let i = 0; i < 20; i++) {
+      await b.advance(1_000);
+      b.sinkAll();
+    }
+    b.append(delivery(body('c', 'poison', 'receive_call', T0), b.now));
+    await expect(b.driver.drain()).rejects.toMatchObject({ code: 'STREAM_START_OVER' });
+    await b.driver.crash(0);
+    await b.driver.drain();
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    const dead = b.driver.records(TOPICS.deadLetters.name).map((r) => codecs.deadLetter.decode(r.value!));
+    expect(dead).toMatchObject([{ stage: 'fold', reason: 'exception', origin_topic: RAW, origin_partition: 0, origin_offset: 1 }]);
+  });
+
   it('does not count repetitions against the size of a call', async () => {
     const b = await Bench.open();
     const room = 'r'.repeat(80_000);
@@ -372,19 +401,6 @@ describe('the sessions worker', () => {
     expect(largest).toBeLessThan(7.25 * 1024 * 1024);
     expect(b.driver.records(TOPICS.deadLetters.name).length + b.last().get(KEY)!.events.length).toBe(28);
   });
-
-  /** A codec that cannot encode a call with an input of the user `poison`, and makes far too much of one of the user `bloated`. */
-  const fussy = () => {
-    const call = localCodec(TOPICS.calls);
-    return {
-      ...{ decode: call.decode.bind(call), resolve: call.resolve.bind(call), only: call.only.bind(call) },
-      encode(value: Call) {
-        if (value.strings.includes('poison')) throw new Error('indigestible');
-        if (value.strings.includes('bloated')) return Buffer.alloc(8 * 1024 * 1024);
-        return call.encode(value);
-      },
-    };
-  };
 
   it('finds out the one input that a call cannot be folded with, and goes on without it', async () => {
     const b = await Bench.open({}, { call: fussy() });
