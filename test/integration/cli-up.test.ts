@@ -8,6 +8,7 @@ import { ALICE } from '../support/vendor-example.js';
 
 /** The compiled program, as `npm start` runs it: `npm test` compiles it first. */
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const dataDir = mkdtempSync(join(tmpdir(), 'callstream-up-'));
 const ANY_PORTS = Object.fromEntries(
   ['KAFKA', 'REGISTRY', 'CLICKHOUSE', 'INGEST', 'API', 'ADMIN'].map((name) => [`CALLSTREAM_${name}_PORT`, '0']),
@@ -23,11 +24,11 @@ interface Up {
 const started: ChildProcess[] = [];
 
 function up(): Up {
-  const child = spawn(process.execPath, [MAIN, 'up', '--data', dataDir], {
-    env: { ...BASE_ENV, ...ANY_PORTS },
-    cwd: dataDir,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  return start(process.execPath, [MAIN, 'up', '--data', dataDir], dataDir);
+}
+
+function start(command: string, args: string[], cwd: string): Up {
+  const child = spawn(command, args, { env: { ...BASE_ENV, ...ANY_PORTS }, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   started.push(child);
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (part: string) => (text += part));
@@ -147,6 +148,12 @@ it(
     expect(processes().length).toBeGreaterThanOrEqual(8);
     again.process.kill('SIGKILL');
     await vi.waitFor(() => expect(processes()).toEqual([]), { timeout: 15_000 });
+
+    // Nor does kill -9 of the npm that has started it all.
+    const npm = start('npm', ['start', '--', '--data', dataDir], ROOT);
+    await untilReady(npm);
+    npm.process.kill('SIGKILL');
+    await vi.waitFor(() => expect(processes()).toEqual([]), { timeout: 30_000 });
   },
   LONG_MS * 2,
 );
