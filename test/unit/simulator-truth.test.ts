@@ -501,5 +501,10 @@ describe('relations', () => {
       { bucket: at(60), app_id: '1', peak: 2, average: (10 + 60) / 60 },
     ]);
     expect(concurrency([call({ ended_at: at(10) }), call({ ended_at: null }), call({ accepted_at: null })], at(120)).size).toBe(0);
+    // Some vendor's clock has it end in 2096.
+    expect([...concurrency([call({ accepted_at: at(10), ended_at: 4_000_000_000_000 })], at(90)).values()]).toMatchObject([
+      { bucket: at(0), peak: 1, average: 50 / 60 },
+      { bucket: at(60), peak: 1 },
+    ]);
   });
 });
