@@ -431,6 +431,133 @@ describe('the sessions worker', () => {
     expect(dead).toMatchObject([{ stage: 'fold', reason: 'exception', origin_offset: 0 }]);
   });
 
+  /** Lets time pass, and everything be stored, second by second until `done`. */
+  async function until(b: Bench, done: () => boolean): Promise<void> {
+    let seconds = 0;
+    do {
+      if (seconds++ > 1_000) throw new Error(`not reached: ${done}`);
+      b.sinkAll();
+      await b.advance(1_000);
+    } while (!done());
+  }
+
+  it('takes a start that its vendor dated ahead for old as soon as its call has left', async () => {
+    const b = await Bench.open();
+    const start = delivery(body('c', 'a', 'start_call', T0 + 60_000), T0);
+    b.append(start);
+    b.append(delivery(body('c', 'a', 'call_missed', T0 + 1_000), T0));
+    // Until stream time gets there it stays, so that the horizon never lies ahead and makes every new call look late.
+    await until(b, () => b.now >= T0 + 58_000);
+    expect(b.processor.table.size).toBe(1);
+    await until(b, () => b.processor.table.size === 0);
+    b.append(start);
+    await b.driver.drain();
+    expect(b.driver.meta(0)?.horizon).toBe(T0 + 60_000);
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    expect(b.revisions(KEY)).toEqual(b.revisions(KEY).map((_, i) => i + 1));
+  });
+
+  it('keeps its horizon when a call leaves that ended before the last one that did', async () => {
+    const b = await Bench.open();
+    const start = delivery(body('c', 'a', 'start_call', T0 + 60_000), T0);
+    b.append(start);
+    b.append(delivery(body('c', 'a', 'call_missed', T0 + 1_000), T0));
+    await until(b, () => b.now >= T0 + 52_000);
+    b.append(delivery(body('other', 'a', 'start_call', T0 + 52_000), b.now));
+    b.append(delivery(body('other', 'a', 'call_missed', T0 + 52_000), b.now));
+    await b.advance(1);
+    await until(b, () => b.processor.table.size === 1);
+    expect(b.processor.table.has(KEY)).toBe(false);
+    await until(b, () => b.processor.table.size === 0);
+    b.append(start);
+    await b.driver.drain();
+    expect(b.driver.meta(0)?.horizon).toBe(T0 + 60_000);
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    expect(b.revisions(KEY)).toEqual(b.revisions(KEY).map((_, i) => i + 1));
+  });
+
+  it('never takes a start that is dated absurdly far ahead for new, nor one that happened long ago', async () => {
+    const b = await Bench.open();
+    const day = 86_400_000;
+    const start = delivery(body('c', 'a', 'start_call', T0 + 8 * day), T0);
+    b.append(start);
+    b.append(delivery(body('c', 'a', 'call_missed', T0), T0));
+    do {
+      b.sinkAll();
+      await b.advance(day / 4);
+    } while (b.processor.table.size > 0);
+    expect(b.now).toBeLessThan(T0 + 8 * day);
+    b.append(start);
+    await b.driver.drain();
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    expect(b.revisions(KEY)).toEqual(b.revisions(KEY).map((_, i) => i + 1));
+
+    const old = await Bench.open();
+    old.append(delivery(body('x', 'a', 'call_missed', T0), T0));
+    await until(old, () => old.processor.table.size === 0);
+    await until(old, () => old.now >= T0 + 40_000);
+    old.append(delivery(body('c', 'a', 'start_call', T0 + 34_000), old.now));
+    old.append(delivery(body('d', 'a', 'start_call', T0 + 37_000), old.now));
+    await old.driver.drain();
+    expect(old.driver.records(LATE)).toHaveLength(1);
+  });
+
+  it('reopens a call that a timeout had closed, and that has left, for a fresh event', async () => {
+    const b = await Bench.open();
+    b.append(delivery(body('c', 'a', 'start_call', T0), T0));
+    await until(b, () => b.processor.table.size === 0);
+    await until(b, () => b.now >= T0 + 62_000);
+    b.append(delivery(body('c', 'b', 'accept_call', b.now), b.now));
+    await b.driver.drain();
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    expect(b.last().get(KEY)).toMatchObject({ status: 'active', first_seen_at: T0, final: false });
+    expect(b.revisions(KEY)).toEqual(b.revisions(KEY).map((_, i) => i + 1));
+  });
+
+  it('does not keep what a late repetition has fetched from ClickHouse for nothing', async () => {
+    const b = await Bench.open();
+    const receive = delivery(body('c', 'b', 'receive_call', T0), T0);
+    for (const value of [delivery(body('c', 'a', 'start_call', T0), T0), receive, delivery(body('c', 'a', 'call_missed', T0), T0)])
+      b.append(value);
+    await until(b, () => b.processor.table.size === 0);
+    const revisions = b.revisions(KEY);
+    b.append(receive);
+    await b.driver.drain();
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    expect(b.processor.table.size).toBe(0);
+    expect(b.revisions(KEY)).toEqual(revisions);
+  });
+
+  it('lets final calls go early above its memory cap, those that the sink has, and knows them when they come again', async () => {
+    const b = await Bench.open({ maxCallsPerTask: 2, retention: 7_200_000, maxCall: 10_000_000 });
+    const start = (i: number) => delivery(body(`k${i}`, 'a', 'start_call', T0), T0);
+    for (let i = 0; i < 6; i++) {
+      b.append(start(i));
+      b.append(delivery(body(`k${i}`, 'a', 'call_missed', T0), T0));
+    }
+    b.append(delivery(body('open', 'a', 'start_call', T0), T0));
+    b.append(delivery(body('open', 'b', 'accept_call', T0), T0));
+    await b.advance(2_100);
+    expect(b.processor.table.size).toBe(7);
+    await b.advance(600_000);
+    // The first three are stored: of them, only those leave.
+    b.sink = b.calls().findIndex((r) => String(r.key) === 'tencent:1:k3' && codecs.call.decode(r.value!).final);
+    b.processor.setSinkPosition(b.sink);
+    b.append(delivery(body('tick', 'a', 'start_call', b.now), b.now));
+    await b.advance(5_100);
+    expect(b.processor.table.size).toBe(5);
+    b.sinkAll();
+    b.append(delivery(body('tock', 'a', 'start_call', b.now), b.now));
+    await b.advance(5_100);
+    expect(b.processor.table.has('tencent:1:open')).toBe(true);
+    expect(b.processor.table.size).toBeLessThan(5);
+    const published = b.calls().length;
+    for (let i = 0; i < 6; i++) b.append(start(i));
+    await b.driver.drain();
+    expect(b.driver.records(LATE).length).toBeGreaterThan(2);
+    expect(b.calls()).toHaveLength(published);
+  });
+
   const events = [
     'start_call',
     'receive_call',
