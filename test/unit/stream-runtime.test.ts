@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createClients } from '../../src/stream/client.js';
 import { Collector } from '../../src/stream/collector.js';
 import { DurableProducer } from '../../src/stream/durable-producer.js';
+import { Restorer } from '../../src/stream/restorer.js';
 import { decodeMeta } from '../../src/stream/task-meta.js';
-import type { InputRecord } from '../../src/stream/types.js';
+import { type InputRecord, StartOver } from '../../src/stream/types.js';
 import { StreamWorker, type StreamWorkerOptions } from '../../src/stream/worker.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
@@ -188,6 +190,42 @@ describe('a takeover (rule 3)', () => {
     expect(fatal).toEqual([]);
   });
 
+  it('restores nothing beyond the last output that was committed with it (State)', async () => {
+    const first = await start();
+    add(5);
+    await drained();
+    await first.stop();
+    broker.append(OUTPUT, 'k', '{"sum":1000,"count":1,"revision":9,"at":0}');
+    await start();
+    await until(() => processors[1]?.meta0);
+    expect(processors[1]?.state.get('k')?.sum).toBe(5);
+  });
+
+  it('goes on with its restore in a new generation of the restorer', async () => {
+    let joins = 0;
+    class Disturbed extends SumProcessor {
+      override restore(record: InputRecord): void {
+        super.restore(record);
+        const restorer = broker.members.find(({ groupId }) => groupId.startsWith(`${GROUP}.restore`));
+        if (this.restoredRecords % 1_000 === 0 && joins++ < 3) restorer?.join([OUTPUT]);
+      }
+    }
+    for (let i = 0; i < 4_500; i += 1) broker.append(INPUT, `k${i}`, '{"n":1}');
+    const first = await start();
+    await drained();
+    await first.stop();
+    await start({
+      createProcessor: (context) => {
+        const processor = new Disturbed(context, 'out');
+        processors.push(processor);
+        return processor;
+      },
+    });
+    await until(() => processors[1]?.meta0);
+    expect(joins).toBeGreaterThan(1);
+    expect(processors[1]?.restoredRecords).toBe(4_500);
+  });
+
   it('restores past aborted records, however many', async () => {
     const first = await start({ faultPoint: () => {} });
     broker.append(INPUT, 'a', '{"n":1}');
@@ -203,6 +241,46 @@ describe('a takeover (rule 3)', () => {
       ['a', 1],
       ['b', 1],
     ]);
+  });
+});
+
+describe('the restorer', () => {
+  const restorer = (): Restorer => {
+    const clients = createClients({ brokers: [broker.address] }, silentLogger());
+    const made = new Restorer({ clients, groupId: GROUP, topic: 'two' });
+    open.push({ stop: () => made.close() });
+    return made;
+  };
+  const restorerMember = () => broker.members.find(({ groupId }) => groupId.startsWith(`${GROUP}.restore`)) as FakeConsumer;
+  beforeEach(() => {
+    broker.create('two', 2);
+    for (let i = 0; i < 10; i += 1) for (const partition of [0, 1]) broker.append({ topic: 'two', partition }, 'k', String(i));
+  });
+
+  it('reads the range that it is asked for, again and again, and nothing else', async () => {
+    const made = restorer();
+    const read: string[] = [];
+    const sink = (records: InputRecord[]) => {
+      for (const { partition, offset } of records) read.push(`${partition}:${offset}`);
+    };
+    await made.restore(1, 3, 5, sink);
+    await made.restore(1, 2, 3, sink);
+    await made.restore(1, 7, 6, sink);
+    expect(read).toEqual(['1:3', '1:4', '1:5', '1:2', '1:3']);
+    const fetched = restorerMember().fetched.length;
+    await restorerMember().idle(20);
+    expect(restorerMember().fetched).toHaveLength(fetched);
+    expect(restorerMember().fetched.every(({ place }) => place === 'two:1')).toBe(true);
+    expect(restorerMember().groupId).not.toBe(GROUP);
+  });
+
+  it('leaves nobody waiting when it is closed', async () => {
+    const made = restorer();
+    const restoring = made.restore(0, 0, 100, () => {});
+    const failed = expect(restoring).rejects.toThrow('closing');
+    await until(() => restorerMember()?.fetched.length > 0);
+    await made.close();
+    await failed;
   });
 });
 
@@ -243,6 +321,28 @@ describe('a position', () => {
     await drained();
     expect(position()).toBe(2_505);
     expectExact(5);
+  });
+
+  it('goes on once a person has accepted the gap', async () => {
+    const first = await start();
+    add(10);
+    await drained();
+    await first.stop();
+    const { metadata } = broker.committed(GROUP, INPUT) ?? {};
+    add(10);
+    broker.log(INPUT).low = 15;
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    try {
+      const worker = await start();
+      await until(() => stateOf(worker) === 'stopped');
+      broker.commit(GROUP, INPUT, 15, metadata);
+      await vi.advanceTimersByTimeAsync(31_000);
+      await drained();
+      expectExact(15);
+      expect(worker.problems()).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('below which records vanish stops the task (rule 7)', async () => {
@@ -325,6 +425,22 @@ describe('a failed transaction (rule 4)', () => {
     await until(() => worker.tasks().size === 0);
     await worker.stop();
     expect(broker.steps.slice(steps)).not.toContain(`fence ${GROUP}-0`);
+  });
+
+  it('of a processor that wants to begin anew is no failure of the process (rule 10)', async () => {
+    let failures = 1;
+    class Wiser extends SumProcessor {
+      override flush(now: number) {
+        if (this.state.size > 0 && failures-- > 0) throw new StartOver('now it knows better', null);
+        return super.flush(now);
+      }
+    }
+    await start({ createProcessor: (context) => new Wiser(context, 'out') });
+    add(5);
+    await drained();
+    expect(failures).toBeLessThan(1);
+    expect(fatal).toEqual([]);
+    expectExact(5);
   });
 
   it('leaves no doubt about the output of a task that has never committed (State)', async () => {
@@ -548,6 +664,34 @@ describe('a process of no use says so (rule 9)', () => {
     broker.heartbeats = false;
     await until(() => fatal.length > 0);
     expect(fatal).toMatchObject([{ code: 'STREAM_STUCK', message: expect.stringContaining('no contact with its consumer group') }]);
+  });
+
+  it('but not while the environment holds its input back, or only the deferred topic stands still', async () => {
+    let away: string[] = ['in', 'late'];
+    class Needy extends SumProcessor {
+      async prepare(records: readonly InputRecord[]): Promise<void> {
+        if (away.includes(records[0]?.topic ?? '')) throw new Error('away');
+      }
+    }
+    const worker = await start({
+      watchdogMs: 20,
+      inputs: ['in', 'late'],
+      deferred: 'late',
+      createProcessor: (context) => new Needy(context, 'out'),
+    });
+    const asked = () => broker.steps.filter((step) => step === 'ranges in').length;
+    add(5);
+    broker.append({ topic: 'late', partition: 0 }, 'k', '{"n":1}');
+    await until(() => stateOf(worker) === 'blocked');
+    for (let from = asked(); asked() < from + 15; ) await memberOf(GROUP).idle(1);
+    expect(fatal).toEqual([]);
+    away = ['late'];
+    await drained();
+    for (let from = asked(); asked() < from + 15; ) await memberOf(GROUP).idle(1);
+    expect(fatal).toEqual([]);
+    expect(broker.drained(GROUP, ['late'])).toBe(false);
+    away = [];
+    await until(() => broker.drained(GROUP, ['late']));
   });
 
   it('and so does a collector', async () => {
