@@ -303,12 +303,15 @@ describe('requests', () => {
 });
 
 describe('a transaction', () => {
-  it('is not committed when a send only seems to succeed (rule 5)', async () => {
+  it.each<[string, object[]]>([
+    ['nothing', []],
+    ['only of some partitions', [{ topicName: 't', partition: 0, errorCode: 0, baseOffset: '0' }]],
+  ])('is not committed when the answer to a send tells %s (rule 5)', async (_, answer) => {
     const calls: string[] = [];
     const transaction = {
       sendBatch: async () => {
         calls.push('send');
-        return [];
+        return answer;
       },
       sendOffsets: async () => calls.push('offsets'),
       commit: async () => calls.push('commit'),
@@ -318,7 +321,7 @@ describe('a transaction', () => {
     const kafka = { producer: () => producer };
     const clients = { producers: kafka, consumers: kafka, logger: silentLogger() } as unknown as KafkaClients;
     const task = await TaskProducer.fence({ clients, transactionalId: 'x', transactionTimeoutMs: 1_000 });
-    const outputs = [{ topic: 't', partition: 0, key: 'k', value: null }];
+    const outputs = ['t', 'other'].map((topic) => ({ topic, partition: 0, key: 'k', value: null }));
     const sent = task.transact({ outputs, outputTopic: 't', outputPartition: 0, groupId: 'g', offsets: () => [], fault: () => {} });
     await expect(sent).rejects.toMatchObject({ code: 'STREAM_SEND_INCOMPLETE' });
     expect(calls).toEqual(['abort', 'send']);

@@ -499,6 +499,23 @@ describe('a transaction', () => {
     expect(position()).toBe(40_000);
   });
 
+  it('begins 100 ms after the last one began, and no sooner (rule 6)', async () => {
+    let now = 1_000;
+    await start({ clock: { now: () => now } });
+    await until(() => position() === 0);
+    now += 100;
+    add(5);
+    await drained();
+    add(5);
+    await until(() => processors[0]?.state.get('k')?.count === 10);
+    now += 99;
+    await memberOf(GROUP).idle(50);
+    expect(position()).toBe(5);
+    now += 1;
+    await drained();
+    expectExact(10);
+  });
+
   it('ends after a second though the backlog does not (rule 6)', async () => {
     let now = 0;
     class Slow extends SumProcessor {
