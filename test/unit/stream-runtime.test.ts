@@ -4,7 +4,7 @@ import { Collector } from '../../src/stream/collector.js';
 import { DurableProducer } from '../../src/stream/durable-producer.js';
 import { Restorer } from '../../src/stream/restorer.js';
 import { decodeMeta } from '../../src/stream/task-meta.js';
-import { type InputRecord, StartOver } from '../../src/stream/types.js';
+import { type InputRecord, type Observe, StartOver } from '../../src/stream/types.js';
 import { StreamWorker, type StreamWorkerOptions } from '../../src/stream/worker.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
@@ -448,9 +448,9 @@ describe('a failed transaction (rule 4)', () => {
     // No time passes before there is an output: nothing but that is committed first.
     let now = 0;
     class Timed extends SumProcessor {
-      override process(record: InputRecord, streamTime: number): number | null {
+      override process(record: InputRecord, observe: Observe): void {
         now = 10_000;
-        return super.process(record, streamTime);
+        super.process(record, observe);
       }
     }
     const worker = await start({
@@ -522,9 +522,9 @@ describe('a transaction', () => {
       async prepare(): Promise<void> {
         await until(() => memberOf(GROUP).fetched.length >= 5);
       }
-      override process(record: InputRecord, streamTime: number): number | null {
+      override process(record: InputRecord, observe: Observe): void {
         now += 1;
-        return super.process(record, streamTime);
+        super.process(record, observe);
       }
     }
     add(5_000);
@@ -541,10 +541,7 @@ describe('a transaction', () => {
       }
       override punctuate(streamTime: number): void {
         due = null;
-        super.process(
-          { ...INPUT, offset: 0, timestamp: 0, key: Buffer.from('k'), value: Buffer.from('{"n":100}'), headers: {} },
-          streamTime,
-        );
+        super.process({ ...INPUT, offset: 0, timestamp: 0, key: Buffer.from('k'), value: Buffer.from('{"n":100}') }, () => streamTime);
       }
     }
     const worker = await start({
@@ -571,8 +568,8 @@ describe('a transaction', () => {
 
   it('without output leaves the place of the last one (State)', async () => {
     class Quiet extends SumProcessor {
-      override process(record: InputRecord, streamTime: number): number | null {
-        return String(record.value) === '{"n":0}' ? null : super.process(record, streamTime);
+      override process(record: InputRecord, observe: Observe): void {
+        if (String(record.value) !== '{"n":0}') super.process(record, observe);
       }
     }
     const createProcessor: StreamWorkerOptions['createProcessor'] = (context) => {

@@ -17,6 +17,7 @@ let processor: EventsProcessor;
 beforeEach(() => {
   failures.ok.mockReset();
   failures.failed.mockReset();
+  observe.mockClear();
   processor = new EventsProcessor({ partition: 2, codecs, failures });
 });
 afterEach(() => {
@@ -60,10 +61,14 @@ const record = (value: Buffer, offset = 7): InputRecord => ({
 const letters = (outputs: OutputRecord[]) =>
   outputs.filter((o) => o.topic === TOPICS.deadLetters.name).map((o) => ({ ...codecs.deadLetter.decode(o.value!) }));
 
+/** Stream time is of no concern here. */
+const observe = vi.fn((_receivedAt: number | null) => T0);
+
 describe('the events worker', () => {
   it('writes one event per input, to its own partition only (rule 1)', () => {
-    expect(processor.process(record(delivery(START)))).toBe(T0 + 5);
-    processor.process(record(delivery({ ...START, CallId: '' }), 8));
+    processor.process(record(delivery(START)), observe);
+    expect(observe.mock.calls).toEqual([[T0 + 5]]);
+    processor.process(record(delivery({ ...START, CallId: '' }), 8), observe);
     const { outputs, processed } = processor.flush();
     expect(outputs.map(({ topic, partition }) => [topic, partition])).toEqual([
       [TOPICS.callEvents.name, 2],
@@ -81,8 +86,9 @@ describe('the events worker', () => {
 
   it('keeps the bytes of what cannot be decoded in its dead letter, and counts it (rule 10)', () => {
     const bytes = Buffer.from([0, 0, 0, 0, 1, 255, 254, 253]);
-    expect(processor.process(record(bytes))).toBeNull();
-    processor.process(record(delivery(START)));
+    processor.process(record(bytes), observe);
+    expect(observe.mock.calls).toEqual([[null]]);
+    processor.process(record(delivery(START)), observe);
     const { outputs } = processor.flush();
     expect(letters(outputs)).toMatchObject([
       {
@@ -106,8 +112,9 @@ describe('the events worker', () => {
     vi.spyOn(tuicallkit, 'toInputs').mockImplementationOnce(() => {
       throw new TypeError('a bug');
     });
-    expect(processor.process(record(delivery(START)))).toBe(T0 + 5);
-    processor.process(record(delivery(START), 8));
+    processor.process(record(delivery(START)), observe);
+    expect(observe.mock.calls).toEqual([[T0 + 5]]);
+    processor.process(record(delivery(START), 8), observe);
     const { outputs } = processor.flush();
     expect(letters(outputs)).toMatchObject([
       { stage: 'fold', reason: 'exception', error: 'TypeError: a bug', origin_offset: 7, body: Buffer.from(JSON.stringify(START)) },
@@ -118,7 +125,7 @@ describe('the events worker', () => {
 
   it('never counts bodies that a source calls unreadable: anyone can post garbage (rule 10)', () => {
     for (const body of [Buffer.from('garbage'), Buffer.from([0xff]), {}, { ...START, Event: 'unheard_of' }])
-      processor.process(record(delivery(body)));
+      processor.process(record(delivery(body)), observe);
     expect(letters(processor.flush().outputs).map(({ stage, reason }) => [stage, reason])).toEqual([
       ['parse', 'not_json'],
       ['parse', 'not_utf8'],
@@ -130,7 +137,7 @@ describe('the events worker', () => {
   });
 
   it('reports a source that it does not know', () => {
-    processor.process(record(delivery(START, 'of_tomorrow')));
+    processor.process(record(delivery(START, 'of_tomorrow')), observe);
     expect(letters(processor.flush().outputs)).toMatchObject([{ stage: 'parse', reason: 'unknown_source', source: 'of_tomorrow' }]);
   });
 });

@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { localCodec } from '../../src/codec/codec.js';
 import type { Call } from '../../src/codec/generated.js';
 import { TOPICS } from '../../src/codec/topics.js';
+import { joinKey } from '../../src/domain/key.js';
 import type { CallKey } from '../../src/domain/types.js';
-import { joinKey } from '../../src/sources/element.js';
 import { sourceOf } from '../../src/sources/registry.js';
 import { partitionOf } from '../../src/stream/partition.js';
 import type { InputRecord, OutputRecord, TaskMeta } from '../../src/stream/types.js';
@@ -110,7 +110,7 @@ describe('the wish to derive a call anew', () => {
       MediaType: 'audio',
     };
     const raw = { ...refoldDelivery(KEY, 'id', T0), source: 'tuicallkit', body: Buffer.from(JSON.stringify(body)) };
-    processor.process({ ...refold(TOPICS.rawTuicallkit.name), value: codecs.raw.encode(raw) }, T0);
+    processor.process({ ...refold(TOPICS.rawTuicallkit.name), value: codecs.raw.encode(raw) }, () => T0);
     right = published(processor)[0]!;
     expect(right.caller).toBe('a');
   });
@@ -123,7 +123,7 @@ describe('the wish to derive a call anew', () => {
       const processor = open();
       processor.restore(restored({ ...right, caller }));
       await processor.restored(meta);
-      processor.process(refold(LATE), T0 + 1_000);
+      processor.process(refold(LATE), () => T0 + 1_000);
       expect(published(processor).map(({ revision, caller: now }) => [revision, now])).toEqual(revisions.map((n) => [n, 'a']));
     }
   });
@@ -132,20 +132,20 @@ describe('the wish to derive a call anew', () => {
     found.set(JOINED, codecs.call.encode({ ...right, caller: 'wrong' }));
     const processor = open();
     await processor.restored({ ...meta, restoreFrom: null });
-    processor.process(refold(LATE), T0 + 1_000);
+    processor.process(refold(LATE), () => T0 + 1_000);
     const { outputs } = processor.flush(T0);
     expect(outputs.map(({ topic, partition }) => [topic, partition])).toEqual([[LATE, 0]]);
     processor.committed(null);
     const again = { ...refold(LATE), value: outputs[0]!.value };
     await processor.prepare([again]);
-    processor.process(again, T0 + 1_000);
+    processor.process(again, () => T0 + 1_000);
     expect(published(processor).map(({ revision, caller }) => [revision, caller])).toEqual([[2, 'a']]);
 
     found.set(JOINED, codecs.call.encode(right));
     const other = open();
     await other.restored({ ...meta, restoreFrom: null });
     await other.prepare([again]);
-    other.process(again, T0 + 1_000);
+    other.process(again, () => T0 + 1_000);
     expect(published(other)).toEqual([]);
     expect(other.table.size).toBe(0);
   });

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { localCodec } from '../../src/codec/codec.js';
 import { TOPICS } from '../../src/codec/topics.js';
+import { joinKey } from '../../src/domain/key.js';
 import type { CallKey } from '../../src/domain/types.js';
-import { joinKey } from '../../src/sources/element.js';
 import { tuicallkit } from '../../src/sources/tuicallkit.js';
 import type { InputRecord, OutputRecord } from '../../src/stream/types.js';
 import { silentLogger } from '../../src/telemetry/log.js';
@@ -53,8 +53,10 @@ describe('the sessions worker’s logic', () => {
   const failures = { ok: vi.fn(), failed: vi.fn() };
   let asked: string[][];
   let processor: SessionsProcessor;
+  const observe = vi.fn((_receivedAt: number | null) => T0);
   beforeEach(async () => {
     failures.ok.mockReset();
+    observe.mockClear();
     failures.failed.mockReset();
     asked = [];
     processor = new SessionsProcessor({
@@ -83,15 +85,14 @@ describe('the sessions worker’s logic', () => {
     timestamp: T0,
     key: Buffer.from('k'),
     value,
-    headers: {},
   });
   const letters = (outputs: OutputRecord[]) =>
     outputs.filter((o) => o.topic === TOPICS.deadLetters.name).map((o) => ({ ...codecs.deadLetter.decode(o.value!) }));
 
   it('writes its own partition of every topic only; its dead letters, that of the second half (rule 1)', () => {
-    processor.process(record(delivery('new', 'a', 'start_call', T0)), T0);
-    processor.process(record(delivery('gone', 'b', 'receive_call', T0)), T0);
-    processor.process(record(Buffer.from('not Avro'), LATE), T0);
+    processor.process(record(delivery('new', 'a', 'start_call', T0)), observe);
+    processor.process(record(delivery('gone', 'b', 'receive_call', T0)), observe);
+    processor.process(record(Buffer.from('not Avro'), LATE), observe);
     const { outputs } = processor.flush(T0);
     processor.meta(0);
     processor.committed(0);
@@ -108,9 +109,10 @@ describe('the sessions worker’s logic', () => {
 
   it('counts what cannot be decoded, and reports it where the events worker does not: on the late topic (rule 10)', () => {
     const bytes = Buffer.from('not Avro at all');
-    expect(processor.process(record(bytes), T0)).toBeNull();
-    expect(processor.process(record(bytes, LATE, 8), T0)).toBeNull();
-    processor.process(record(delivery('c', 'a', 'start_call', T0)), T0);
+    processor.process(record(bytes), observe);
+    processor.process(record(bytes, LATE, 8), observe);
+    expect(observe.mock.calls).toEqual([[null], [null]]);
+    processor.process(record(delivery('c', 'a', 'start_call', T0)), observe);
     const { outputs } = processor.flush(T0);
     expect(letters(outputs)).toMatchObject([
       { stage: 'decode', reason: 'frame_invalid', origin_topic: LATE, origin_offset: 8, key: 'k', body: bytes },
@@ -123,13 +125,14 @@ describe('the sessions worker’s logic', () => {
     vi.spyOn(tuicallkit, 'toInputs').mockImplementationOnce(() => {
       throw new TypeError('a bug');
     });
-    expect(processor.process(record(delivery('c', 'a', 'start_call', T0)), T0)).toBe(T0);
-    processor.process(record(delivery('c', 'b', 'receive_call', T0)), T0);
+    processor.process(record(delivery('c', 'a', 'start_call', T0)), observe);
+    expect(observe.mock.calls).toEqual([[T0]]);
+    processor.process(record(delivery('c', 'b', 'receive_call', T0)), observe);
     expect(failures.failed.mock.calls).toEqual([['fold']]);
   });
 
   it('asks ClickHouse once for a batch of late inputs, and only for calls that it does not hold (Late input)', async () => {
-    processor.process(record(delivery('here', 'a', 'start_call', T0)), T0);
+    processor.process(record(delivery('here', 'a', 'start_call', T0)), observe);
     const late = ['x', 'here', 'y', 'x'].map((call) => record(delivery(call, 'b', 'receive_call', T0), LATE));
     await processor.prepare(late);
     expect(asked).toEqual([['tencent:1:x', 'tencent:1:y']]);
