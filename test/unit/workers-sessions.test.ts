@@ -198,4 +198,49 @@ describe('the sessions worker', () => {
       await worker.stop();
     }
   });
+
+  it('finds out the one input that a call cannot be folded with, across the processors that it takes (rule 10)', async () => {
+    const broker = new FakeBroker();
+    for (const { name } of [TOPICS.rawTuicallkit, TOPICS.rawLate, TOPICS.calls, TOPICS.tasks]) broker.create(name);
+    broker.create(TOPICS.deadLetters.name, 2);
+    const { call } = codecs;
+    const fatal: unknown[] = [];
+    const worker = new SessionsWorker({
+      kafka: { brokers: [broker.address] },
+      groupId: 'sessions',
+      sinkGroupId: 'the-sink',
+      partitions: 1,
+      settings,
+      codecs: {
+        ...codecs,
+        call: {
+          resolve: (frames) => call.resolve(frames),
+          decode: (frame) => call.decode(frame),
+          only: (...fields) => call.only(...fields),
+          encode: (value) => {
+            if (value.strings.includes('poison')) throw new Error('indigestible');
+            return call.encode(value);
+          },
+        },
+      },
+      lookup: async () => new Map(),
+      logger: silentLogger(),
+      metrics: createMetrics(),
+      onFatal: (error) => fatal.push(error),
+    });
+    try {
+      const at = Date.now();
+      for (const user of ['a', 'poison', 'b'])
+        broker.append({ topic: RAW, partition: 0 }, 'k', delivery('c', user, 'receive_call', at), at);
+      await worker.start();
+      const letters = { topic: TOPICS.deadLetters.name, partition: 1 };
+      await vi.waitFor(() => expect([broker.values(letters).length, fatal]).toEqual([1, []]), { timeout: 10_000, interval: 5 });
+      await vi.waitFor(() => expect(broker.drained('sessions', [RAW])).toBe(true), { timeout: 10_000, interval: 5 });
+      const last = broker.log({ topic: TOPICS.calls.name, partition: 0 }).records.findLast(({ state }) => state === 'committed');
+      expect(call.decode(last!.value!).legs.map(({ user_id }) => user_id)).toEqual(['a', 'b']);
+      expect(fatal).toEqual([]);
+    } finally {
+      await worker.stop();
+    }
+  });
 });
