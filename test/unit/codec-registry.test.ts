@@ -64,6 +64,15 @@ describe('the schema registry (rule 11)', () => {
     expect(JSON.parse(asked.at(-1)?.body ?? '')).toEqual({ schema: schemaText(TOPICS.calls) });
   });
 
+  it('says so when the schema is not registered, and blames the registry for nothing else', async () => {
+    for (const error_code of [40401, 40403]) {
+      answers[`POST /subjects/${SUBJECT}`] = [404, { error_code, message: 'No artifact with that id' }];
+      await expect(registry.idOf(TOPICS.calls)).rejects.toMatchObject({ code: 'SCHEMA_NOT_REGISTERED' });
+    }
+    answers[`POST /subjects/${SUBJECT}`] = [503, { message: 'starting' }];
+    await expect(registry.idOf(TOPICS.calls)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
+  });
+
   it('tells an id that it does not know from an answer that it does not give (rule 10)', async () => {
     expect(await registry.writer(7)).not.toBeNull();
     expect(await registry.writer(8)).toBeNull();

@@ -356,6 +356,16 @@ describe('a position', () => {
     expectExact(10);
   });
 
+  it('that ends below the position stops the task: its broker has lost records (rule 7)', async () => {
+    const worker = await start();
+    add(10);
+    await drained();
+    broker.log(INPUT).records.length = 5;
+    await until(() => stateOf(worker) === 'stopped');
+    expect(worker.problems().join()).toContain('is read at 10, and holds 0 to 5');
+    expectExact(10);
+  });
+
   it('goes on from a pause of a full queue (rule 2)', async () => {
     let full = true;
     class Full extends SumProcessor {

@@ -192,6 +192,8 @@ describe('the sessions worker', () => {
       broker.commit('the-sink', calls, broker.log(calls).records.length);
       now = T0 + 21_000;
       await until(async () => (await held()) === 0);
+      // Nothing else happens in its last step, and so there is no transaction.
+      expect((await metrics.callstream_calls_left_total.get()).values).toMatchObject([{ value: 1 }]);
       expect(fatal).toEqual([]);
     } finally {
       vi.useRealTimers();

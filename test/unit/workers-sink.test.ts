@@ -215,6 +215,21 @@ describe('a flush (§3)', () => {
   });
 });
 
+describe('several tables that fail at once', () => {
+  it('slow the sink down when one of them has too many parts', async () => {
+    const slower = vi.spyOn(Pace.prototype, 'tooManyParts');
+    let failing = true;
+    onInsert = (table) => {
+      if (!failing) return;
+      if (table === 'call_revisions') failing = false;
+      throw retriable(table === 'call_revisions' ? TOO_MANY_PARTS : null);
+    };
+    const name = batch(call);
+    await done(`commit ${name}`);
+    expect(slower).toHaveBeenCalledTimes(1);
+  });
+});
+
 describe('the pace', () => {
   it('slows down by steps while there are too many parts, up to a bound, and comes back half as fast', () => {
     const base = { maxRecords: 10, maxBytes: 100, intervalMs: 1 };
