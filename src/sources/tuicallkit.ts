@@ -8,7 +8,7 @@ import { canonicalResult } from '../domain/record.js';
 import type { EventInput, RecordFields, RecordInput } from '../domain/types.js';
 import { type CallType, EVENTS, type EventName, type MediaType, type Role } from '../domain/vocabulary.js';
 import type { Delivery, Element, ReadElement, StoredEvent } from './element.js';
-import { countOf, Digits, idOf, isGiven, type JsonObject, parseObject, timeOf, wordOf } from './json.js';
+import { countOf, idOf, isGiven, type JsonObject, parseObject, timeOf, toJson, wordOf } from './json.js';
 import { queryParameter } from './query.js';
 import type { Source } from './registry.js';
 
@@ -53,9 +53,7 @@ function toInputs(raw: Delivery): Element[] {
   if (isGiven(body, 'Event')) {
     const event = wordOf(body, 'Event');
     if (!EVENT_NAMES.has(event))
-      return [
-        { ok: false, index: 0, reason: 'unknown_event', error: `the Event ${JSON.stringify(body.Event)?.slice(0, 80)} is not known` },
-      ];
+      return [{ ok: false, index: 0, reason: 'unknown_event', error: `the Event ${toJson(body.Event).slice(0, 80)} is not known` }];
     return [{ ok: true, index: 0, key, input: eventInput(body, event as EventName, raw), body }];
   }
   if (isGiven(body, 'CallResult')) {
@@ -80,7 +78,7 @@ function eventInput(body: JsonObject, event: EventName, raw: Delivery): EventInp
     media_type: mediaTypeOf(body),
     call_type: callTypeOf(body),
     call_result: wordOf(body, 'CallResult'),
-    platform: queryParameter(raw.query, 'optplatform') ?? '',
+    platform: platformOf(raw.query),
     received_at: raw.received_at,
   };
 }
@@ -108,6 +106,8 @@ function resultOf(body: JsonObject): string {
   return canonicalResult(wordOf(body, 'CallResult') || idOf(body, 'CallResult') || 'odd');
 }
 
+const platformOf = (query: string): string => queryParameter(query, 'optplatform') ?? '';
+
 function roleOf(body: JsonObject): Role {
   const role = wordOf(body, 'Role');
   return role === 'caller' || role === 'callee' ? role : '';
@@ -130,18 +130,21 @@ const COLUMNS: ReadonlySet<string> = new Set(['CallId', 'RoomId', 'UserId', 'Rol
 function describe(element: ReadElement): string {
   const { input, body } = element;
   if (input.kind !== 'event') return input.text;
-  const detail: JsonObject = {};
+  const fields: string[] = [];
   for (const [name, value] of Object.entries(body)) {
     const kept =
       COLUMNS.has(name) && !(name === 'EventTime' && input.event_at === null) && !(name === 'Role' && input.role === '' && value !== '');
-    if (!kept) detail[name] = value instanceof Digits ? value.text : value;
+    if (!kept) fields.push(`${JSON.stringify(name)}:${toJson(value)}`);
   }
-  return JSON.stringify(detail, (_name, value) => (value instanceof Digits ? value.text : value));
+  return `{${fields.join()}}`;
 }
 
-/** The inverse of {@link describe}: columns and detail as one body again. */
+/** The inverse of {@link describe}: columns and detail as one delivery again. */
 function rebuild(stored: StoredEvent): { query: string; body: Buffer } {
-  if (stored.event === 'record') return { query: '', body: Buffer.from(stored.detail) };
+  const query = stored.platform === '' ? '' : `optplatform=${encodeURIComponent(stored.platform)}`;
+  if (stored.event === 'record') return { query, body: Buffer.from(stored.detail) };
+  const detail = parseObject(Buffer.from(stored.detail));
+  if (!detail.ok) throw new SyntaxError(`the detail of a stored event: ${detail.error}`);
   const body = {
     CallId: stored.call_id,
     RoomId: stored.room_id,
@@ -150,10 +153,7 @@ function rebuild(stored: StoredEvent): { query: string; body: Buffer } {
     Event: stored.event,
     CallResult: stored.call_result,
     ...(stored.event_at === null ? {} : { EventTime: stored.event_at }),
-    ...(JSON.parse(stored.detail) as JsonObject),
+    ...detail.body,
   };
-  return {
-    query: stored.platform === '' ? '' : `optplatform=${encodeURIComponent(stored.platform)}`,
-    body: Buffer.from(JSON.stringify(body)),
-  };
+  return { query, body: Buffer.from(toJson(body)) };
 }
