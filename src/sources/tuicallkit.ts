@@ -58,7 +58,8 @@ function toInputs(raw: Delivery): Element[] {
   }
   if (isGiven(body, 'CallResult')) {
     const input: RecordInput = { kind: 'record', origin: 'status', text, fields: statusFields(body), received_at: raw.received_at };
-    return [{ ok: true, index: 0, key, input, body }];
+    const reporter = { user_id: idOf(body, 'UserId'), role: roleOf(body), platform: platformOf(raw.query) };
+    return [{ ok: true, index: 0, key, input, body, reporter }];
   }
   return [{ ok: false, index: 0, reason: 'no_event', error: 'the body has neither an Event nor a CallResult' }];
 }
@@ -77,7 +78,7 @@ function eventInput(body: JsonObject, event: EventName, raw: Delivery): EventInp
     room_id: idOf(body, 'RoomId'),
     media_type: mediaTypeOf(body),
     call_type: callTypeOf(body),
-    call_result: wordOf(body, 'CallResult'),
+    call_result: canonicalResult(wordOf(body, 'CallResult')),
     platform: platformOf(raw.query),
     received_at: raw.received_at,
   };

@@ -206,6 +206,29 @@ describe('TUICallKit callbacks', () => {
     expect(input({ ...ALICE, TotalNum: value })).toMatchObject({ total_num: n });
   });
 
+  it.each([
+    ['normalend', 'normal_end'],
+    ['Normal_End', 'normal_end'],
+    ['NOTANSWER', 'not_answer'],
+    ['Weird_Word', 'weird_word'],
+    ['_', '_'],
+    ['', ''],
+    [5, ''],
+  ])('spells the CallResult %j of an event %j', (word, result) => {
+    expect(input({ ...ALICE, CallResult: word })).toMatchObject({ call_result: result });
+  });
+
+  it.each([
+    ['NormalEnd', 'normal_end'],
+    ['Weird_Word', 'weird_word'],
+    ['__', '__'],
+    [5, '5'],
+    [true, 'odd'],
+    [[], 'odd'],
+  ])('spells the CallResult %j of a status callback %j', (word, result) => {
+    expect(input({ ...ALICE, Event: null, CallResult: word })).toMatchObject({ fields: { result } });
+  });
+
   it('compares enumerations without case, and takes words outside the list as unknown', () => {
     expect(input({ ...ALICE, Event: 'Start_Call', Role: 'Caller', MediaType: 'Audio', CallType: 'Group' })).toMatchObject({
       event: 'start_call',
@@ -287,5 +310,18 @@ describe('TUICallKit callbacks', () => {
   it('gives back a field named __proto__', () => {
     const first = read(JSON.stringify(ALICE).replace('{', '{"__proto__":{"x":1},'));
     expect(tuicallkit.rebuild(rowOf(first, '')).body.toString()).toContain('"__proto__":{"x":1}');
+  });
+
+  it('shows who reported a status callback, and from where', () => {
+    const body = { ...ALICE, Event: '', CallResult: 'NormalEnd', Role: 'Callee' };
+    expect(rowOf(read(body, 'optplatform=iOS'), 'optplatform=iOS')).toMatchObject({
+      event: 'record',
+      user_id: 'Alice',
+      role: 'callee',
+      platform: 'iOS',
+      call_result: 'normal_end',
+    });
+    expect(rowOf(read({ ...body, UserId: '', Role: 'caller' }, ''), '')).toMatchObject({ user_id: '', role: 'caller', platform: '' });
+    expect(rowOf(read({ ...body, Role: 'host' }, ''), '')).toMatchObject({ role: '' });
   });
 });
