@@ -165,7 +165,7 @@ const MAX_COUNT = Number.MAX_SAFE_INTEGER - 1;
 export function countOf(body: JsonObject, name: string): number {
   const value = own(body, name);
   const n = typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value;
-  return typeof n === 'number' && Number.isInteger(n) && n >= 0 && n <= MAX_COUNT ? n : 0;
+  return typeof n === 'number' && Number.isInteger(n) && n > 0 && n <= MAX_COUNT ? n : 0;
 }
 
 const MILLISECONDS_FROM = 100_000_000_000;

@@ -229,6 +229,11 @@ describe('TUICallKit callbacks', () => {
     expect(input({ ...ALICE, Event: null, CallResult: word })).toMatchObject({ fields: { result } });
   });
 
+  it('counts -0 as 0', () => {
+    const text = JSON.stringify(ALICE).replace('"TotalNum":2', '"TotalNum":-0');
+    expect(input(text)).toEqual(input({ ...ALICE, TotalNum: 0 }));
+  });
+
   it('compares enumerations without case, and takes words outside the list as unknown', () => {
     expect(input({ ...ALICE, Event: 'Start_Call', Role: 'Caller', MediaType: 'Audio', CallType: 'Group' })).toMatchObject({
       event: 'start_call',
