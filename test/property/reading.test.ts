@@ -124,18 +124,18 @@ const anyField = fc.constantFrom(...NAMES).chain((name) => {
   const own = Object.hasOwn(usual, name) ? usual[name]! : fc.constant('{"CallId":"lent","Event":"start_call"}');
   return field(name, fc.oneof({ weight: 2, arbitrary: own }, { weight: 1, arbitrary: odd }));
 });
-const mostly = (name: string, value: fc.Arbitrary<string>) =>
+const mostly = (name: string, value: fc.Arbitrary<string>, absent: number) =>
   fc.oneof(
     { weight: 7, arbitrary: field(name, value).map((f) => [f]) },
     { weight: 1, arbitrary: field(name, odd).map((f) => [f]) },
-    { weight: 2, arbitrary: fc.constant([]) },
+    { weight: absent, arbitrary: fc.constant([]) },
   );
 
 const body = fc
   .record({
     mark: fc.constantFrom('', '', '', '\ufeff', '\ufeff\ufeff'),
-    call: mostly('CallId', usual.CallId!),
-    event: mostly('Event', spelled(EVENTS)),
+    call: mostly('CallId', usual.CallId!, 1),
+    event: mostly('Event', spelled(EVENTS), 6),
     fields: fc.array(anyField, { maxLength: 14 }),
     turn: fc.boolean(),
     gap: fc.constantFrom('', '', ' ', '\r\n\t'),
