@@ -145,11 +145,8 @@ export async function compareEvents(c: Comparison): Promise<number> {
       }
       compared++;
       expected.delete(origin);
-      // A record as such has neither role nor platform; whether a status callback's are kept with its row is left open.
-      const open = event.event === 'record' ? { role: row.role, platform: row.platform } : {};
       const fields = {
         ...event,
-        ...open,
         event_at: event.event_at ?? event.received_at,
         provider: 'tencent',
         source: 'tuicallkit',
