@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { localCodec } from '../../src/codec/codec.js';
-import type { Call } from '../../src/codec/generated.js';
+import type { Call, DeadLetter } from '../../src/codec/generated.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { deriveCall } from '../../src/domain/call.js';
 import { joinKey } from '../../src/domain/key.js';
@@ -150,6 +150,14 @@ const body = (CallId: string, UserId: string, Event: string, EventTime: number, 
 const KEY = 'tencent:1:c';
 
 describe('the sessions worker', () => {
+  /** Goes on over a call that cannot be folded; resolves to the dead letters. */
+  async function foundOut(b: Bench): Promise<DeadLetter[]> {
+    await expect(b.driver.drain()).rejects.toMatchObject({ code: 'STREAM_START_OVER' });
+    await b.driver.crash(0);
+    await b.driver.drain();
+    return b.driver.records(TOPICS.deadLetters.name).map((r) => codecs.deadLetter.decode(r.value!));
+  }
+
   /** A codec that cannot encode a call with an input of the user `poison`, and makes far too much of one of the user `bloated`. */
   const fussy = () => {
     const call = localCodec(TOPICS.calls);
@@ -370,11 +378,8 @@ describe('the sessions worker', () => {
       b.sinkAll();
     }
     b.append(delivery(body('c', 'poison', 'receive_call', T0), b.now));
-    await expect(b.driver.drain()).rejects.toMatchObject({ code: 'STREAM_START_OVER' });
-    await b.driver.crash(0);
-    await b.driver.drain();
+    const dead = await foundOut(b);
     expect(b.driver.records(LATE)).toHaveLength(1);
-    const dead = b.driver.records(TOPICS.deadLetters.name).map((r) => codecs.deadLetter.decode(r.value!));
     expect(dead).toMatchObject([{ stage: 'fold', reason: 'exception', origin_topic: RAW, origin_partition: 0, origin_offset: 1 }]);
   });
 
@@ -407,27 +412,21 @@ describe('the sessions worker', () => {
     b.append(delivery(body('c', 'a', 'start_call', T0), T0));
     b.append(delivery(body('c', 'poison', 'receive_call', T0), T0));
     b.append(delivery(body('c', 'b', 'receive_call', T0), T0));
-    await expect(b.driver.drain()).rejects.toMatchObject({ code: 'STREAM_START_OVER' });
-    await b.driver.crash(0);
-    await b.driver.drain();
+    const dead = await foundOut(b);
     expect(
       b
         .last()
         .get(KEY)
         ?.legs.map((l) => l.user_id),
     ).toEqual(['a', 'b']);
-    const dead = b.driver.records(TOPICS.deadLetters.name).map((r) => codecs.deadLetter.decode(r.value!));
     expect(dead).toMatchObject([{ stage: 'fold', reason: 'exception', origin_offset: 1 }]);
   });
 
   it.each(['poison', 'bloated'])('makes no call of inputs none of which can be folded (%s)', async (user) => {
     const b = await Bench.open({}, { call: fussy() });
     b.append(delivery(body('c', user, 'start_call', T0), T0));
-    await expect(b.driver.drain()).rejects.toMatchObject({ code: 'STREAM_START_OVER' });
-    await b.driver.crash(0);
-    await b.driver.drain();
+    const dead = await foundOut(b);
     expect(b.last().size).toBe(0);
-    const dead = b.driver.records(TOPICS.deadLetters.name).map((r) => codecs.deadLetter.decode(r.value!));
     expect(dead).toMatchObject([{ stage: 'fold', reason: 'exception', origin_offset: 0 }]);
   });
 
