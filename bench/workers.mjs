@@ -1,6 +1,6 @@
 /** Throughput of the stream workers and the sink over a prepared backlog, and of restoring state. */
 import { TOPICS } from '../dist/codec/topics.js';
-import { joinKey } from '../dist/sources/element.js';
+import { joinKey } from '../dist/domain/key.js';
 import { SOURCES } from '../dist/sources/registry.js';
 import { partitionOf } from '../dist/stream/partition.js';
 import { APP, committed, drain, PARTITIONS, until } from './lab.mjs';

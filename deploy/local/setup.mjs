@@ -5,8 +5,19 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -181,6 +192,8 @@ async function build() {
   const fresh = join(root, 'dist.new');
   rmSync(fresh, { recursive: true, force: true });
   await run(tsc, ['-p', 'tsconfig.build.json', '--outDir', fresh], { help, progress: () => 'still compiling' });
+  // npm makes a command executable when it links it, and only then.
+  for (const command of Object.values(readJson(join(root, 'package.json')).bin)) chmodSync(join(fresh, relative('dist', command)), 0o755);
   rmSync(dist, { recursive: true, force: true });
   renameSync(fresh, dist);
   if (existsSync(join(root, 'src', 'web', 'tsconfig.json'))) await run(tsc, ['-p', join('src', 'web', 'tsconfig.json')], { help });

@@ -65,37 +65,11 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts =
 
 -- Every revision of every call; also where a call is found by its id alone.
 CREATE TABLE IF NOT EXISTS call_revisions
-(
-    provider LowCardinality(String),
-    app_id LowCardinality(String),
-    call_id String,
-    room_id String,
-    call_type LowCardinality(String),
-    media_type LowCardinality(String),
-    caller String,
-    callees Array(String),
-    total_users UInt64,
-    status LowCardinality(String),
-    outcome LowCardinality(String),
-    end_reason LowCardinality(String),
-    started_at DateTime64(3, 'UTC'),
-    accepted_at Nullable(DateTime64(3, 'UTC')),
-    ended_at Nullable(DateTime64(3, 'UTC')),
-    ring_ms UInt64,
-    talk_ms UInt64,
-    missed Bool,
-    missed_inclusive Bool,
-    final Bool,
-    sources Array(LowCardinality(String)),
-    anomalies Array(LowCardinality(String)),
-    first_seen_at DateTime64(3, 'UTC'),
-    updated_at DateTime64(3, 'UTC'),
-    revision UInt64
-)
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(first_seen_at)
 ORDER BY (app_id, call_id, revision)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1
+EMPTY AS SELECT * EXCEPT (legs, state) FROM calls_latest;
 
 -- One row per distinct input. `version` falls as (received_at, raw_topic, raw_partition, raw_offset, raw_index) rises, so the smallest delivery wins.
 -- Deliveries of one input may lie in different partitions: FINAL merges across them, because the partition is no part of the key.
@@ -129,7 +103,8 @@ PARTITION BY toMonday(received_at)
 ORDER BY (app_id, call_id, event_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1;
 
--- One row per delivered input: the identity it carried, or why it is dead (which wins when a later stage gave it up).
+-- One row per delivered input: the identity it carried, or why it is dead (which wins when a later stage gave it up). One whose event fits no row stands
+-- under the place of the event on callstream.call-events.
 CREATE TABLE IF NOT EXISTS deliveries
 (
     raw_topic LowCardinality(String),

@@ -1,11 +1,6 @@
 -- The relations of the contract (section 5), by name and column. Each is exact as it stands: readers need no FINAL and see no duplicates.
 
-CREATE OR REPLACE VIEW calls AS
-SELECT
-    provider, app_id, call_id, room_id, call_type, media_type, caller, callees, total_users, status, outcome, end_reason,
-    started_at, accepted_at, ended_at, ring_ms, talk_ms, missed, missed_inclusive, final, sources, anomalies,
-    first_seen_at, updated_at, revision
-FROM calls_latest FINAL;
+CREATE OR REPLACE VIEW calls AS SELECT * EXCEPT (legs, state) FROM calls_latest FINAL;
 
 CREATE OR REPLACE VIEW call_legs AS
 SELECT
@@ -35,48 +30,30 @@ SELECT
     concat(origin_topic, ':', toString(origin_partition), ':', toString(origin_offset), if(origin_index < 0, '', concat(':', toString(origin_index)))) AS origin
 FROM dead_letter_rows FINAL;
 
+-- The rolled minutes put together to buckets of so many seconds, which must be whole minutes.
 -- Percentiles are nearest rank: the first bin whose cumulated count c has c >= p% of the total. The value of a bin is at most 1% off.
-CREATE OR REPLACE VIEW metrics_1m AS
-SELECT
-    bucket, g.provider AS provider, app_id, g.call_type AS call_type, g.media_type AS media_type,
-    g.calls AS calls, g.answered AS answered, g.no_answer AS no_answer, g.rejected AS rejected, g.busy AS busy, g.cancelled AS cancelled,
-    g.failed AS failed, g.unknown AS unknown, g.missed AS missed, g.missed_inclusive AS missed_inclusive,
-    g.ring_ms_sum AS ring_ms_sum, g.talk_ms_sum AS talk_ms_sum,
-    if(calls = 0, NULL, answered / calls) AS asr,
-    if(calls = 0, NULL, (answered + no_answer + rejected + busy + cancelled) / calls) AS ner,
-    if(answered = 0, NULL, talk_ms_sum / answered) AS acd_ms,
-    ring_p[1] AS ring_p50_ms, ring_p[2] AS ring_p95_ms, talk_p[1] AS talk_p50_ms, talk_p[2] AS talk_p95_ms
-FROM
-(
-    SELECT
-        bucket, app_id, g,
-        arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
-            arrayMap(p -> if(empty(g.ring_bins.2), -1, toInt32(g.ring_bins.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(g.ring_bins.2), arrayCumSum(g.ring_bins.2))])), [50, 95])) AS ring_p,
-        arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
-            arrayMap(p -> if(empty(g.talk_bins.2), -1, toInt32(g.talk_bins.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(g.talk_bins.2), arrayCumSum(g.talk_bins.2))])), [50, 95])) AS talk_p
-    FROM (SELECT bucket, app_id, arrayJoin(groups) AS g FROM metrics_minutes FINAL)
-);
-
-CREATE OR REPLACE VIEW metrics_1h AS
+CREATE OR REPLACE VIEW metrics_by AS
 SELECT
     bucket, provider, app_id, call_type, media_type,
     calls, answered, no_answer, rejected, busy, cancelled, failed, unknown, missed, missed_inclusive, ring_ms_sum, talk_ms_sum,
     if(calls = 0, NULL, answered / calls) AS asr,
     if(calls = 0, NULL, (answered + no_answer + rejected + busy + cancelled) / calls) AS ner,
     if(answered = 0, NULL, talk_ms_sum / answered) AS acd_ms,
-    ring_p[1] AS ring_p50_ms, ring_p[2] AS ring_p95_ms, talk_p[1] AS talk_p50_ms, talk_p[2] AS talk_p95_ms
+    percentiles[1][1] AS ring_p50_ms, percentiles[1][2] AS ring_p95_ms, percentiles[2][1] AS talk_p50_ms, percentiles[2][2] AS talk_p95_ms
 FROM
 (
     SELECT
         *,
-        arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
-            arrayMap(p -> if(empty(ring.2), -1, toInt32(ring.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(ring.2), arrayCumSum(ring.2))])), [50, 95])) AS ring_p,
-        arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
-            arrayMap(p -> if(empty(talk.2), -1, toInt32(talk.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(talk.2), arrayCumSum(talk.2))])), [50, 95])) AS talk_p
+        arrayMap(bins ->
+            arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
+                arrayMap(p -> if(empty(bins.2), -1, toInt32(bins.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(bins.2), arrayCumSum(bins.2))])), [50, 95])),
+            [ring, talk]) AS percentiles
     FROM
     (
+        -- No time zone here: with one, a condition on bucket could not use the key of the table.
         SELECT
-            toStartOfHour(minute, 'UTC') AS bucket, g.provider AS provider, app_id, g.call_type AS call_type, g.media_type AS media_type,
+            toStartOfInterval(minute, toIntervalSecond({seconds:UInt32})) AS bucket,
+            g.provider AS provider, app_id, g.call_type AS call_type, g.media_type AS media_type,
             sum(g.calls) AS calls, sum(g.answered) AS answered, sum(g.no_answer) AS no_answer, sum(g.rejected) AS rejected, sum(g.busy) AS busy,
             sum(g.cancelled) AS cancelled, sum(g.failed) AS failed, sum(g.unknown) AS unknown, sum(g.missed) AS missed,
             sum(g.missed_inclusive) AS missed_inclusive, sum(g.ring_ms_sum) AS ring_ms_sum, sum(g.talk_ms_sum) AS talk_ms_sum,
@@ -86,34 +63,9 @@ FROM
     )
 );
 
-CREATE OR REPLACE VIEW metrics_1d AS
-SELECT
-    bucket, provider, app_id, call_type, media_type,
-    calls, answered, no_answer, rejected, busy, cancelled, failed, unknown, missed, missed_inclusive, ring_ms_sum, talk_ms_sum,
-    if(calls = 0, NULL, answered / calls) AS asr,
-    if(calls = 0, NULL, (answered + no_answer + rejected + busy + cancelled) / calls) AS ner,
-    if(answered = 0, NULL, talk_ms_sum / answered) AS acd_ms,
-    ring_p[1] AS ring_p50_ms, ring_p[2] AS ring_p95_ms, talk_p[1] AS talk_p50_ms, talk_p[2] AS talk_p95_ms
-FROM
-(
-    SELECT
-        *,
-        arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
-            arrayMap(p -> if(empty(ring.2), -1, toInt32(ring.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(ring.2), arrayCumSum(ring.2))])), [50, 95])) AS ring_p,
-        arrayMap(b -> if(b < 0, NULL, if(b <= 256, toUInt64(b), toUInt64(round(256 * pow(1.015, b - 256) * 2 / 2.015)))),
-            arrayMap(p -> if(empty(talk.2), -1, toInt32(talk.1[arrayFirstIndex(c -> 100 * c >= p * arraySum(talk.2), arrayCumSum(talk.2))])), [50, 95])) AS talk_p
-    FROM
-    (
-        SELECT
-            toStartOfDay(minute, 'UTC') AS bucket, g.provider AS provider, app_id, g.call_type AS call_type, g.media_type AS media_type,
-            sum(g.calls) AS calls, sum(g.answered) AS answered, sum(g.no_answer) AS no_answer, sum(g.rejected) AS rejected, sum(g.busy) AS busy,
-            sum(g.cancelled) AS cancelled, sum(g.failed) AS failed, sum(g.unknown) AS unknown, sum(g.missed) AS missed,
-            sum(g.missed_inclusive) AS missed_inclusive, sum(g.ring_ms_sum) AS ring_ms_sum, sum(g.talk_ms_sum) AS talk_ms_sum,
-            sumMap(g.ring_bins.1, g.ring_bins.2) AS ring, sumMap(g.talk_bins.1, g.talk_bins.2) AS talk
-        FROM (SELECT bucket AS minute, app_id, arrayJoin(groups) AS g FROM metrics_minutes FINAL)
-        GROUP BY bucket, provider, app_id, call_type, media_type
-    )
-);
+CREATE OR REPLACE VIEW metrics_1m AS SELECT * FROM metrics_by(seconds = 60);
+CREATE OR REPLACE VIEW metrics_1h AS SELECT * FROM metrics_by(seconds = 3600);
+CREATE OR REPLACE VIEW metrics_1d AS SELECT * FROM metrics_by(seconds = 86400);
 
 -- The count before a minute is the sum of all earlier steps. Calls that are over come from the rolled minutes; open ones, from their accept until now, are
 -- added here: the few minutes with an edge of an open call are put together from single steps. A minute without a step has the count that the last one
@@ -195,8 +147,8 @@ WHERE peak > 0;
 
 -- Deliveries by minute of received_at. Each is dead, the first of its input (folded) or a duplicate. An input's first delivery is the one that
 -- call_event_rows keeps; where that one died in the fold, the first that did not.
--- Calls known from records alone stand in the minute of started_at, under the source of the records.
-CREATE OR REPLACE VIEW delivery_health AS
+-- So received = folded + duplicates + dead, in every row. Calls known from records alone stand in the minute of started_at, under the source of the records.
+CREATE OR REPLACE VIEW delivery_minutes AS
 WITH
     lost AS
     (
@@ -211,7 +163,7 @@ WITH
         WHERE (SELECT count() FROM lost) > 0 AND (raw_topic, raw_partition, raw_offset, raw_index) IN (SELECT * FROM lost)
     )
 SELECT
-    bucket, app_id, source, received, duplicates,
+    bucket, app_id, source, received, folded, duplicates, dead,
     if(empty(delays), NULL, delays[intDiv(length(delays) * 50 + 99, 100)]) AS delay_p50_ms,
     if(empty(delays), NULL, delays[intDiv(length(delays) * 95 + 99, 100)]) AS delay_p95_ms,
     calls_from_records_only
@@ -220,7 +172,9 @@ FROM
     SELECT
         bucket, app_id, source,
         sum(delivered) AS received,
+        sum(firsts) AS folded,
         sum(identified) - sum(firsts) AS duplicates,
+        sum(delivered) - sum(identified) AS dead,
         arraySort(groupArrayArray(delay)) AS delays,
         sum(records_only) AS calls_from_records_only
     FROM
@@ -253,6 +207,9 @@ FROM
     )
     GROUP BY bucket, app_id, source
 );
+
+CREATE OR REPLACE VIEW delivery_health AS
+SELECT bucket, app_id, source, received, duplicates, delay_p50_ms, delay_p95_ms, calls_from_records_only FROM delivery_minutes;
 
 -- Per direction caller -> callee: the misses since the two last spoke, either way.
 CREATE OR REPLACE VIEW missed_unreturned AS

@@ -1,8 +1,8 @@
+import { joinKey } from '../domain/key.js';
 import type { Clock } from '../telemetry/clock.js';
 import { Problem } from './problem.js';
 import type { Query } from './query.js';
-import { changesStatement } from './reads.js';
-import { type CallView, toCall } from './rows.js';
+import { type CallView, changesStatement, toCall } from './reads.js';
 
 /** Where one client's events go: a response that never ends. */
 export interface Outlet {
@@ -161,7 +161,7 @@ export class LiveHub {
   #publish(rows: CallView[]): void {
     const now = this.#o.clock.now();
     const fresh = rows.filter((call) => {
-      const key = `${call.provider}:${call.app_id}:${call.call_id}`;
+      const key = joinKey(call);
       if ((this.#sent.get(key)?.revision ?? 0) >= call.revision) return false;
       this.#sent.set(key, { revision: call.revision, updated_at: call.updated_at });
       // A worker's clock that runs ahead must not make the tail skip what the others write.

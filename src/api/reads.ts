@@ -1,18 +1,19 @@
+import { CALLS, EVENT, LEG, type RowOf, rowOf, selectOf } from '../clickhouse/relations.js';
 import { DEFINITIONS, type Measure, type MeasureName } from './definitions.js';
 import { type CallsParams, encodeCursor, OUTCOMES, type OutcomeName, type Plan, type Position, type Scope } from './params.js';
 import { Conditions, type Query, type Row, type Statement } from './query.js';
-import {
-  CALL_COLUMNS,
-  type CallView,
-  EVENT_COLUMNS,
-  type EventView,
-  LEG_COLUMNS,
-  type LegView,
-  num,
-  toCall,
-  toEvent,
-  toLeg,
-} from './rows.js';
+
+/** A call as the API shows it: the columns of relation `calls`, times in epoch milliseconds, null where unknown. */
+export type CallView = RowOf<typeof CALLS>;
+/** One user of a call, without what is the call's own. */
+export type LegView = RowOf<typeof LEG>;
+/** One distinct input of a call, without what is the call's own. */
+export type EventView = RowOf<typeof EVENT>;
+
+export const toCall = (row: Row): CallView => rowOf(CALLS, row);
+
+/** Numbers below 2^53 only: counts, milliseconds. ClickHouse may quote 64-bit integers. */
+const num = (value: unknown): number => Number(value ?? 0);
 
 const run = (query: Query, statement: Statement): Promise<Row[]> => query(statement.sql, statement.params);
 
@@ -150,7 +151,7 @@ export function callsStatement(params: CallsParams, after: Position | null, from
     );
   }
   return {
-    sql: `SELECT ${CALL_COLUMNS} FROM calls AS t WHERE ${where.sql} ${ORDER} LIMIT {limit:UInt32}`,
+    sql: `SELECT ${selectOf(CALLS)} FROM calls AS t WHERE ${where.sql} ${ORDER} LIMIT {limit:UInt32}`,
     params: { ...where.params, limit: params.limit + 1 },
   };
 }
@@ -198,15 +199,17 @@ const OF_CALL = 't.provider = {provider:String} AND t.app_id = {app:String} AND 
 export async function readCall(query: Query, provider: string, app: string, call: string): Promise<CallDetail | null> {
   const params = { provider, app, call };
   const [calls, legs, events] = await Promise.all([
-    query(`SELECT ${CALL_COLUMNS} FROM calls AS t WHERE ${OF_CALL}`, params),
-    query(`SELECT ${LEG_COLUMNS} FROM call_legs AS t WHERE ${OF_CALL} ORDER BY t.role, t.user_id LIMIT 1000`, params),
+    query(`SELECT ${selectOf(CALLS)} FROM calls AS t WHERE ${OF_CALL}`, params),
+    query(`SELECT ${selectOf(LEG)} FROM call_legs AS t WHERE ${OF_CALL} ORDER BY t.role, t.user_id LIMIT 1000`, params),
     query(
-      `SELECT ${EVENT_COLUMNS} FROM call_events AS t WHERE ${OF_CALL} ORDER BY t.event_at, t.received_at, t.event, t.user_id LIMIT 5000`,
+      `SELECT ${selectOf(EVENT)} FROM call_events AS t WHERE ${OF_CALL} ORDER BY t.event_at, t.received_at, t.event, t.user_id LIMIT 5000`,
       params,
     ),
   ]);
   const found = calls[0];
-  return found === undefined ? null : { call: toCall(found), legs: legs.map(toLeg), events: events.map(toEvent) };
+  return found === undefined
+    ? null
+    : { call: toCall(found), legs: legs.map((row) => rowOf(LEG, row)), events: events.map((row) => rowOf(EVENT, row)) };
 }
 
 export interface AppRef {
@@ -234,7 +237,7 @@ export function changesStatement(since: number, firstSeen: number, app: string |
     app === undefined ? {} : { app },
   );
   return {
-    sql: `SELECT ${CALL_COLUMNS} FROM calls AS t WHERE ${where.sql} ORDER BY t.updated_at DESC LIMIT {limit:UInt32}`,
+    sql: `SELECT ${selectOf(CALLS)} FROM calls AS t WHERE ${where.sql} ORDER BY t.updated_at DESC LIMIT {limit:UInt32}`,
     params: { ...where.params, limit },
   };
 }

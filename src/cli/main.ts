@@ -1,5 +1,6 @@
 #!/usr/bin/env -S node --enable-source-maps --max-semi-space-size=64
 import { EXIT } from './exit.js';
+import { stopWithNpm } from './orphan.js';
 import { runCli } from './program.js';
 
 /** One Ctrl-C may arrive twice: from the terminal, and passed on by npm. */
@@ -15,6 +16,8 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     stopping.abort();
   });
 }
+
+stopWithNpm(process.env, () => stopping.abort());
 
 process.exit(
   await runCli(process.argv.slice(2), {

@@ -119,15 +119,7 @@ async function sessions({ config, logger, metrics, clock }: RoleContext): Promis
     clock,
     onFatal: failure.report,
   });
-  await worker.start();
-  return {
-    ready: () => readyUnless(worker.problems()),
-    failed: failure.happened,
-    stop: async () => {
-      await worker.stop();
-      await clickhouse.close();
-    },
-  };
+  return startWorker(worker, failure, () => clickhouse.close());
 }
 
 /** Raw records into canonical events, and dead letters for what cannot be read. */
@@ -147,8 +139,7 @@ async function events({ config, logger, metrics, clock }: RoleContext): Promise<
     clock,
     onFatal: failure.report,
   });
-  await worker.start();
-  return { ready: () => readyUnless(worker.problems()), failed: failure.happened, stop: () => worker.stop() };
+  return startWorker(worker, failure);
 }
 
 /** Calls, events and dead letters into ClickHouse, and the rollups. */
@@ -170,15 +161,7 @@ async function sink({ config, logger, metrics }: RoleContext): Promise<RunningRo
     metrics,
     onFatal: failure.report,
   });
-  await worker.start();
-  return {
-    ready: () => readyUnless(worker.problems()),
-    failed: failure.happened,
-    stop: async () => {
-      await worker.stop();
-      await clickhouse.close();
-    },
-  };
+  return startWorker(worker, failure, () => clickhouse.close());
 }
 
 /** Query API and dashboard. */
@@ -211,6 +194,25 @@ class Failure {
     this.#resolve = resolve;
   });
   readonly report = (reason: unknown): void => this.#resolve(reason);
+}
+
+interface Worker {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  problems(): string[];
+}
+
+/** @param close what is the role's own, once the worker has stopped */
+async function startWorker(worker: Worker, failure: Failure, close: () => Promise<void> = async () => {}): Promise<RunningRole> {
+  await worker.start();
+  return {
+    ready: () => readyUnless(worker.problems()),
+    failed: failure.happened,
+    stop: async () => {
+      await worker.stop();
+      await close();
+    },
+  };
 }
 
 const readyUnless = (problems: string[]): Readiness => ({ ok: problems.length === 0, problems });

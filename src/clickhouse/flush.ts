@@ -1,7 +1,7 @@
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Chunk, TableRows } from './chunk.js';
 import type { ClickHouse } from './client.js';
-import { ClickHouseFailure } from './errors.js';
+import { ClickHouseFailure, TOO_MANY_PARTS } from './errors.js';
 import { keysOf } from './keys.js';
 
 /**
@@ -69,8 +69,9 @@ export class Flush {
   }
 }
 
-/** Of several failures the one that must not be retried. */
+/** Of several failures the one that must not be retried, else the one that asks for fewer inserts. */
 function worst(results: readonly PromiseSettledResult<void>[]): unknown {
   const errors = results.filter((r) => r.status === 'rejected').map((r) => r.reason as unknown);
-  return errors.find((e) => !(e instanceof ClickHouseFailure && e.kind === 'retriable')) ?? errors[0];
+  const isRetriable = (e: unknown): e is ClickHouseFailure => e instanceof ClickHouseFailure && e.kind === 'retriable';
+  return errors.find((e) => !isRetriable(e)) ?? errors.find((e) => isRetriable(e) && e.server === TOO_MANY_PARTS) ?? errors[0];
 }

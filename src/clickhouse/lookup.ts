@@ -1,15 +1,15 @@
 import { Buffer } from 'node:buffer';
+import type { CallEvent } from '../codec/generated.js';
+import { joinKey } from '../domain/key.js';
 import type { CallKey } from '../domain/types.js';
 import type { ClickHouse } from './client.js';
 import { keysOf } from './keys.js';
-
-/** Name under which `lookupCalls` returns a call. */
-const lookupKey = (key: CallKey): string => `${key.provider}:${key.app_id}:${key.call_id}`;
+import { CALL_EVENTS, rowOf, selectOf } from './relations.js';
 
 const TIMEOUT_MS = 30_000;
 
 /**
- * The latest published record of each call that is stored: the value as it stood on `callstream.calls`, by {@link lookupKey}. One query for all keys.
+ * The latest published record of each call that is stored: the value as it stood on `callstream.calls`, by {@link joinKey}. One query for all keys.
  * @throws ClickHouseFailure
  */
 export async function lookupCalls(client: ClickHouse, keys: readonly CallKey[]): Promise<Map<string, Buffer>> {
@@ -23,8 +23,8 @@ export async function lookupCalls(client: ClickHouse, keys: readonly CallKey[]):
     {},
     TIMEOUT_MS,
   );
-  const wanted = new Set(keys.map(lookupKey));
-  return new Map(rows.filter((row) => wanted.has(lookupKey(row))).map((row) => [lookupKey(row), Buffer.from(row.frame, 'base64')]));
+  const wanted = new Set(keys.map(joinKey));
+  return new Map(rows.filter((row) => wanted.has(joinKey(row))).map((row) => [joinKey(row), Buffer.from(row.frame, 'base64')]));
 }
 
 /** Which calls to find: of one app or all, that started in [from, to) (epoch ms). */
@@ -47,33 +47,19 @@ export function findCalls(client: ClickHouse, range: CallRange): Promise<CallKey
 }
 
 /** One distinct input of a call as `call_events` has it, with what a fold needs: unknown times stay unknown. Times in epoch ms. */
-export interface StoredInput extends CallKey {
-  room_id: string;
-  user_id: string;
-  role: string;
-  event: string;
-  event_at: number | null;
-  received_at: number;
-  source: string;
-  platform: string;
-  call_result: string;
-  event_id: string;
-  raw_topic: string;
-  raw_partition: number;
-  raw_offset: number;
-  raw_index: number;
-  detail: string;
-}
+export type StoredInput = CallEvent & CallKey;
+
+const STORED_INPUT = { ...CALL_EVENTS, event_at: 'time?', raw_index: 'number' } as const;
 
 /** Every distinct input of a call, by arrival. */
-export function inputsOf(client: ClickHouse, key: CallKey): Promise<StoredInput[]> {
-  return client.query<StoredInput>(
-    `SELECT provider, app_id, call_id, room_id, user_id, role, event, toUnixTimestamp64Milli(e.event_at) AS event_at,
-            toUnixTimestamp64Milli(e.received_at) AS received_at, source, platform, call_result, event_id, raw_topic, raw_partition, raw_offset, raw_index, detail
-     FROM call_event_rows AS e FINAL
-     WHERE (app_id, call_id) IN ${keysOf([key])} AND provider = {provider:String}
-     ORDER BY e.received_at, raw_topic, raw_partition, raw_offset, raw_index`,
+export async function inputsOf(client: ClickHouse, key: CallKey): Promise<StoredInput[]> {
+  const rows = await client.query<Record<string, unknown>>(
+    `SELECT ${selectOf(STORED_INPUT)}
+     FROM call_event_rows AS t FINAL
+     WHERE (t.app_id, t.call_id) IN ${keysOf([key])} AND t.provider = {provider:String}
+     ORDER BY t.received_at, t.raw_topic, t.raw_partition, t.raw_offset, t.raw_index`,
     { provider: key.provider },
     TIMEOUT_MS,
   );
+  return rows.map((row) => ({ ...rowOf(STORED_INPUT, row), provider: key.provider }));
 }

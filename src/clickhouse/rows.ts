@@ -1,46 +1,11 @@
 import type { Call, CallEvent, DeadLetter } from '../codec/generated.js';
+import { TOPICS } from '../codec/topics.js';
 import { RowError, type RowWriter } from './row-writer.js';
-
-/** What the tables need of a Call record besides its bytes; the rest need not be decoded. */
-export const CALL_FIELDS = [
-  'provider',
-  'app_id',
-  'call_id',
-  'revision',
-  'final',
-  'room_id',
-  'call_type',
-  'media_type',
-  'caller',
-  'callees',
-  'total_users',
-  'status',
-  'outcome',
-  'end_reason',
-  'started_at',
-  'accepted_at',
-  'ended_at',
-  'ring_ms',
-  'talk_ms',
-  'missed',
-  'missed_inclusive',
-  'sources',
-  'anomalies',
-  'first_seen_at',
-  'updated_at',
-  'legs',
-  'published_minutes',
-  'span_from',
-  'span_to',
-] as const satisfies readonly (keyof Call)[];
-
-export type CallRow = Pick<Call, (typeof CALL_FIELDS)[number]>;
 
 const MINUTE = 60_000;
 /** A longer interval than a day can only come from odd times: its minutes are not written out one by one. */
 const LONGEST_SPAN_MINUTES = 24 * 60;
 const RAW_PREFIX = 'callstream.raw.';
-const LATE_TOPIC = 'callstream.raw.late';
 /** Sources whose deliveries are polled; all others are callbacks. */
 const POLLED_SOURCES: ReadonlySet<string> = new Set(['call-record', 'user-event']);
 
@@ -74,6 +39,17 @@ export const REVISION_COLUMNS = [
 ] as const;
 
 export const LATEST_COLUMNS = [...REVISION_COLUMNS, 'legs', 'state'] as const;
+
+/** What the tables need of a Call record besides its bytes; the rest need not be decoded. */
+export const CALL_FIELDS = [
+  ...REVISION_COLUMNS,
+  'legs',
+  'published_minutes',
+  'span_from',
+  'span_to',
+] as const satisfies readonly (keyof Call)[];
+
+export type CallRow = Pick<Call, (typeof CALL_FIELDS)[number]>;
 
 export function writeRevision(w: RowWriter, c: CallRow): void {
   w.string(c.provider);
@@ -218,8 +194,12 @@ export function writeDelivery(w: RowWriter, e: CallEvent): void {
   w.u8(0);
 }
 
-/** True when a dead letter is about a vendor's delivery, and not about a record that we made of one. */
-export const isDelivery = (d: DeadLetter): boolean => d.origin_topic.startsWith(RAW_PREFIX) && d.origin_topic !== LATE_TOPIC;
+/**
+ * True when a dead letter stands for one vendor's delivery: one of a raw topic, or the one event that was made of it. What goes by the late topic has come
+ * by its raw topic before.
+ */
+export const isDelivery = (d: DeadLetter): boolean =>
+  d.origin_topic === TOPICS.callEvents.name || (d.origin_topic.startsWith(RAW_PREFIX) && d.origin_topic !== TOPICS.rawLate.name);
 
 /** The delivery that ended as a dead letter; see {@link isDelivery}. */
 export function writeDeadDelivery(w: RowWriter, d: DeadLetter): void {

@@ -24,7 +24,7 @@ export interface CallEvent {
   source: string;
   /** Client platform, or empty. */
   platform: string;
-  /** CallResult, lower-cased, or empty. */
+  /** CallResult: the canonical spelling of a known one, any other lower-cased; or empty. */
   call_result: string;
   /** Deterministic id of the event: equal for every delivery of it. */
   event_id: string;

@@ -60,7 +60,8 @@ export class SchemaRegistry {
     try {
       return await this.#client.getRegistryIdBySchema(subjectOf(topic), { type: SchemaType.AVRO, schema: schemaText(topic) });
     } catch (error) {
-      if (statusOf(error) === 404 || messageOf(error).includes('not registered')) {
+      // The client wraps a 404, and nothing else, in an error of its own.
+      if (error instanceof Error && error.name === 'ConfluentSchemaRegistryError') {
         throw new CodecError('SCHEMA_NOT_REGISTERED', `the schema of ${subjectOf(topic)} is not registered: run callstream migrate`, {
           cause: error,
         });

@@ -1,6 +1,7 @@
+import type { EventName } from '../domain/vocabulary.js';
 import { differingV4, oddV4 } from './chaos-v4.js';
 import type { Random } from './random.js';
-import { type Callback, type Delivery, encode, exactNumber, queryOf, render } from './wire.js';
+import { type Callback, commandOf, type Delivery, encode, exactNumber, queryOf, render } from './wire.js';
 
 export type ChaosLevel = 'none' | 'mild' | 'hard';
 export const CHAOS_LEVELS: readonly ChaosLevel[] = ['none', 'mild', 'hard'];
@@ -21,6 +22,8 @@ interface ChaosRates {
   perCallOddIds: number;
   perCallReusedRoom: number;
   perCallNoise: number;
+  /** The caller joins like a callee: with accept_call or join_in_group_call, perhaps after having left. */
+  perCallCallerJoins: number;
 }
 
 const RATES: Readonly<Record<ChaosLevel, ChaosRates>> = {
@@ -36,6 +39,7 @@ const RATES: Readonly<Record<ChaosLevel, ChaosRates>> = {
     perCallOddIds: 0,
     perCallReusedRoom: 0,
     perCallNoise: 0,
+    perCallCallerJoins: 0,
   },
   mild: {
     duplicate: 0.03,
@@ -49,6 +53,7 @@ const RATES: Readonly<Record<ChaosLevel, ChaosRates>> = {
     perCallOddIds: 0.01,
     perCallReusedRoom: 0.05,
     perCallNoise: 0.01,
+    perCallCallerJoins: 0.005,
   },
   hard: {
     duplicate: 0.12,
@@ -62,6 +67,7 @@ const RATES: Readonly<Record<ChaosLevel, ChaosRates>> = {
     perCallOddIds: 0.06,
     perCallReusedRoom: 0.15,
     perCallNoise: 0.05,
+    perCallCallerJoins: 0.04,
   },
 };
 
@@ -92,7 +98,8 @@ export function distort(random: Random, level: ChaosLevel, planned: readonly Pla
     if (canBeLost && random.chance(rates.lost)) return;
     out.push(render(callback, sendTime(random, rates, at, delays)));
   };
-  for (const { at, callback } of planned) {
+  const joins = rates.perCallCallerJoins > 0 && random.chance(rates.perCallCallerJoins) ? callerJoins(random, planned) : [];
+  for (const { at, callback } of [...planned, ...joins]) {
     // v4 is in milliseconds as it is.
     let sent = milliseconds && !callback.v4 ? inMilliseconds(random, callback, at) : callback;
     if (random.chance(rates.odd)) sent = { ...sent, body: callback.v4 ? oddV4(random, sent.body) : oddBody(random, sent.body) };
@@ -103,6 +110,17 @@ export function distort(random: Random, level: ChaosLevel, planned: readonly Pla
     }
   }
   return out;
+}
+
+/** The caller, back after one of its own events. */
+function callerJoins(random: Random, planned: readonly PlannedCallback[]): PlannedCallback[] {
+  const own = planned.filter(({ callback }) => callback.body.Role === 'caller' && callback.body.Event !== undefined);
+  if (own.length === 0) return [];
+  const { at, callback } = random.pick(own);
+  const event = random.pick<EventName>(['accept_call', 'join_in_group_call']);
+  const joinedAt = at + random.int(1, 4_000);
+  const body = { ...callback.body, Event: event, CallResult: '', EventTime: Math.floor(joinedAt / 1000), EndTs: 0 };
+  return [{ at: joinedAt, callback: { ...callback, command: commandOf(event, 'caller'), body } }];
 }
 
 function sendTime(random: Random, rates: ChaosRates, at: number, delays: Delays): number {
@@ -181,13 +199,14 @@ function oddBody(random: Random, source: Body): Body {
       case 'EndTs':
         options.push(-1, 0, '', 'yesterday', 99_999_999_999_999, exactNumber('9007199254740993'), [], true);
         if (typeof value === 'number' && value > 0) options.push(`${value}`, `${value}`, value + 0.5, value * (value < 1e11 ? 1000 : 1));
+        if (Number.isInteger(value)) options.push(exactNumber(`${value}.1239998`));
         if (body.Event === 'receive_call' && field === 'EventTime') options.push(4_000_000_000);
         break;
       case 'TotalNum':
-        options.push(-3, 0, 'several', '5', {});
+        options.push(-3, 0, 'several', '5', {}, exactNumber('9007199254740991'), exactNumber('3e0'));
         break;
       case 'RoomId':
-        options.push(20_222, exactNumber('9007199254740993'), 'room:with:colons', '🛋️ "sofa"\n');
+        options.push(20_222, exactNumber('9007199254740993'), exactNumber('20222.50'), 'room:with:colons', '🛋️ "sofa"\n');
         break;
       case 'MediaType':
         options.push('VIDEO', 'Audio', 'hologram', 7);
@@ -200,7 +219,7 @@ function oddBody(random: Random, source: Body): Body {
         break;
       case 'UserId':
         if (ENDS.has(String(body.Event))) continue;
-        options.push(exactNumber('9007199254740993'), 42, '');
+        options.push(exactNumber('9007199254740993'), exactNumber('9007199254740993.0'), exactNumber('42e0'), 42, '');
         break;
       case 'Event':
         if (typeof value !== 'string') continue;
@@ -210,7 +229,7 @@ function oddBody(random: Random, source: Body): Body {
         if (typeof value !== 'string' || value === '') continue;
         options.splice(0, 2, value.toUpperCase(), value.replace('_', ''));
         // A status callback that contradicts the events, or says something nobody has heard of.
-        if (body.Event === undefined) options.push('reject', 'cancel', 'not_answer', 'offline', 'dropped');
+        if (body.Event === undefined) options.push('reject', 'cancel', 'not_answer', 'offline', 'dropped', '_', true, exactNumber('1e0'));
     }
     const chosen = random.pick(options);
     body = chosen === undefined ? without(body, field) : { ...body, [field]: chosen };

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CallstreamError } from '../domain/errors.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { ChaosLevel } from './chaos.js';
@@ -117,7 +118,10 @@ export async function runSimulation(options: SimulationOptions, deps: Simulation
     const report =
       check === null || ledger === null
         ? null
-        : await verify({ ledger, begin_at, apps: plan.apps, clock: deps.clock, ...(deps.signal ? { signal: deps.signal } : {}) }, check);
+        : await verify(
+            { ledger, begin_at, apps: plan.apps, clock: deps.clock, sleep, ...(deps.signal ? { signal: deps.signal } : {}) },
+            check,
+          );
     await counters?.sample();
     return {
       run,

@@ -1,3 +1,4 @@
+import type { EventName } from '../domain/vocabulary.js';
 import type { Moment, Story } from './story.js';
 
 /** What goes over the wire for one callback. */
@@ -25,6 +26,9 @@ export interface Delivery {
 }
 
 const UNPREFIXED = new Set(['invite_user', 'join_in_group_call']);
+/** `<role>_<event>` but for two events. */
+export const commandOf = (event: EventName, role: Moment['role']): string => (UNPREFIXED.has(event) ? event : `${role}_${event}`);
+
 export const seconds = (ms: number): number => Math.floor(ms / 1000);
 
 /**
@@ -32,14 +36,14 @@ export const seconds = (ms: number): number => Math.floor(ms / 1000);
  */
 export type TimesStyle = 'on_end' | 'always' | 'never';
 
-/** The callback of one user action: command `<role>_<event>` but for two, times in seconds (vendors.md §4.1). */
+/** The callback of one user action, times in seconds (vendors.md §4.1). */
 export function eventCallback(story: Story, moment: Moment, style: TimesStyle, app_id: string, client_ip: string): Callback {
   const ended = moment.event === 'call_end' && style !== 'never';
   const started = ended || style === 'always';
   const accepted = started && story.accept_at !== null && moment.at >= story.accept_at;
   return {
     app_id,
-    command: UNPREFIXED.has(moment.event) ? moment.event : `${moment.role}_${moment.event}`,
+    command: commandOf(moment.event, moment.role),
     platform: moment.platform,
     client_ip,
     body: {
@@ -105,7 +109,7 @@ export const render = (callback: Callback, send_at: number): Delivery => ({
 
 const NUMBER_MARK = '@@number:';
 
-/** A JSON number that no JavaScript number can hold, such as 2^53 + 1: {@link encode} writes its digits bare. */
-export const exactNumber = (digits: string): string => NUMBER_MARK + digits;
+/** A JSON number that no JavaScript number can hold or would write so, such as 2^53 + 1 or 1e3: {@link encode} writes it bare. */
+export const exactNumber = (number: string): string => NUMBER_MARK + number;
 
-export const encode = (body: unknown): Buffer => Buffer.from(JSON.stringify(body).replace(/"@@number:(\d+)"/g, '$1'));
+export const encode = (body: unknown): Buffer => Buffer.from(JSON.stringify(body).replace(/"@@number:([-+.\deE]+)"/g, '$1'));

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CallInput, CallKey } from '../domain/types.js';
+import type { Role } from '../domain/vocabulary.js';
 import type { JsonObject } from './json.js';
 
 /** What a source needs of a raw delivery: the RawEvent record of schemas/avro/raw-event.avsc, without the parts only people read. */
@@ -21,6 +22,8 @@ export interface ReadElement {
   input: CallInput;
   /** The parsed element, for {@link Source.describe}. */
   body: JsonObject;
+  /** Of a status callback, whose fields say nothing of it: who reported it, and from where. */
+  reporter?: { user_id: string; role: Role; platform: string };
 }
 
 /** One input of a delivery that could not be read: a dead letter of stage `parse`. */
@@ -60,9 +63,6 @@ export type ParseReason =
   | 'unknown_event'
   | 'no_event'
   | 'too_many_users';
-
-/** Key under which every input of a call travels: `provider:app:call`. Provider and app id hold no colon, so it is unambiguous. */
-export const joinKey = (key: CallKey): string => `${key.provider}:${key.app_id}:${key.call_id}`;
 
 /** Bytes of the longest Kafka key. */
 const MAX_KEY_BYTES = 16 * 1024;

@@ -3,31 +3,44 @@ import { parse as parseLossless } from 'lossless-json';
 import { messageOf } from '../domain/errors.js';
 import type { UnreadElement } from './element.js';
 
-/** A parsed JSON object. Integers that a double cannot hold are {@link Digits}. */
+/** A parsed JSON object. Numbers are safe integers, or {@link Digits}. */
 export type JsonObject = { [key: string]: unknown };
 
-/** An integer beyond 2^53 - 1, as the digits of the source. */
-export class Digits {
-  readonly text: string;
+/** Tells {@link Digits} from any object that JSON can say, also for the parser's own comparison of repeated keys. */
+const EXACT = Symbol('exact');
 
-  constructor(text: string) {
+/** A number that is no safe integer, exactly as the source has it. */
+export class Digits {
+  readonly kind = EXACT;
+  /** Its decimal expansion; '' when that has more than {@link MAX_DIGITS} digits: then it is no usable number. */
+  readonly text: string;
+  /** As it was written. */
+  readonly source: string;
+
+  constructor(text: string, source: string) {
     this.text = text;
+    this.source = source;
   }
 }
 
 type Parsed = { ok: true; body: JsonObject; text: string } | UnreadElement;
 
-const INTEGER = /^-?[0-9]+$/;
+const BYTE_ORDER_MARK = 0xfeff;
 
-/** Reads bytes as one JSON object, keeping every digit of every integer. Of repeated keys the last counts, as in JSON.parse. */
+/**
+ * Reads bytes as one JSON object, keeping every digit of every number. Of repeated keys the last counts, as in JSON.parse. A byte order mark
+ * goes unread (RFC 8259 §8.1), but stays in `text`, which is the body as it came.
+ */
 export function parseObject(bytes: Buffer): Parsed {
   if (!isUtf8(bytes)) return unread('not_utf8', 'the body is not valid UTF-8');
   const text = bytes.toString('utf8');
   if (isDeep(text)) return unread('too_deep', `the body is nested more than ${MAX_DEPTH} deep`);
+  const json = text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
   let value: unknown;
   try {
-    value = JSON.parse(text);
-    if (hasUnsafe(value)) value = parseLossless(text, null, { parseNumber, onDuplicateKey: ({ newValue }) => newValue });
+    value = JSON.parse(json);
+    if (hasUnsafe(value) || mayBeRounded(json))
+      value = parseLossless(json, null, { parseNumber, onDuplicateKey: ({ newValue }) => newValue });
   } catch (error) {
     return unread('not_json', `the body is not JSON: ${messageOf(error)}`);
   }
@@ -59,17 +72,65 @@ function isDeep(text: string): boolean {
   return false;
 }
 
-/** Whether a number lies where a double cannot hold every integer: its digits may have been others. */
+/** Whether a number is no safe integer: what was written may have been another. */
 function hasUnsafe(value: unknown): boolean {
-  if (typeof value === 'number') return !(value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER);
+  if (typeof value === 'number') return !Number.isSafeInteger(value);
   if (typeof value !== 'object' || value === null) return false;
   for (const name in value) if (hasUnsafe((value as JsonObject)[name])) return true;
   return false;
 }
 
-function parseNumber(text: string): number | Digits {
-  const value = Number(text);
-  return INTEGER.test(text) && !Number.isSafeInteger(value) ? new Digits(text) : value;
+/** A number with a fraction or an exponent below 0; in a string, at worst, what looks like one. */
+const FRACTIONAL = /[:,[][ \t\n\r]*-?[0-9]+(?:\.|[eE]-)/;
+
+const isDigit = (json: string, at: number): boolean => json.charCodeAt(at) >= 0x30 && json.charCodeAt(at) <= 0x39;
+
+/** Whether a safe integer may have been written as a number that is none, such as 1.00000000000000000001. Bodies mostly have neither 1.2 nor 1e-2 anywhere. */
+function mayBeRounded(json: string): boolean {
+  for (let at = json.indexOf('.'); at > 0; at = json.indexOf('.', at + 1))
+    if (isDigit(json, at - 1) && isDigit(json, at + 1)) return FRACTIONAL.test(json);
+  for (let at = json.indexOf('-'); at > 0; at = json.indexOf('-', at + 1))
+    if (isDigit(json, at + 1) && isDigit(json, at - 2) && /[eE]/.test(json.charAt(at - 1))) return FRACTIONAL.test(json);
+  return false;
+}
+
+const INTEGER = /^-?[0-9]+$/;
+
+function parseNumber(source: string): number | Digits {
+  const text = expand(source);
+  const value = INTEGER.test(text) ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(value) ? value : new Digits(text, source);
+}
+
+/** Longest number that is one, written out. */
+const MAX_DIGITS = 400;
+const NUMBER = /^(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([-+]?[0-9]+))?$/;
+
+/** A JSON number written out: no exponent, no zeros that say nothing, no sign of zero. '' when that takes more than {@link MAX_DIGITS} digits. */
+function expand(source: string): string {
+  const [, sign = '', whole = '', fraction = '', exponent = '0'] = NUMBER.exec(source)!;
+  const digits = whole + fraction;
+  const from = digits.search(/[1-9]/);
+  if (from < 0) return '0';
+  let to = digits.length;
+  while (digits.charCodeAt(to - 1) === 0x30) to--;
+  const significant = digits.slice(from, to);
+  // The value is 0.<significant> * 10^point.
+  const point = whole.length - from + Number(exponent);
+  if (Math.max(point, 1) + Math.max(significant.length - point, 0) > MAX_DIGITS) return '';
+  if (point <= 0) return `${sign}0.${'0'.repeat(-point)}${significant}`;
+  if (significant.length <= point) return sign + significant.padEnd(point, '0');
+  return `${sign}${significant.slice(0, point)}.${significant.slice(point)}`;
+}
+
+/** A value of {@link parseObject} as JSON again: long integers as strings, so that whoever parses it keeps their digits, fractions as they were written. */
+export function toJson(value: unknown): string {
+  if (value instanceof Digits) return INTEGER.test(value.text) ? `"${value.text}"` : value.source;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(toJson).join()}]`;
+  return `{${Object.entries(value)
+    .map(([name, field]) => `${JSON.stringify(name)}:${toJson(field)}`)
+    .join()}}`;
 }
 
 const unread = (reason: UnreadElement['reason'], error: string): UnreadElement => ({ ok: false, index: -1, reason, error });
@@ -81,7 +142,7 @@ const own = (body: JsonObject, name: string): unknown => (Object.hasOwn(body, na
 export function idOf(body: JsonObject, name: string): string {
   const value = own(body, name);
   if (typeof value === 'string') return value.toWellFormed();
-  if (typeof value === 'number') return Number.isFinite(value) ? (Number.isInteger(value) ? BigInt(value).toString() : String(value)) : '';
+  if (typeof value === 'number') return String(value);
   return value instanceof Digits ? value.text : '';
 }
 
@@ -104,14 +165,12 @@ const MAX_COUNT = Number.MAX_SAFE_INTEGER - 1;
 export function countOf(body: JsonObject, name: string): number {
   const value = own(body, name);
   const n = typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value;
-  return typeof n === 'number' && Number.isInteger(n) && n >= 0 && n <= MAX_COUNT ? n : 0;
+  return typeof n === 'number' && Number.isInteger(n) && n > 0 && n <= MAX_COUNT ? n : 0;
 }
 
 const MILLISECONDS_FROM = 100_000_000_000;
 const EARLIEST = Date.UTC(2000, 0, 1);
 const LATEST = Date.UTC(2100, 0, 1);
-/** Half the step of a double near 4.1e9 seconds, in milliseconds: what a decimal fraction may be short of itself. */
-const FRACTION_ERROR_MS = 2.5e-4;
 
 /**
  * A time, in epoch milliseconds: from a number or a string of decimal digits, >= 10^11 being milliseconds and less seconds;
@@ -119,8 +178,18 @@ const FRACTION_ERROR_MS = 2.5e-4;
  */
 export function timeOf(body: JsonObject, name: string): number | null {
   const value = own(body, name);
-  const n = typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value;
-  if (typeof n !== 'number') return null;
-  const ms = n >= MILLISECONDS_FROM ? Math.floor(n) : Number.isInteger(n) ? n * 1000 : Math.floor(n * 1000 + FRACTION_ERROR_MS);
+  let ms: number;
+  if (typeof value === 'number') ms = value >= MILLISECONDS_FROM ? value : value * 1000;
+  else if (value instanceof Digits) ms = millisecondsOf(value.text);
+  else if (typeof value === 'string' && /^[0-9]+$/.test(value)) ms = millisecondsOf(value);
+  else return null;
   return ms >= EARLIEST && ms <= LATEST ? ms : null;
+}
+
+/** Of decimal digits, with or without a fraction. Of those, not of a double near them: cutting 1.2379999 after three places gives 1.237. */
+function millisecondsOf(text: string): number {
+  const point = text.indexOf('.');
+  const whole = Number(point < 0 ? text : text.slice(0, point));
+  if (whole >= MILLISECONDS_FROM) return whole;
+  return whole * 1000 + (point < 0 ? 0 : Number(text.slice(point + 1, point + 4).padEnd(3, '0')));
 }

@@ -10,7 +10,7 @@
  */
 import type { EventName, Role } from '../domain/vocabulary.js';
 import type { UnreadElement } from './element.js';
-import { Digits, idOf, isGiven, type JsonObject } from './json.js';
+import { Digits, idOf, isGiven, type JsonObject, toJson } from './json.js';
 
 /** Success as this generation's pages want it. */
 export const V4_SUCCESS = '{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}';
@@ -246,4 +246,4 @@ function tooMany(list: readonly unknown[]): UnreadElement[] | null {
 const notAnObject = (index: number, list: string): UnreadElement =>
   unread(index, 'not_an_object', `an entry of the ${list} is not an object`);
 const unread = (index: number, reason: UnreadElement['reason'], error: string): UnreadElement => ({ ok: false, index, reason, error });
-const quote = (value: unknown): string => JSON.stringify(value)?.slice(0, 80) ?? 'missing';
+const quote = (value: unknown): string => (value === undefined ? 'missing' : toJson(value).slice(0, 80));

@@ -3,11 +3,12 @@
  * (tuicallkit-v4.ts). The body decides what it is: a non-empty `Event` is a call event, else a non-empty `CallResult` is a call status; `command` is only a hint.
  */
 import { createHash } from 'node:crypto';
+import { joinKey } from '../domain/key.js';
 import { canonicalResult } from '../domain/record.js';
 import type { CallKey, EventInput, RecordFields, RecordInput } from '../domain/types.js';
 import { type CallType, EVENTS, type EventName, type MediaType, type Role } from '../domain/vocabulary.js';
-import { type Delivery, type Element, joinKey, type ReadElement, type StoredEvent } from './element.js';
-import { countOf, Digits, idOf, isGiven, type JsonObject, parseObject, timeOf, wordOf } from './json.js';
+import type { Delivery, Element, ReadElement, StoredEvent } from './element.js';
+import { countOf, idOf, isGiven, type JsonObject, parseObject, timeOf, toJson, wordOf } from './json.js';
 import { queryParameter } from './query.js';
 import type { Source } from './registry.js';
 import { isV4, mayBeV4, V4_SUCCESS, v4CallId, v4Elements, v4Record } from './tuicallkit-v4.js';
@@ -62,14 +63,13 @@ function toInputs(raw: Delivery): Element[] {
   if (isGiven(body, 'Event')) {
     const event = wordOf(body, 'Event');
     if (!EVENT_NAMES.has(event))
-      return [
-        { ok: false, index: 0, reason: 'unknown_event', error: `the Event ${JSON.stringify(body.Event)?.slice(0, 80)} is not known` },
-      ];
+      return [{ ok: false, index: 0, reason: 'unknown_event', error: `the Event ${toJson(body.Event).slice(0, 80)} is not known` }];
     return [{ ok: true, index: 0, key, input: eventInput(body, event as EventName, raw), body }];
   }
   if (isGiven(body, 'CallResult')) {
     const input: RecordInput = { kind: 'record', origin: 'status', text, fields: statusFields(body), received_at: raw.received_at };
-    return [{ ok: true, index: 0, key, input, body }];
+    const reporter = { user_id: idOf(body, 'UserId'), role: roleOf(body), platform: platformOf(raw.query) };
+    return [{ ok: true, index: 0, key, input, body, reporter }];
   }
   if (isV4(body)) return v4Inputs(body, text, key, raw);
   return [{ ok: false, index: 0, reason: 'no_event', error: 'the body has neither an Event nor a CallResult' }];
@@ -77,8 +77,10 @@ function toInputs(raw: Delivery): Element[] {
 
 function v4Inputs(body: JsonObject, text: string, key: CallKey, raw: Delivery): Element[] {
   if (v4Record(body) !== null) {
-    const input: RecordInput = { kind: 'record', origin: 'status', text, fields: statusFields(body), received_at: raw.received_at };
-    return [{ ok: true, index: 0, key, input, body }];
+    const fields = statusFields(body);
+    const input: RecordInput = { kind: 'record', origin: 'status', text, fields, received_at: raw.received_at };
+    const role = fields.caller === '' ? '' : 'caller';
+    return [{ ok: true, index: 0, key, input, body, reporter: { user_id: fields.users[0] ?? '', role, platform: platformOf(raw.query) } }];
   }
   return v4Elements(body).map((element): Element => {
     if (!element.ok) return element;
@@ -101,8 +103,8 @@ function eventInput(body: JsonObject, event: EventName, raw: Delivery): EventInp
     room_id: idOf(body, 'RoomId'),
     media_type: mediaTypeOf(body),
     call_type: callTypeOf(body),
-    call_result: wordOf(body, 'CallResult'),
-    platform: queryParameter(raw.query, 'optplatform') ?? '',
+    call_result: canonicalResult(wordOf(body, 'CallResult')),
+    platform: platformOf(raw.query),
     received_at: raw.received_at,
   };
 }
@@ -132,6 +134,8 @@ function resultOf(body: JsonObject): string {
   return canonicalResult(wordOf(body, 'CallResult') || idOf(body, 'CallResult') || 'odd');
 }
 
+const platformOf = (query: string): string => queryParameter(query, 'optplatform') ?? '';
+
 function roleOf(body: JsonObject): Role {
   const role = wordOf(body, 'Role');
   return role === 'caller' || role === 'callee' ? role : '';
@@ -154,18 +158,21 @@ const COLUMNS: ReadonlySet<string> = new Set(['CallId', 'RoomId', 'UserId', 'Rol
 function describe(element: ReadElement): string {
   const { input, body } = element;
   if (input.kind !== 'event') return input.text;
-  const detail: JsonObject = {};
+  const fields: string[] = [];
   for (const [name, value] of Object.entries(body)) {
     const kept =
       COLUMNS.has(name) && !(name === 'EventTime' && input.event_at === null) && !(name === 'Role' && input.role === '' && value !== '');
-    if (!kept) detail[name] = value instanceof Digits ? value.text : value;
+    if (!kept) fields.push(`${JSON.stringify(name)}:${toJson(value)}`);
   }
-  return JSON.stringify(detail, (_name, value) => (value instanceof Digits ? value.text : value));
+  return `{${fields.join()}}`;
 }
 
-/** The inverse of {@link describe}: columns and detail as one body again. */
+/** The inverse of {@link describe}: columns and detail as one delivery again. */
 function rebuild(stored: StoredEvent): { query: string; body: Buffer } {
-  if (stored.event === 'record') return { query: '', body: Buffer.from(stored.detail) };
+  const query = stored.platform === '' ? '' : `optplatform=${encodeURIComponent(stored.platform)}`;
+  if (stored.event === 'record') return { query, body: Buffer.from(stored.detail) };
+  const detail = parseObject(Buffer.from(stored.detail));
+  if (!detail.ok) throw new SyntaxError(`the detail of a stored event: ${detail.error}`);
   const body = {
     CallId: stored.call_id,
     RoomId: stored.room_id,
@@ -174,10 +181,7 @@ function rebuild(stored: StoredEvent): { query: string; body: Buffer } {
     Event: stored.event,
     CallResult: stored.call_result,
     ...(stored.event_at === null ? {} : { EventTime: stored.event_at }),
-    ...(JSON.parse(stored.detail) as JsonObject),
+    ...detail.body,
   };
-  return {
-    query: stored.platform === '' ? '' : `optplatform=${encodeURIComponent(stored.platform)}`,
-    body: Buffer.from(JSON.stringify(body)),
-  };
+  return { query, body: Buffer.from(toJson(body)) };
 }

@@ -201,7 +201,7 @@ function fetched(batch: Batch): FetchedBatch {
 }
 
 /** Turns kafkajs's messages from `from` on into input records. */
-export function toRecords({ topic, partition, messages }: FetchedBatch, from: number): InputRecord[] {
+export function toRecords({ topic, partition, messages }: FetchedBatch, from: number, withHeaders = false): InputRecord[] {
   const records: InputRecord[] = [];
   let timestampText = '';
   let timestamp = 0;
@@ -212,7 +212,18 @@ export function toRecords({ topic, partition, messages }: FetchedBatch, from: nu
       timestampText = message.timestamp;
       timestamp = Number(timestampText);
     }
-    records.push({ topic, partition, offset, timestamp, key: message.key, value: message.value });
+    const record: InputRecord = { topic, partition, offset, timestamp, key: message.key, value: message.value };
+    if (withHeaders) record.headers = toHeaders(message.headers);
+    records.push(record);
   }
   return records;
+}
+
+/** The first value of each. */
+function toHeaders(headers: KafkaMessage['headers']): Record<string, string> {
+  const named = Object.entries(headers ?? {}).map(([name, value]): [string, string] => [
+    name,
+    String(Array.isArray(value) ? value[0] : value),
+  ]);
+  return Object.fromEntries(named);
 }

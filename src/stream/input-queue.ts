@@ -24,11 +24,13 @@ export class InputQueue {
   /** The partition is paused because the queue is full. */
   paused = false;
   readonly #batches: (QueuedBatch & { bytes: number })[] = [];
+  readonly #withHeaders: boolean;
   #records = 0;
   #bytes = 0;
 
-  constructor(topic: string, position: number) {
+  constructor(topic: string, position: number, withHeaders = false) {
     this.topic = topic;
+    this.#withHeaders = withHeaders;
     this.position = position;
     this.end = position;
   }
@@ -36,7 +38,7 @@ export class InputQueue {
   offer(batch: FetchedBatch): Offered {
     if (batch.fetchedOffset > this.end) return 'ahead';
     if (batch.nextOffset <= this.end) return 'old';
-    this.#push(toRecords(batch, this.end), batch.nextOffset);
+    this.#push(toRecords(batch, this.end, this.#withHeaders), batch.nextOffset);
     return 'queued';
   }
 

@@ -94,7 +94,7 @@ export async function takeOver(request: TakeoverRequest): Promise<Session> {
       processor,
       time,
       meta,
-      inputs: new Map([...positions].map(([topic, position]) => [topic, new InputQueue(topic, position)])),
+      inputs: new Map([...positions].map(([topic, position]) => [topic, new InputQueue(topic, position, topic === deferred)])),
       committed: new Map(inputs.map((topic) => [topic, committed.get(topic)?.[partition]?.offset ?? -1])),
     };
   } catch (error) {

@@ -30,16 +30,16 @@ export function hasMoved({ inputs, committed }: Session): boolean {
 
 /**
  * One transaction, in this order: outputs; offsets of all inputs and the output partition, each with the metadata; commit; then the processor is told.
- * Without outputs and without a moved position there is none, and the answer is null.
+ * Without outputs and without a moved position there is none, and `committed` is false.
  * @throws TransactionFailed
  */
-export async function commitTransaction(session: Session, scope: CommitScope): Promise<ProcessedCounts | null> {
+export async function commitTransaction(session: Session, scope: CommitScope): Promise<{ committed: boolean; processed: ProcessedCounts }> {
   const { processor, producer, inputs, time } = session;
   const { outputTopic, groupId, partition, partitions, clock, fault } = scope;
-  const { outputs, processed } = processor.flush(clock.now());
+  const { outputs, processed = {} } = processor.flush(clock.now());
   if (outputs.length === 0 && session.meta !== null && !hasMoved(session)) {
     processor.committed(null);
-    return null;
+    return { committed: false, processed };
   }
   let meta: TaskMeta | null = null;
   let base: number | null;
@@ -64,5 +64,5 @@ export async function commitTransaction(session: Session, scope: CommitScope): P
   session.meta = meta;
   for (const { topic, position } of inputs.values()) session.committed.set(topic, position);
   processor.committed(base);
-  return processed ?? {};
+  return { committed: true, processed };
 }

@@ -48,7 +48,9 @@ export interface TaskOptions {
 
 export interface TaskEvents {
   state(from: TaskState | null, to: TaskState): void;
-  committed(records: number, counts: ProcessedCounts): void;
+  committed(records: number): void;
+  /** What the processor has counted, once nothing can take it back. */
+  processed(counts: ProcessedCounts): void;
   failed(): void;
   takenOver(restored: number, ms: number): void;
   takeoverFailed(): void;
@@ -70,8 +72,10 @@ export class Task {
   #problem: string | null = null;
   #session: Session | null = null;
   #closing = false;
-  /** An input began above its position: perhaps records are gone. */
+  /** An input began above its position, or ends below it: perhaps records are gone. */
   #suspect: string | null = null;
+  /** Inputs that the broker said to end below their position. */
+  readonly #short = new Set<string>();
   #blockedUntil = 0;
   readonly #done: Promise<void>;
 
@@ -135,10 +139,15 @@ export class Task {
     if (input !== undefined) this.#offered(input, input.skip(first, next));
   }
 
-  /** The broker said, after `at`, that the input partition ends at `end`. */
-  ended(topic: string, at: number, end: number): void {
+  /** The broker said, after `at`, that the input partition ends at `end`; `position` is the task's at that time, null: it was not running. */
+  ended(topic: string, at: number, end: number, position: number | null): void {
     const input = this.#session?.inputs.get(topic);
     if (input === undefined) return;
+    // A new leader may not know for a moment how far it is committed: only what is said twice is believed.
+    const isShort = position !== null && end < position;
+    if (isShort && this.#short.has(topic)) this.#suspect = topic;
+    if (isShort) this.#short.add(topic);
+    else this.#short.delete(topic);
     const time = this.#session?.time;
     time?.ended(topic, at, end, input.position);
     time?.advance();
@@ -316,15 +325,16 @@ export class Task {
 
   async #commit(session: Session, records: number): Promise<void> {
     try {
-      const processed = await commitTransaction(session, { ...this.#o, fault: this.#fault });
-      if (processed !== null) this.#o.events.committed(records, processed);
+      const { committed, processed } = await commitTransaction(session, { ...this.#o, fault: this.#fault });
+      if (committed) this.#o.events.committed(records);
+      this.#o.events.processed(processed);
     } catch (error) {
       if (error instanceof TransactionFailed) this.#o.events.failed();
       throw error;
     }
   }
 
-  /** A batch began above its position: either kafkajs was moved meanwhile (the seek repairs that), or records are gone. */
+  /** A batch began above its position, or the input ends below it: either kafkajs was moved meanwhile (the seek repairs that), or records are gone. */
   async #checkRange(session: Session, topic: string): Promise<void> {
     this.#suspect = null;
     const position = session.inputs.get(topic)?.end ?? 0;
@@ -380,6 +390,7 @@ export class Task {
     this.#session?.producer.close();
     this.#session = null;
     this.#deferred.discard();
+    this.#short.clear();
   }
 
   #pauseAll(): void {

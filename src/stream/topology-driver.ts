@@ -26,6 +26,7 @@ export interface DriverRecord {
   value: Buffer | null;
   /** Append time, epoch ms. */
   timestamp: number;
+  headers?: Readonly<Record<string, string>>;
 }
 
 interface DriverTask {
@@ -61,9 +62,9 @@ export class TopologyDriver {
   }
 
   /** Puts a record at the end of an input partition; returns its offset. */
-  append(topic: string, { partition, key, value, timestamp }: DriverRecord): number {
+  append(topic: string, { partition, key, value, timestamp, headers = {} }: DriverRecord): number {
     const log = this.#log(topic, partition);
-    log.push({ topic, partition, offset: log.length, timestamp, key: Buffer.from(key), value });
+    log.push({ topic, partition, offset: log.length, timestamp, key: Buffer.from(key), value, headers });
     return log.length - 1;
   }
 
@@ -176,12 +177,13 @@ export class TopologyDriver {
 
   #publish({ partition }: DriverTask, outputs: readonly OutputRecord[]): number | null {
     let base: number | null = null;
-    for (const { topic, partition: to, key, value } of outputs) {
+    for (const { topic, partition: to, key, value, headers = {} } of outputs) {
       const offset = this.append(topic, {
         partition: to,
         key,
         value,
         timestamp: this.#clock.now(),
+        headers,
       });
       if (topic === this.#o.outputTopic && to === partition) base ??= offset;
     }

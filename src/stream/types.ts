@@ -13,6 +13,8 @@ export interface InputRecord {
   timestamp: number;
   key: Buffer | null;
   value: Buffer | null;
+  /** Of the deferred topic only: nobody else reads them. */
+  headers?: Readonly<Record<string, string>>;
 }
 
 /** One record to publish. Every record names its partition: a task writes partition p of each output topic only (dead letters may differ, see design.md §1). */

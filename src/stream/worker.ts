@@ -33,7 +33,7 @@ export interface StreamWorkerOptions {
   clock?: Clock;
   /** The process is of no use any more: exit non-zero. Called once. */
   onFatal: (error: unknown) => void;
-  /** Counts of each committed transaction. */
+  /** What the processors have counted, once it is committed. */
   onCommitted?: (counts: ProcessedCounts) => void;
   deadLetterLimit?: DeadLetterLimitOptions;
   sessionTimeoutMs?: number;
@@ -238,11 +238,11 @@ export class StreamWorker {
         if (from !== null) metrics.callstream_task_state.dec({ worker, state: from });
         if (to !== 'closed') metrics.callstream_task_state.inc({ worker, state: to });
       },
-      committed: (records, counts) => {
+      committed: (records) => {
         metrics.callstream_task_transactions_total.inc({ worker, result: 'committed' });
         metrics.callstream_task_records_total.inc({ worker }, records);
-        this.#o.onCommitted?.(counts);
       },
+      processed: (counts) => this.#o.onCommitted?.(counts),
       failed: () => metrics.callstream_task_transactions_total.inc({ worker, result: 'failed' }),
       takenOver: (restored, ms) => {
         metrics.callstream_task_takeovers_total.inc({ worker, result: 'ok' });
@@ -265,6 +265,7 @@ export class StreamWorker {
   /** kafkajs reports nothing on an empty fetch, so the ends of the inputs are asked of the broker: for stream time, lag and the watchdog. */
   async #askEnds(): Promise<void> {
     const at = this.#clock.now();
+    const positions = new Map([...this.#tasks.values()].map((task) => [task, new Map(this.#o.inputs.map((t) => [t, task.position(t)]))]));
     let ends: [string, number[]][];
     try {
       ends = await Promise.all(
@@ -283,7 +284,7 @@ export class StreamWorker {
       for (const task of this.#tasks.values()) {
         const end = byPartition[task.partition];
         if (end === undefined) continue;
-        task.ended(topic, at, end);
+        task.ended(topic, at, end, positions.get(task)?.get(topic) ?? null);
         const behind = Math.max(0, end - (task.position(topic) ?? 0));
         lag += behind;
         // The deferred topic may stand still on its own.

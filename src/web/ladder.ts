@@ -5,6 +5,8 @@ import { eventText, OUTCOME_WORDS } from './words.js';
 
 const LANE = 46;
 const TOP = 34;
+/** Width of a character on or beside a bar. */
+const LETTER = 6.6;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400].map((seconds) => seconds * 1000);
 
 /** A stretch of a lane: ringing (or calling), then talking. */
@@ -13,18 +15,38 @@ interface Stretch {
   from: number;
   to: number;
   open: boolean;
+  /** The event of the user that ended the ringing, when the user did not join. */
+  refusal: string | null;
+}
+
+/** What ends a callee's ringing without a join; of two at one moment the first listed counts, as it does for the leg's outcome. */
+const REFUSALS = ['not_answer_call', 'reject_call', 'ignore_call', 'call_canceled', 'call_interrupted'];
+
+/** The user's own event that decided that a callee did not join: the latest, as for the leg's outcome. */
+function refusalOf(leg: Leg, events: readonly CallEvent[]): CallEvent | null {
+  if (leg.role === 'caller' || leg.joined_at !== null || leg.outcome === 'answered') return null;
+  const own = events.filter(({ user_id, event }) => user_id === leg.user_id && REFUSALS.includes(event));
+  own.sort((a, b) => b.event_at - a.event_at || REFUSALS.indexOf(a.event) - REFUSALS.indexOf(b.event));
+  return own[0] ?? null;
 }
 
 /** What one leg did, as stretches of time. A leg that goes on reaches to `now`. */
-export function stretches(leg: Leg, call: CallDetail['call'], now: number): Stretch[] {
+function stretches(leg: Leg, { call, events }: CallDetail, now: number): Stretch[] {
   const out: Stretch[] = [];
   const over = call.status === 'ended';
   const end = leg.left_at ?? call.ended_at ?? now;
   const rang = leg.role === 'caller' ? call.started_at : leg.rang_at;
+  const refusal = refusalOf(leg, events);
   if (rang !== null)
-    out.push({ kind: 'ring', from: rang, to: Math.max(rang, leg.joined_at ?? end), open: leg.joined_at === null && !over });
+    out.push({
+      kind: 'ring',
+      from: rang,
+      to: Math.max(rang, leg.joined_at ?? refusal?.event_at ?? end),
+      open: leg.joined_at === null && refusal === null && !over,
+      refusal: refusal?.event ?? null,
+    });
   if (leg.joined_at !== null)
-    out.push({ kind: 'talk', from: leg.joined_at, to: Math.max(leg.joined_at, end), open: leg.left_at === null && !over });
+    out.push({ kind: 'talk', from: leg.joined_at, to: Math.max(leg.joined_at, end), open: leg.left_at === null && !over, refusal: null });
   return out;
 }
 
@@ -84,7 +106,7 @@ export function ladder(detail: CallDetail, width: number, now: number): SVGSVGEl
   const narrow = width < 560;
   const left = narrow ? 10 : 172;
   const right = width - 26;
-  const all = lanes.map((leg) => stretches(leg, call, now));
+  const all = lanes.map((leg) => stretches(leg, detail, now));
   const times = [
     call.started_at,
     ...(call.ended_at === null ? [now] : [call.ended_at]),
@@ -169,17 +191,26 @@ function lane(
       rx: 3,
     });
     const word = part.kind === 'talk' ? 'talk' : leg.role === 'caller' ? 'calling' : 'ringing';
-    bar.append(s('title', {}, `${word} ${duration(part.to - part.from)}${part.open ? ' so far' : ''}`));
+    const lasted = `${word} ${duration(part.to - part.from)}${part.open ? ' so far' : ''}`;
+    const refused = part.refusal === null ? null : eventText(part.refusal);
+    const whole = refused === null ? lasted : `${lasted}, ${refused}`;
+    bar.append(s('title', {}, whole));
     group.append(bar);
     const wide = x(part.to) - from;
-    const text = `${word} ${duration(part.to - part.from)}${part.open ? ' so far' : ''}`;
-    if (wide > text.length * 6.6 + 14)
-      group.append(s('text', { class: `inside on-${part.kind}`, x: from + wide / 2, y: middle + 4 }, text));
+    const text = [whole, lasted].find(({ length }) => wide > length * LETTER + 14);
+    if (text !== undefined) group.append(s('text', { class: `inside on-${part.kind}`, x: from + wide / 2, y: middle + 4 }, text));
+    if (refused !== null && text !== whole) group.append(beside(refused, from, from + wide, middle + 4, right));
   }
   for (const event of detail.events)
-    if (event.user_id === leg.user_id && event.source !== 'record' && event.event !== 'media')
+    if (event.user_id === leg.user_id && event.event !== 'record' && event.event !== 'media')
       group.append(eventMark(event, detail, x, middle));
   return group;
+}
+
+/** Words for which a bar has no room: after its end, or before it where the picture ends. */
+function beside(text: string, from: number, to: number, y: number, right: number): SVGElement {
+  const after = to + 10 + text.length * LETTER <= right;
+  return s('text', { class: 'beside', x: after ? to + 10 : from - 10, y, 'text-anchor': after ? 'start' : 'end' }, text);
 }
 
 function eventMark(event: CallEvent, { call }: CallDetail, x: (at: number) => number, y: number): SVGElement {

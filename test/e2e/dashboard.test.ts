@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Api, startApi } from '../../src/api/index.js';
 import { systemClock } from '../../src/telemetry/clock.js';
@@ -34,8 +34,32 @@ const MARKUP = '<img src=x onerror="document.title=1">';
 describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
   const server = useStack(['clickhouse']);
   const started = Date.now();
+  const refused = story({
+    id: 'refused-by-one',
+    startedAt: started - 150_000,
+    outcome: 'answered',
+    ringMs: 9000,
+    talkMs: 81_000,
+    caller: 'hana',
+    callees: ['ivan', 'júlia', 'kofi', 'lena'],
+    rejects: { júlia: 4360 },
+  });
+  // The status callback of the call: an input of its own, which names the caller.
+  refused.events.push({ ...refused.events[0], event: 'record', event_at: started - 50_000, event_id: 'status' });
   const stories: Story[] = [
     ...day(started, 800),
+    refused,
+    story({
+      id: 'refused-and-open',
+      startedAt: started - 60_000,
+      outcome: 'answered',
+      ringMs: 5000,
+      talkMs: 0,
+      caller: 'mei',
+      callees: ['noor', 'oskar', 'priya'],
+      rejects: { noor: 20_300 },
+      open: true,
+    }),
     story({
       id: 'call-to-look-at',
       startedAt: started - 120_000,
@@ -164,6 +188,39 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     await page.context().close();
   });
 
+  it('lets a callee who refuses ring until then, and says what ended it', async () => {
+    const callPage = (id: string) => `/call?${new URLSearchParams({ provider: 'tencent', app_id: '1400000001', id })}`;
+    const lane = (page: Page, user: string) => page.locator('svg.ladder .lane').filter({ has: page.locator('.name', { hasText: user }) });
+    const ring = (page: Page, user: string) => lane(page, user).locator('rect.ring');
+    const centre = async (mark: Locator) =>
+      mark.evaluate((element) => element.getBoundingClientRect()).then((box) => box.x + box.width / 2);
+    const end = async (bar: Locator) => bar.evaluate((element) => element.getBoundingClientRect()).then((box) => box.right);
+
+    const group = await open(callPage('refused-by-one'));
+    await group.locator('svg.ladder[role=img]').waitFor();
+    expect(await ring(group, 'júlia').locator('title').textContent()).toBe('ringing 3.9 s, rejected');
+    expect(await lane(group, 'júlia').locator('text.beside').textContent()).toBe('rejected');
+    expect(Math.abs((await end(ring(group, 'júlia'))) - (await centre(lane(group, 'júlia').locator('.mark.other'))))).toBeLessThan(1.5);
+    expect(await lane(group, 'hana').locator('.mark.other').count()).toBe(0);
+    expect(await ring(group, 'ivan').locator('title').textContent()).toBe('ringing 8.6 s');
+    expect(await ring(group, 'lena').locator('title').textContent()).toBe('ringing 29 s, did not answer');
+    await group.context().close();
+
+    const running = await open(callPage('refused-and-open'));
+    await running.locator('svg.ladder[role=img]').waitFor();
+    expect(await ring(running, 'noor').locator('title').textContent()).toBe('ringing 20 s, rejected');
+    expect(await ring(running, 'noor').getAttribute('class')).not.toContain('open');
+    expect(await ring(running, 'priya').getAttribute('class')).toContain('open');
+    expect(await ring(running, 'priya').locator('title').textContent()).toMatch(/^ringing .* so far$/);
+    await running.context().close();
+
+    const single = await open(callPage(MARKUP));
+    await single.locator('svg.ladder[role=img]').waitFor();
+    expect(await lane(single, 'bob').locator('text.inside').textContent()).toBe('ringing 2.6 s, rejected');
+    expect(await lane(single, 'bob').locator('text.beside').count()).toBe(0);
+    await single.context().close();
+  });
+
   it('shows what users sent as text, never as markup', async () => {
     const page = await open(`/?q=${encodeURIComponent(MARKUP)}`);
     await page.locator('table.calls tbody tr').waitFor();
@@ -209,7 +266,8 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     await page.locator('.tip').waitFor({ state: 'visible' });
     expect(await page.locator('.chart [aria-live]').textContent()).toMatch(/\d+ calls\./);
     await page.getByText('Show as table').click();
-    expect(await page.locator('.as-table tbody tr').count()).toBeGreaterThan(10);
+    // A browser tells of the opening a moment later.
+    await expect.poll(() => page.locator('.as-table tbody tr').count(), WITHIN).toBeGreaterThan(10);
     await page.context().close();
   });
 

@@ -176,24 +176,46 @@ describe('the sink', () => {
     await expectViews(client, records);
   });
 
-  test('turns a record that cannot be decoded, and one that fits no row, into dead letters, and goes on', async () => {
+  test('turns a record that cannot be decoded, and one that fits no row, into dead letters, counts what was delivered, and goes on', async () => {
     const client = await freshDatabase();
     const topics = new MemoryTopics();
     const sent: OutputRecord[] = [];
     const good = blankCall({ call_id: 'good', started_at: Date.now() - 60_000 });
+    const [event] = randomDeliveries(new Dice(3), 1, Date.now());
     topics.append(TOPICS.calls.name, 0, Buffer.from('not Avro'));
     topics.append(TOPICS.calls.name, 0, codecs.call.encode(blankCall({ call_id: 'odd', started_at: -5 })));
     topics.append(TOPICS.callEvents.name, 1, Buffer.from([0, 0, 0, 0, 9, 1]));
+    topics.append(TOPICS.callEvents.name, 1, codecs.callEvent.encode({ ...event!, event_at: -5 }));
     topics.append(TOPICS.calls.name, 0, null);
     topics.append(TOPICS.calls.name, 0, codecs.call.encode(good));
     const sink = startSink(topics, client, { send: async (records) => void sent.push(...records) });
     await drained(topics);
-    await sink.stop();
-    expect(await client.query('SELECT call_id FROM calls')).toEqual([{ call_id: 'good' }]);
     expect(sent.map((r) => codecs.deadLetter.decode(r.value!)).map((d) => [d.stage, d.reason, d.origin_topic, d.origin_offset])).toEqual([
       ['decode', 'frame_invalid', TOPICS.calls.name, 0],
       ['row', 'row_invalid', TOPICS.calls.name, 1],
       ['decode', 'schema_unknown', TOPICS.callEvents.name, 0],
+      ['row', 'row_invalid', TOPICS.callEvents.name, 1],
+    ]);
+    for (const { value } of sent) topics.append(TOPICS.deadLetters.name, 0, value);
+    await drained(topics);
+    await sink.stop();
+    expect(await client.query('SELECT call_id FROM calls')).toEqual([{ call_id: 'good' }]);
+    const minute = (at: number) => Math.floor(at / 60_000) * 60;
+    expect(
+      await client.query(
+        'SELECT toUnixTimestamp(bucket) AS bucket, app_id, source, received, folded, duplicates, dead FROM delivery_minutes ORDER BY app_id',
+      ),
+    ).toEqual([
+      { bucket: minute(1_800_000_000_000), app_id: '', source: '', received: 1, folded: 0, duplicates: 0, dead: 1 },
+      {
+        bucket: minute(event!.received_at),
+        app_id: event!.app_id,
+        source: event!.source,
+        received: 1,
+        folded: 0,
+        duplicates: 0,
+        dead: 1,
+      },
     ]);
   });
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Query } from '../../src/api/index.js';
 import { ClickHouse, migrateClickHouse } from '../../src/clickhouse/index.js';
+import { Dice } from '../support/clickhouse-model.js';
 
 /** Compiles the dashboard as it stands into a fresh folder, which the caller removes. */
 export function compileWeb(): string {
@@ -76,17 +77,6 @@ export class ApiFixture {
   }
 }
 
-/** A generator of numbers in [0, 1), the same for the same seed (mulberry32). */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 interface StoredLeg {
   user_id: string;
   role: 'caller' | 'callee';
@@ -131,6 +121,8 @@ export interface Plot {
   media?: 'audio' | 'video';
   /** A call that was answered and goes on. */
   open?: boolean;
+  /** Callees who reject an answered group call, and how long after its start, ms. */
+  rejects?: Record<string, number>;
   anomalies?: string[];
   revision?: number;
 }
@@ -195,11 +187,13 @@ export function story(plot: Plot): Story {
     const rang = role === 'callee' && outcome !== 'failed' ? startedAt + 300 + 60 * i : null;
     // In a group the last callee never picks up and the others join one after the other.
     const absent = group && answered && i === callees.length;
-    const own = absent ? 'no_answer' : (outcome ?? 'unknown');
-    const joined = answered && !absent ? decidedAt + (role === 'callee' ? (i - 1) * 2400 : 120) : null;
+    const rejects = plot.rejects?.[user];
+    const own = rejects !== undefined ? 'rejected' : absent ? 'no_answer' : (outcome ?? 'unknown');
+    const joined = answered && !absent && rejects === undefined ? decidedAt + (role === 'callee' ? (i - 1) * 2400 : 120) : null;
     const left = joined === null || endedAt === null ? null : Math.max(joined, endedAt - (group ? i * 900 : 0));
     if (rang !== null) tell(user, 'receive_call', rang);
     if (joined !== null) tell(user, role === 'caller' ? 'call_accepted' : 'accept_call', joined);
+    if (rejects !== undefined) tell(user, 'reject_call', startedAt + rejects);
     if (absent && endedAt !== null) tell(user, 'not_answer_call', Math.min(endedAt, startedAt + 30_000));
     if (left !== null) tell(user, 'call_end', left);
     if (!answered && outcome !== null) tell(user, TERMINALS[outcome]?.[role === 'caller' ? 0 : 1] ?? '', decidedAt);
@@ -285,34 +279,33 @@ const MIX: [outcome: string, share: number][] = [
 
 /** Believable traffic of a day that ends at `now`: busier in the middle, some calls still open at the end. */
 export function day(now: number, count: number, seed = 7): Story[] {
-  const random = randomOf(seed);
-  const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
+  const dice = new Dice(seed);
   return Array.from({ length: count }, (_, i) => {
-    const back = i < count * 0.3 ? random() * 3_600_000 : 86_400_000 * (1 - Math.sqrt(random()));
+    const back = i < count * 0.3 ? dice.next() * 3_600_000 : 86_400_000 * (1 - Math.sqrt(dice.next()));
     const startedAt = Math.floor(now - back);
-    const dice = random();
-    const outcome = MIX.find((_, last) => dice < MIX.slice(0, last + 1).reduce((sum, [, share]) => sum + share, 0))?.[0] ?? 'answered';
+    const drawn = dice.next();
+    const outcome = MIX.find((_, last) => drawn < MIX.slice(0, last + 1).reduce((sum, [, share]) => sum + share, 0))?.[0] ?? 'answered';
     const ringMs = Math.round(
-      outcome === 'no_answer' ? 30_000 + random() * 15_000 : 1500 + 9000 * random() ** 2 + (random() < 0.1 ? 14_000 : 0),
+      outcome === 'no_answer' ? 30_000 + dice.next() * 15_000 : 1500 + 9000 * dice.next() ** 2 + (dice.next() < 0.1 ? 14_000 : 0),
     );
-    const talkMs = Math.round(4000 + 260_000 * random() ** 3);
-    const caller = pick(PEOPLE);
+    const talkMs = Math.round(4000 + 260_000 * dice.next() ** 3);
+    const caller = dice.pick(PEOPLE);
     const others = PEOPLE.filter((name) => name !== caller);
-    const first = pick(others);
-    const callees = random() < 0.16 ? [...new Set([first, pick(others), pick(others), pick(others)])] : [first];
+    const first = dice.pick(others);
+    const callees = dice.next() < 0.16 ? [...new Set([first, dice.pick(others), dice.pick(others), dice.pick(others)])] : [first];
     const over = startedAt + ringMs + (outcome === 'answered' ? talkMs : 0) < now;
     const ringing = startedAt + ringMs >= now;
     return story({
-      id: `c${String(i).padStart(5, '0')}-${Math.floor(random() * 1e9).toString(36)}`,
+      id: `c${String(i).padStart(5, '0')}-${Math.floor(dice.next() * 1e9).toString(36)}`,
       startedAt,
       outcome: ringing ? null : over || outcome === 'answered' ? outcome : null,
       ringMs,
       talkMs,
       caller,
       callees,
-      media: random() < 0.6 ? 'video' : 'audio',
+      media: dice.next() < 0.6 ? 'video' : 'audio',
       open: !over,
-      anomalies: random() < 0.015 ? ['record_conflict'] : [],
+      anomalies: dice.next() < 0.015 ? ['record_conflict'] : [],
     });
   });
 }

@@ -4,32 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it, vi } from 'vitest';
+import { ALICE } from '../support/vendor-example.js';
 
 /** The compiled program, as `npm start` runs it: `npm test` compiles it first. */
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const dataDir = mkdtempSync(join(tmpdir(), 'callstream-up-'));
 const ANY_PORTS = Object.fromEntries(
   ['KAFKA', 'REGISTRY', 'CLICKHOUSE', 'INGEST', 'API', 'ADMIN'].map((name) => [`CALLSTREAM_${name}_PORT`, '0']),
 );
 const { KAFKA_BROKERS: _k, SCHEMA_REGISTRY_URL: _r, CLICKHOUSE_URL: _c, ...BASE_ENV } = process.env;
 const LONG_MS = 240_000;
-
-/** The example request of the vendor's page. */
-const ALICE = {
-  UserId: 'Alice',
-  RoomId: "Alice's Room",
-  TotalNum: 2,
-  MediaType: 'audio',
-  CallType: 'single',
-  CallId: 'aheahfo-eqwnknoihfsd-qweqf',
-  Role: 'caller',
-  Event: 'start_call',
-  CallResult: '',
-  EventTime: 1704695566,
-  StartCallTs: 1704856873,
-  AcceptTs: 1704856876,
-  EndTs: 1704856885,
-};
 
 interface Up {
   process: ChildProcess;
@@ -39,11 +24,11 @@ interface Up {
 const started: ChildProcess[] = [];
 
 function up(): Up {
-  const child = spawn(process.execPath, [MAIN, 'up', '--data', dataDir], {
-    env: { ...BASE_ENV, ...ANY_PORTS },
-    cwd: dataDir,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  return start(process.execPath, [MAIN, 'up', '--data', dataDir], dataDir);
+}
+
+function start(command: string, args: string[], cwd: string): Up {
+  const child = spawn(command, args, { env: { ...BASE_ENV, ...ANY_PORTS }, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   started.push(child);
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (part: string) => (text += part));
@@ -163,6 +148,12 @@ it(
     expect(processes().length).toBeGreaterThanOrEqual(8);
     again.process.kill('SIGKILL');
     await vi.waitFor(() => expect(processes()).toEqual([]), { timeout: 15_000 });
+
+    // Nor does kill -9 of the npm that has started it all.
+    const npm = start('npm', ['start', '--', '--data', dataDir], ROOT);
+    await untilReady(npm);
+    npm.process.kill('SIGKILL');
+    await vi.waitFor(() => expect(processes()).toEqual([]), { timeout: 30_000 });
   },
   LONG_MS * 2,
 );

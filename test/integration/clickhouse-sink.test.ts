@@ -9,7 +9,7 @@ import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.js';
 import { SINK_TOPICS } from '../../src/workers/sink/intake.js';
 import { Sink } from '../../src/workers/sink/sink.js';
-import { Dice, randomDeadLetters, randomDeliveries, randomRevisions } from '../support/clickhouse-model.js';
+import { Dice, isOfDelivery, randomDeadLetters, randomDeliveries, randomRevisions } from '../support/clickhouse-model.js';
 import { expectViews, type Records } from '../support/clickhouse-views.js';
 import { useStack } from '../support/stack.js';
 
@@ -109,9 +109,7 @@ test('records of all topics and partitions reach the relations; a member that co
     async () => {
       expect(await count('call_revisions')).toBe(all.calls.length);
       expect(await count('dead_letter_rows')).toBe(all.dead.length);
-      expect(await count('deliveries')).toBe(
-        all.events.length + all.dead.filter((d) => d.origin_topic.startsWith('callstream.raw.')).length,
-      );
+      expect(await count('deliveries')).toBe(all.events.length + all.dead.filter(isOfDelivery).length);
     },
     { timeout: 60_000 },
   );

@@ -98,15 +98,16 @@ describe('the relations of the contract', () => {
   });
 });
 
+const start = Math.floor((Date.now() - 2 * 3_600_000) / 60_000) * 60_000;
+const over = (c: Partial<Call>): Call => blankCall({ status: 'ended', end_reason: 'normal', outcome: 'answered', ...c });
+
 describe('rollups', () => {
-  const start = Math.floor((Date.now() - 2 * 3_600_000) / 60_000) * 60_000;
   let client: ClickHouse;
   let roller: Roller;
   beforeAll(async () => {
     client = await freshDatabase();
     roller = new Roller(client, RETENTION.calls);
   });
-  const over = (c: Partial<Call>): Call => blankCall({ status: 'ended', end_reason: 'normal', outcome: 'answered', ...c });
 
   test('forget a minute that its only call has left', async () => {
     const first = over({ call_id: 'moving', started_at: start, published_minutes: [start] });
@@ -229,9 +230,67 @@ describe('rollups', () => {
     await roller.pass();
     const minutes = await client.query<{ b: number; peak: number; average: number; now: number }>(
       `SELECT toUnixTimestamp(bucket) AS b, peak, average, toUnixTimestamp(now()) AS now FROM concurrency_1m
-       WHERE app_id = 'absurd' AND bucket >= now() - INTERVAL 1 HOUR ORDER BY b SETTINGS max_memory_usage = 200000000`,
+       WHERE app_id = 'absurd' AND bucket > now() - INTERVAL 1 HOUR ORDER BY b SETTINGS max_memory_usage = 200000000`,
     );
     expect(minutes.length).toBe(60);
     expect(minutes.every((m) => m.peak === 1 && m.average === 1 && m.b <= m.now)).toBe(true);
+  });
+});
+
+describe('the roller', () => {
+  let client: ClickHouse;
+  beforeAll(async () => {
+    client = await freshDatabase();
+  });
+
+  test('misses nothing that is stored while a pass is under way, wherever in it (§3)', async () => {
+    let at = 0;
+    for (let stored = true; stored; at++) {
+      const app_id = `race${at}`;
+      const call = (call_id: string): Call =>
+        over({
+          app_id,
+          call_id,
+          started_at: start,
+          published_minutes: [start],
+          accepted_at: start,
+          ended_at: start + 30_000,
+          span_from: start,
+          span_to: start + 30_000,
+        });
+      await store(client, { calls: [call('first')] });
+      let steps = 0;
+      stored = false;
+      const interfere = async (): Promise<void> => {
+        if (steps++ !== at) return;
+        stored = true;
+        await store(client, { calls: [call('second')] });
+      };
+      const disturbed: Pick<ClickHouse, 'query' | 'command'> = {
+        query: async (...of) => {
+          await interfere();
+          return client.query(...of);
+        },
+        command: async (...of) => {
+          await interfere();
+          return client.command(...of);
+        },
+      };
+      const racing = new Roller(disturbed as ClickHouse, RETENTION.calls);
+      await racing.pass();
+      if (stored) await racing.pass();
+      const calls = stored ? 2 : 1;
+      expect(await client.query(`SELECT calls FROM metrics_1m WHERE app_id = '${app_id}'`)).toEqual([{ calls }]);
+      expect(await client.query(`SELECT peak FROM concurrency_1m WHERE app_id = '${app_id}'`)).toEqual([{ peak: calls }]);
+    }
+    expect(at).toBeGreaterThan(4);
+  });
+
+  test('finds a touch whose insert took so long that it is older than the last pass (§3)', async () => {
+    const roller = new Roller(client, RETENTION.calls);
+    await roller.pass();
+    const touch = `('metrics', 'slow', toDateTime(${start / 1000}, 'UTC'), now64(3) - INTERVAL 45 SECOND)`;
+    await client.command(`INSERT INTO touched (kind, app_id, bucket, touched_at) VALUES ${touch}`);
+    expect(await roller.dirty()).toMatchObject([{ kind: 'metrics', app_id: 'slow', bucket: start / 1000, n: 1 }]);
   });
 });

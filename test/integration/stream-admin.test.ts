@@ -35,6 +35,7 @@ describe('migrate', () => {
       'cleanup.policy': 'compact,delete',
       'retention.ms': String(30 * 86_400_000),
       'min.compaction.lag.ms': String(7 * 86_400_000),
+      'unclean.leader.election.enable': 'false',
     });
     expect(await settingsOf(TOPICS.rawTuicallkit.name)).toMatchObject({ 'message.timestamp.type': 'LogAppendTime' });
     const counts = await admin.partitionCounts(all);

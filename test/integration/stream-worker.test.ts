@@ -182,6 +182,7 @@ describe('environment errors', () => {
   it('of the deferred topic hold only that topic back, and stream time does not wait for it (Late input)', async () => {
     scene = await new Scene(broker, 1).create();
     let away = true;
+    const headers: InputRecord['headers'][] = [];
     class Needy extends SumProcessor {
       async prepare(records: readonly InputRecord[]): Promise<void> {
         if (records[0]?.topic === scene.late && away) throw new Error('ClickHouse is away');
@@ -194,10 +195,12 @@ describe('environment errors', () => {
             partition: 0,
             key: Buffer.from(record.key ?? ''),
             value: Buffer.from(record.value ?? ''),
+            headers: { from: `${record.topic} ${record.offset}`, name: 'ä' },
           });
           observe(null);
           return;
         }
+        headers.push(record.headers);
         super.process(record, observe);
       }
       deferred: OutputRecord[] = [];
@@ -229,6 +232,8 @@ describe('environment errors', () => {
     const published = await scene.published();
     expect(published.get('2')?.at(-1)?.sum).toBe(-7);
     expect(published.get('1')?.at(-1)?.sum).toBe(11);
+    // Of the deferred topic alone, as nobody else reads any.
+    expect(headers).toEqual([undefined, undefined, { from: `${scene.input} 1`, name: 'ä' }]);
   });
 });
 

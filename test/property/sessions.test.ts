@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { localCodec } from '../../src/codec/codec.js';
-import type { Call } from '../../src/codec/generated.js';
+import type { Call, DeadLetter } from '../../src/codec/generated.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { deriveCall } from '../../src/domain/call.js';
+import { joinKey } from '../../src/domain/key.js';
 import { addInput, emptyState } from '../../src/domain/state.js';
 import type { CallKey, CallState } from '../../src/domain/types.js';
-import { joinKey } from '../../src/sources/element.js';
 import { sourceOf } from '../../src/sources/registry.js';
 import { TopologyDriver } from '../../src/stream/topology-driver.js';
 import type { InputRecord } from '../../src/stream/types.js';
@@ -150,6 +150,27 @@ const body = (CallId: string, UserId: string, Event: string, EventTime: number, 
 const KEY = 'tencent:1:c';
 
 describe('the sessions worker', () => {
+  /** Goes on over a call that cannot be folded; resolves to the dead letters. */
+  async function foundOut(b: Bench): Promise<DeadLetter[]> {
+    await expect(b.driver.drain()).rejects.toMatchObject({ code: 'STREAM_START_OVER' });
+    await b.driver.crash(0);
+    await b.driver.drain();
+    return b.driver.records(TOPICS.deadLetters.name).map((r) => codecs.deadLetter.decode(r.value!));
+  }
+
+  /** A codec that cannot encode a call with an input of the user `poison`, and makes far too much of one of the user `bloated`. */
+  const fussy = () => {
+    const call = localCodec(TOPICS.calls);
+    return {
+      ...{ decode: call.decode.bind(call), resolve: call.resolve.bind(call), only: call.only.bind(call) },
+      encode(value: Call) {
+        if (value.strings.includes('poison')) throw new Error('indigestible');
+        if (value.strings.includes('bloated')) return Buffer.alloc(8 * 1024 * 1024);
+        return call.encode(value);
+      },
+    };
+  };
+
   it('closes a ringing call by timeout, settles it, lets it go, and takes it back for late input', async () => {
     const b = await Bench.open({ maxCall: 6_000 });
     b.append(delivery(body('c', 'a', 'start_call', T0), T0));
@@ -349,6 +370,19 @@ describe('the sessions worker', () => {
     expect(b.last().get(KEY)).toMatchObject({ revision: 1, final: false, last_change_at: T0 + 10_800_000 });
   });
 
+  it('accounts for a late delivery that dies in the fold where it came from, however often it has gone round', async () => {
+    const b = await Bench.open({}, { call: fussy() });
+    b.append(delivery(body('c', 'a', 'call_missed', T0), T0));
+    for (let i = 0; i < 20; i++) {
+      await b.advance(1_000);
+      b.sinkAll();
+    }
+    b.append(delivery(body('c', 'poison', 'receive_call', T0), b.now));
+    const dead = await foundOut(b);
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    expect(dead).toMatchObject([{ stage: 'fold', reason: 'exception', origin_topic: RAW, origin_partition: 0, origin_offset: 1 }]);
+  });
+
   it('does not count repetitions against the size of a call', async () => {
     const b = await Bench.open();
     const room = 'r'.repeat(80_000);
@@ -373,46 +407,154 @@ describe('the sessions worker', () => {
     expect(b.driver.records(TOPICS.deadLetters.name).length + b.last().get(KEY)!.events.length).toBe(28);
   });
 
-  /** A codec that cannot encode a call with an input of the user `poison`, and makes far too much of one of the user `bloated`. */
-  const fussy = () => {
-    const call = localCodec(TOPICS.calls);
-    return {
-      ...{ decode: call.decode.bind(call), resolve: call.resolve.bind(call), only: call.only.bind(call) },
-      encode(value: Call) {
-        if (value.strings.includes('poison')) throw new Error('indigestible');
-        if (value.strings.includes('bloated')) return Buffer.alloc(8 * 1024 * 1024);
-        return call.encode(value);
-      },
-    };
-  };
-
   it('finds out the one input that a call cannot be folded with, and goes on without it', async () => {
     const b = await Bench.open({}, { call: fussy() });
     b.append(delivery(body('c', 'a', 'start_call', T0), T0));
     b.append(delivery(body('c', 'poison', 'receive_call', T0), T0));
     b.append(delivery(body('c', 'b', 'receive_call', T0), T0));
-    await expect(b.driver.drain()).rejects.toMatchObject({ code: 'STREAM_START_OVER' });
-    await b.driver.crash(0);
-    await b.driver.drain();
+    const dead = await foundOut(b);
     expect(
       b
         .last()
         .get(KEY)
         ?.legs.map((l) => l.user_id),
     ).toEqual(['a', 'b']);
-    const dead = b.driver.records(TOPICS.deadLetters.name).map((r) => codecs.deadLetter.decode(r.value!));
     expect(dead).toMatchObject([{ stage: 'fold', reason: 'exception', origin_offset: 1 }]);
   });
 
   it.each(['poison', 'bloated'])('makes no call of inputs none of which can be folded (%s)', async (user) => {
     const b = await Bench.open({}, { call: fussy() });
     b.append(delivery(body('c', user, 'start_call', T0), T0));
-    await expect(b.driver.drain()).rejects.toMatchObject({ code: 'STREAM_START_OVER' });
-    await b.driver.crash(0);
-    await b.driver.drain();
+    const dead = await foundOut(b);
     expect(b.last().size).toBe(0);
-    const dead = b.driver.records(TOPICS.deadLetters.name).map((r) => codecs.deadLetter.decode(r.value!));
     expect(dead).toMatchObject([{ stage: 'fold', reason: 'exception', origin_offset: 0 }]);
+  });
+
+  /** Lets time pass, and everything be stored, second by second until `done`. */
+  async function until(b: Bench, done: () => boolean): Promise<void> {
+    let seconds = 0;
+    do {
+      if (seconds++ > 1_000) throw new Error(`not reached: ${done}`);
+      b.sinkAll();
+      await b.advance(1_000);
+    } while (!done());
+  }
+
+  it('takes a start that its vendor dated ahead for old as soon as its call has left', async () => {
+    const b = await Bench.open();
+    const start = delivery(body('c', 'a', 'start_call', T0 + 60_000), T0);
+    b.append(start);
+    b.append(delivery(body('c', 'a', 'call_missed', T0 + 1_000), T0));
+    // Until stream time gets there it stays, so that the horizon never lies ahead and makes every new call look late.
+    await until(b, () => b.now >= T0 + 58_000);
+    expect(b.processor.table.size).toBe(1);
+    await until(b, () => b.processor.table.size === 0);
+    b.append(start);
+    await b.driver.drain();
+    expect(b.driver.meta(0)?.horizon).toBe(T0 + 60_000);
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    expect(b.revisions(KEY)).toEqual(b.revisions(KEY).map((_, i) => i + 1));
+  });
+
+  it('keeps its horizon when a call leaves that ended before the last one that did', async () => {
+    const b = await Bench.open();
+    const start = delivery(body('c', 'a', 'start_call', T0 + 60_000), T0);
+    b.append(start);
+    b.append(delivery(body('c', 'a', 'call_missed', T0 + 1_000), T0));
+    await until(b, () => b.now >= T0 + 52_000);
+    b.append(delivery(body('other', 'a', 'start_call', T0 + 52_000), b.now));
+    b.append(delivery(body('other', 'a', 'call_missed', T0 + 52_000), b.now));
+    await b.advance(1);
+    await until(b, () => b.processor.table.size === 1);
+    expect(b.processor.table.has(KEY)).toBe(false);
+    await until(b, () => b.processor.table.size === 0);
+    b.append(start);
+    await b.driver.drain();
+    expect(b.driver.meta(0)?.horizon).toBe(T0 + 60_000);
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    expect(b.revisions(KEY)).toEqual(b.revisions(KEY).map((_, i) => i + 1));
+  });
+
+  it('never takes a start that is dated absurdly far ahead for new, nor one that happened long ago', async () => {
+    const b = await Bench.open();
+    const day = 86_400_000;
+    const start = delivery(body('c', 'a', 'start_call', T0 + 8 * day), T0);
+    b.append(start);
+    b.append(delivery(body('c', 'a', 'call_missed', T0), T0));
+    do {
+      b.sinkAll();
+      await b.advance(day / 4);
+    } while (b.processor.table.size > 0);
+    expect(b.now).toBeLessThan(T0 + 8 * day);
+    b.append(start);
+    await b.driver.drain();
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    expect(b.revisions(KEY)).toEqual(b.revisions(KEY).map((_, i) => i + 1));
+
+    const old = await Bench.open();
+    old.append(delivery(body('x', 'a', 'call_missed', T0), T0));
+    await until(old, () => old.processor.table.size === 0);
+    await until(old, () => old.now >= T0 + 40_000);
+    old.append(delivery(body('c', 'a', 'start_call', T0 + 34_000), old.now));
+    old.append(delivery(body('d', 'a', 'start_call', T0 + 37_000), old.now));
+    await old.driver.drain();
+    expect(old.driver.records(LATE)).toHaveLength(1);
+  });
+
+  it('reopens a call that a timeout had closed, and that has left, for a fresh event', async () => {
+    const b = await Bench.open();
+    b.append(delivery(body('c', 'a', 'start_call', T0), T0));
+    await until(b, () => b.processor.table.size === 0);
+    await until(b, () => b.now >= T0 + 62_000);
+    b.append(delivery(body('c', 'b', 'accept_call', b.now), b.now));
+    await b.driver.drain();
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    expect(b.last().get(KEY)).toMatchObject({ status: 'active', first_seen_at: T0, final: false });
+    expect(b.revisions(KEY)).toEqual(b.revisions(KEY).map((_, i) => i + 1));
+  });
+
+  it('does not keep what a late repetition has fetched from ClickHouse for nothing', async () => {
+    const b = await Bench.open();
+    const receive = delivery(body('c', 'b', 'receive_call', T0), T0);
+    for (const value of [delivery(body('c', 'a', 'start_call', T0), T0), receive, delivery(body('c', 'a', 'call_missed', T0), T0)])
+      b.append(value);
+    await until(b, () => b.processor.table.size === 0);
+    const revisions = b.revisions(KEY);
+    b.append(receive);
+    await b.driver.drain();
+    expect(b.driver.records(LATE)).toHaveLength(1);
+    expect(b.processor.table.size).toBe(0);
+    expect(b.revisions(KEY)).toEqual(revisions);
+  });
+
+  it('lets final calls go early above its memory cap, those that the sink has, and knows them when they come again', async () => {
+    const b = await Bench.open({ maxCallsPerTask: 2, retention: 7_200_000, maxCall: 10_000_000 });
+    const start = (i: number) => delivery(body(`k${i}`, 'a', 'start_call', T0), T0);
+    for (let i = 0; i < 6; i++) {
+      b.append(start(i));
+      b.append(delivery(body(`k${i}`, 'a', 'call_missed', T0), T0));
+    }
+    b.append(delivery(body('open', 'a', 'start_call', T0), T0));
+    b.append(delivery(body('open', 'b', 'accept_call', T0), T0));
+    await b.advance(2_100);
+    expect(b.processor.table.size).toBe(7);
+    await b.advance(600_000);
+    // The first three are stored: of them, only those leave.
+    b.sink = b.calls().findIndex((r) => String(r.key) === 'tencent:1:k3' && codecs.call.decode(r.value!).final);
+    b.processor.setSinkPosition(b.sink);
+    b.append(delivery(body('tick', 'a', 'start_call', b.now), b.now));
+    await b.advance(5_100);
+    expect(b.processor.table.size).toBe(5);
+    b.sinkAll();
+    b.append(delivery(body('tock', 'a', 'start_call', b.now), b.now));
+    await b.advance(5_100);
+    expect(b.processor.table.has('tencent:1:open')).toBe(true);
+    expect(b.processor.table.size).toBeLessThan(5);
+    const published = b.calls().length;
+    for (let i = 0; i < 6; i++) b.append(start(i));
+    await b.driver.drain();
+    expect(b.driver.records(LATE).length).toBeGreaterThan(2);
+    expect(b.calls()).toHaveLength(published);
   });
 
   const events = [

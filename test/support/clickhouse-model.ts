@@ -234,7 +234,7 @@ export function randomDeadLetters(dice: Dice, count: number, now: number, events
     source: 'tuicallkit',
     app_id: '1400000001',
     received_at: now - 20 * MINUTE + dice.int(10 * MINUTE),
-    origin_topic: dice.pick(['callstream.raw.tuicallkit', 'callstream.calls']),
+    origin_topic: dice.pick(['callstream.raw.tuicallkit', 'callstream.call-events', 'callstream.calls']),
     origin_partition: dice.int(3),
     origin_offset: 1_000_000 + i,
     origin_index: dice.pick([-1, 0]),
@@ -408,27 +408,37 @@ export function eventsOf(deliveries: readonly CallEvent[]): CallEvent[] {
   return [...first.values()];
 }
 
-/** delivery_health: every delivery is dead, the first of its identity that is not, or a duplicate. */
-export function healthOf(deliveries: readonly CallEvent[], dead: readonly DeadLetter[], calls: readonly Call[]): Record<string, unknown>[] {
-  const rows = new Map<string, { received: number; duplicates: number; delays: number[]; records: number }>();
+/**
+ * What a dead letter says of deliveries: one that was read by nobody or died in the fold, or one whose event is no row. What comes by the late topic has come
+ * by its raw topic before.
+ */
+export const isOfDelivery = (d: DeadLetter): boolean =>
+  d.origin_topic === 'callstream.call-events' || (d.origin_topic.startsWith('callstream.raw.') && d.origin_topic !== 'callstream.raw.late');
+
+/** delivery_minutes: every delivery is dead, the first of its identity that is not, or a duplicate. */
+export function deliveryMinutesOf(
+  deliveries: readonly CallEvent[],
+  dead: readonly DeadLetter[],
+  calls: readonly Call[],
+): Record<string, unknown>[] {
+  const rows = new Map<string, { folded: number; duplicates: number; dead: number; delays: number[]; records: number }>();
   const row = (at: number, app_id: string, source: string) => {
     const key = JSON.stringify([minute(at), app_id, source]);
-    const found = rows.get(key) ?? { received: 0, duplicates: 0, delays: [], records: 0 };
+    const found = rows.get(key) ?? { folded: 0, duplicates: 0, dead: 0, delays: [], records: 0 };
     rows.set(key, found);
     return found;
   };
-  // What comes by the late topic has come by its raw topic before.
-  const died = dead.filter((d) => d.origin_topic.startsWith('callstream.raw.') && d.origin_topic !== 'callstream.raw.late');
+  const died = dead.filter(isOfDelivery);
   const origins = new Set(died.map((d) => JSON.stringify([d.origin_topic, d.origin_partition, d.origin_offset, d.origin_index])));
   const alive = deliveries.filter((e) => !origins.has(JSON.stringify([e.raw_topic, e.raw_partition, e.raw_offset, e.raw_index])));
   const firsts = new Set(eventsOf(alive));
   for (const e of alive) {
     const r = row(e.received_at, e.app_id, e.source);
-    r.received++;
-    if (!firsts.has(e)) r.duplicates++;
+    if (firsts.has(e)) r.folded++;
+    else r.duplicates++;
     if (e.source === 'tuicallkit' && e.event_at !== null) r.delays.push(e.received_at - e.event_at);
   }
-  for (const d of died) row(d.received_at, d.app_id, d.source).received++;
+  for (const d of died) row(d.received_at, d.app_id, d.source).dead++;
   for (const c of calls) {
     if (c.end_reason !== 'merged' && c.sources.includes('record') && !c.sources.includes('event') && !c.sources.includes('status')) {
       row(c.started_at, c.app_id, 'call-record').records++;
@@ -440,8 +450,10 @@ export function healthOf(deliveries: readonly CallEvent[], dead: readonly DeadLe
       bucket,
       app_id,
       source,
-      received: r.received,
+      received: r.folded + r.duplicates + r.dead,
+      folded: r.folded,
       duplicates: r.duplicates,
+      dead: r.dead,
       delay_p50_ms: percentile(r.delays, 50),
       delay_p95_ms: percentile(r.delays, 95),
       calls_from_records_only: r.records,

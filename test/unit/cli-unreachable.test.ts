@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { explainError } from '../../src/cli/explain-error.js';
-import type { Io } from '../../src/cli/io.js';
 import { runCli } from '../../src/cli/program.js';
 import { ClickHouseFailure } from '../../src/clickhouse/index.js';
 import { CodecError } from '../../src/codec/registry.js';
+import { terminal, type Written } from '../support/terminal.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'callstream-away-'));
 const file = join(dir, 'callstream.yaml');
@@ -30,19 +30,8 @@ clickhouse: { url: "http://127.0.0.1:${port}", password: not-to-be-seen }
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const written = { out: '', err: '' };
-  const io: Io = {
-    env: { CALLSTREAM_ADMIN_PORT: String(port), CALLSTREAM_DATA_DIR: dir },
-    out: (text) => {
-      written.out += text;
-    },
-    err: (text) => {
-      written.err += text;
-    },
-    interactive: false,
-    signal: new AbortController().signal,
-  };
+async function run(...args: string[]): Promise<Written & { code: number }> {
+  const { io, written } = terminal({ CALLSTREAM_ADMIN_PORT: String(port), CALLSTREAM_DATA_DIR: dir });
   return { code: await runCli([...args, '--config', file], io), ...written };
 }
 

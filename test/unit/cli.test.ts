@@ -7,32 +7,17 @@ import { duration, time } from '../../src/cli/commands/parse.js';
 import { advise, explainReason, explainStage, showBody } from '../../src/cli/dead-letters/explain.js';
 import { checkOrigin, type DeadLetterRow } from '../../src/cli/dead-letters/read.js';
 import { replay } from '../../src/cli/dead-letters/replay.js';
-import type { Io } from '../../src/cli/io.js';
 import { runCli } from '../../src/cli/program.js';
 import { startProgress } from '../../src/cli/progress.js';
 import { lastWords } from '../../src/cli/supervise/last-words.js';
 import { callbackUrls, exampleEvent, welcome } from '../../src/cli/up/addresses.js';
 import { parseConfig } from '../../src/config/index.js';
 import type { OutputRecord } from '../../src/stream/types.js';
+import { terminal } from '../support/terminal.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'callstream-cli-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const terminal = (env: NodeJS.ProcessEnv = {}) => {
-  const written = { out: '', err: '' };
-  const io: Io = {
-    env,
-    out: (text) => {
-      written.out += text;
-    },
-    err: (text) => {
-      written.err += text;
-    },
-    interactive: false,
-    signal: new AbortController().signal,
-  };
-  return { io, written };
-};
 const run = async (...args: string[]) => {
   const { io, written } = terminal();
   const code = await runCli(args, io);

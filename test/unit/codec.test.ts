@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import avsc from 'avsc';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { packCall, unpackCall } from '../../src/codec/call-record.js';
 import { cloudEventHeaders } from '../../src/codec/cloudevents.js';
 import { localCodec, openCodec } from '../../src/codec/codec.js';
@@ -51,6 +51,7 @@ describe('the codec', () => {
     const frame = codec.encode(RAW);
     expect(code(() => codec.decode(Buffer.from('{}')))).toBe('FRAME_INVALID');
     expect(code(() => codec.decode(Buffer.alloc(2)))).toBe('FRAME_INVALID');
+    expect(code(() => codec.decode(Buffer.concat([Buffer.from([1]), frame.subarray(1)])))).toBe('FRAME_INVALID');
     expect(code(() => codec.decode(frame.subarray(0, frame.length - 1)))).toBe('AVRO_INVALID');
     expect(code(() => codec.decode(Buffer.concat([frame, Buffer.from([0])])))).toBe('AVRO_INVALID');
     const other = Buffer.from(frame);
@@ -96,6 +97,19 @@ describe('the codec', () => {
     await codec.resolve([frame]);
     expect(asked).toBe(1);
     expect({ ...codec.decode(frame) }).toEqual(value);
+  });
+
+  it('builds the resolver of a writer once, not for every record (rule 11)', async () => {
+    const writer = avsc.Type.forSchema(JSON.parse(schemaText(TOPICS.rawTuicallkit)));
+    const codec = await openCodec(TOPICS.rawTuicallkit, registry({ 9: writer }));
+    const build = vi.spyOn(avsc.Type.prototype, 'createResolver');
+    const frame = Buffer.concat([Buffer.from([0, 0, 0, 0, 9]), writer.toBuffer(RAW)]);
+    await codec.resolve([frame]);
+    const built = build.mock.calls.length;
+    expect(built).toBeGreaterThan(0);
+    for (let i = 0; i < 10; i += 1) expect({ ...codec.decode(frame) }).toEqual(RAW);
+    expect(build).toHaveBeenCalledTimes(built);
+    build.mockRestore();
   });
 
   it('reads only the fields that are asked for', () => {

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -38,6 +39,7 @@ beforeEach(() => {
     mkdirSync(dirname(join(clone, file)), { recursive: true });
     writeFileSync(join(clone, file), '');
   }
+  writeFileSync(join(clone, 'package.json'), JSON.stringify({ bin: { callstream: 'dist/main.js' } }));
   lockFile('1.0.0');
   java('17.0.15');
   tool(
@@ -81,7 +83,7 @@ describe('setup', () => {
     expect(first).toMatchObject({ code: 0 });
     expect(calls()).toEqual(['java -version', 'npm ci', 'mvn -version', 'mvn --batch-mode', 'tsc -p']);
     expect(readdirSync(join(clone, '.local', 'stack')).sort()).toEqual(['installed', 'kafka', 'registry']);
-    expect(existsSync(join(clone, 'dist', 'main.js'))).toBe(true);
+    expect(statSync(join(clone, 'dist', 'main.js')).mode & 0o111).toBe(0o111);
 
     expect(await setup()).toEqual({ code: 0, output: '' });
     expect(calls()).toEqual(['java -version']);

@@ -120,6 +120,16 @@ describe('the plan', () => {
     expect(bodies.some((b) => /"EventTime":\d{13}/.test(b))).toBe(true);
     expect(bodies.some((b) => /"EventTime":"\d+"/.test(b))).toBe(true);
     expect(bodies.some((b) => b.includes('"RoomId":"lobby-'))).toBe(true);
+    expect(bodies.some((b) => /:9007199254740993\.0[,}]/.test(b))).toBe(true);
+    for (const event of ['accept_call', 'join_in_group_call'])
+      expect(bodies.some((b) => b.includes(`"Role":"caller","Event":"${event}"`))).toBe(true);
+    // Some of those callers had left before, so that their call is not over.
+    const back = [...truth.calls.values()].filter((c) => {
+      const own = c.inputs.flatMap(({ reading: r }) => (r.kind === 'event' && r.role === 'caller' && r.event_at !== null ? [r] : []));
+      const left = own.find((r) => r.event === 'call_end');
+      return left && own.some((r) => /accept_call|join_in/.test(r.event) && r.event_at! > left.event_at!);
+    });
+    expect(back.length).toBeGreaterThan(0);
   });
 
   it('paced traffic keeps its rate, starts with its history, and ends in time', () => {

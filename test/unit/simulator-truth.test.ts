@@ -73,7 +73,7 @@ describe('reading a body', () => {
     expect([
       n('0'),
       n('-1'),
-      n('4102444800'),
+      n('4102444800.001'),
       n('9007199254740993'),
       time('yesterday'),
       time(''),
@@ -81,12 +81,72 @@ describe('reading a body', () => {
       time(true),
       n('946684799'),
     ]).toEqual(Array(9).fill(null));
-    expect([n('946684800'), n('4102444799')]).toEqual([946684800000, 4102444799000]);
+    expect([n('946684800'), n('4102444800'), n('4102444800.0009')]).toEqual([946684800000, 4102444800000, 4102444800000]);
+    expect([n('1704695566.1239998'), n('17046955661239998e-7'), n('1704695566.12399999999999999999')]).toEqual(
+      Array(3).fill(1704695566123),
+    );
+  });
+  it.each([
+    ['9007199254740993.0', '9007199254740993'],
+    ['9007199254740993e0', '9007199254740993'],
+    ['0.0000001', '0.0000001'],
+    ['-1.50', '-1.5'],
+    ['0.1000000000000000055', '0.1000000000000000055'],
+    ['1e3', '1000'],
+    ['1.0', '1'],
+    ['-0', '0'],
+    ['1e399', `1${'0'.repeat(399)}`],
+    ['1e400', ''],
+    ['1e-400', ''],
+  ])('writes the number %s out as an id: %s', (number, user_id) => {
+    expect(read('', Buffer.from(`{"CallId":"c","UserId":${number},"Event":"start_call"}`))).toMatchObject({ user_id });
+  });
+  it('replaces half a surrogate pair, in ids and words', () => {
+    expect(read('', Buffer.from('{"CallId":"\\ud800c","UserId":"\\ude00","CallResult":"x\\ud83d"}'))).toMatchObject({
+      call_id: '\ufffdc',
+      user_id: '\ufffd',
+      call_result: 'x\ufffd',
+    });
+  });
+  it('takes whatever stands where a word should be for an unknown event, or an odd result', () => {
+    expect(['false', '{}', '[]', '0', '" "'].map((value) => dead(`{"CallId":"c","Event":${value},"CallResult":"reject"}`))).toEqual(
+      Array(5).fill('unknown_event'),
+    );
+    const result = (value: string) => {
+      const r = read('', Buffer.from(`{"CallId":"c","CallResult":${value}}`));
+      return r.kind === 'status' && r.call_result;
+    };
+    expect(['true', '[]', '1', '1e400', '"__"', '"NORMALEND"', '"Odd_One"'].map(result)).toEqual([
+      'odd',
+      'odd',
+      '1',
+      'odd',
+      '__',
+      'normal_end',
+      'odd_one',
+    ]);
+  });
+  it('spells the result of an event as that of a status callback', () => {
+    expect(input({ Event: 'call_end', CallResult: 'NotAnswer' }).reading).toMatchObject({ call_result: 'not_answer' });
+    expect(input({ Event: 'call_end', CallResult: 7 }).reading).toMatchObject({ call_result: '' });
+  });
+  it('passes over a byte order mark, and does not read what is nested deeper than 100', () => {
+    expect(dead('\ufeff{"CallId":"c","Event":"start_call"}')).toBe('event');
+    const nested = (depth: number) => dead(`{"CallId":"c[[","Event":"start_call","X":${'['.repeat(depth)}${']'.repeat(depth)}}`);
+    expect([nested(99), nested(100)]).toEqual(['event', 'not_json']);
+  });
+  it('finds the platform under any spelling of its parameter', () => {
+    expect(read('a=1&OptPlatform=i%20OS+x', Buffer.from('{"CallId":"c","Event":"start_call"}'))).toMatchObject({ platform: 'i OS x' });
   });
   it('counts integers that are not >= 0 as 0', () => {
     expect(
       [-3, 'many', null, 2.5, '-1', '4'].map((TotalNum) => (input({ Event: 'start_call', TotalNum }).reading as { total: number }).total),
     ).toEqual([0, 0, 0, 0, 0, 4]);
+    const total = (number: string) =>
+      (read('', Buffer.from(`{"CallId":"c","Event":"start_call","TotalNum":${number}}`)) as { total: number }).total;
+    expect(
+      ['2e0', '2.0', '2.00000000000000000001', '9007199254740990', '9007199254740991', '"9007199254740993"', '1e400'].map(total),
+    ).toEqual([2, 2, 0, 9007199254740990, 0, 0, 0]);
   });
 });
 
@@ -362,6 +422,7 @@ describe('outcome', () => {
     ['call_busy', 'busy', 'busy'],
     ['cancel', 'cancelled', 'cancelled'],
     ['dropped', 'unknown', 'unknown'],
+    ['_', 'unknown', 'unknown'],
   ])('a status callback %s makes a ringing call %s', (result, outcome, end_reason) => {
     expect(truth([...ringing, status(result)])).toMatchObject({ outcome, end_reason, status: 'ended' });
   });
@@ -427,6 +488,11 @@ describe('over', () => {
       truth([...groupCall, callee('call_end', 20, group), event('cat', 'call_end', 30, group), callee('join_in_group_call', 40, group)])
         .status,
     ).toBe('active');
+    for (const join of ['call_accepted', 'accept_call', 'join_in_group_call']) {
+      const back = [...groupCall, caller('call_end', 20, group), callee('call_end', 21, group), caller(join, 30, group)];
+      expect(truth(back).status).toBe('active');
+      expect(truth([...back, event('cat', 'call_end', 31, group)]).status).toBe('ended');
+    }
   });
   it('by a timeout from the latest min(event time, arrival), ringing or active', () => {
     const ringing = [event('ann', 'start_call', 0, { Role: 'caller' }, at(2)), event('bob', 'receive_call', 1000, {}, at(3))];
@@ -466,6 +532,15 @@ describe('the rest of the record', () => {
       call_type: 'single',
     });
     expect(truth([event('b', 'receive_call', 1, { RoomId: 'x' }), event('a', 'receive_call', 1, { RoomId: 'y' })]).room_id).toBe('y');
+  });
+  it('lets an event that knows its time go before one that arrived in that very millisecond', () => {
+    const told = event('a', 'reject_call', 5, { RoomId: 'told' }, at(9));
+    const arrived = event('a', 'reject_call', null, { RoomId: 'arrived' }, at(5));
+    for (const inputs of [
+      [told, arrived],
+      [arrived, told],
+    ])
+      expect(truth(inputs).room_id).toBe('told');
   });
   it('sorts by UTF-16 code unit', () => {
     expect(truth([event('ﬀ', 'receive_call', 1), event('😀', 'receive_call', 1), event('z', 'receive_call', 1)]).callees).toEqual([
@@ -566,5 +641,10 @@ describe('relations', () => {
       { bucket: at(60), app_id: '1', peak: 2, average: (10 + 60) / 60 },
     ]);
     expect(concurrency([call({ ended_at: at(10) }), call({ ended_at: null }), call({ accepted_at: null })], at(120)).size).toBe(0);
+    // Some vendor's clock has it end in 2096.
+    expect([...concurrency([call({ accepted_at: at(10), ended_at: 4_000_000_000_000 })], at(90)).values()]).toMatchObject([
+      { bucket: at(0), peak: 1, average: 50 / 60 },
+      { bucket: at(60), peak: 1 },
+    ]);
   });
 });

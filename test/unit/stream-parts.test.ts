@@ -1,14 +1,16 @@
 import fc from 'fast-check';
+import type { PartitionAssigner } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
-import { assignTasks } from '../../src/stream/assignor.js';
-import type { KafkaClients } from '../../src/stream/client.js';
+import { assignTasks, coPartitionedAssigner } from '../../src/stream/assignor.js';
+import { createClients, type KafkaClients } from '../../src/stream/client.js';
 import { DeadLetterLimit } from '../../src/stream/dead-letter-limit.js';
 import type { FetchedBatch } from '../../src/stream/group-member.js';
 import { InputQueue } from '../../src/stream/input-queue.js';
+import { AssignerProtocol } from '../../src/stream/kafkajs.js';
 import { murmur2, partitionOf } from '../../src/stream/partition.js';
 import { checkCovered, toRequests } from '../../src/stream/produce.js';
 import { StreamTime } from '../../src/stream/stream-time.js';
-import { encodeMeta, newestMeta } from '../../src/stream/task-meta.js';
+import { encodeMeta, newestMeta, nextMeta } from '../../src/stream/task-meta.js';
 import { TaskProducer } from '../../src/stream/task-producer.js';
 import type { TaskMeta } from '../../src/stream/types.js';
 import { silentLogger } from '../../src/telemetry/log.js';
@@ -68,6 +70,33 @@ describe('the assignor (rule 1)', () => {
     expect(back.get('a')).toEqual(expect.arrayContaining([0, 2, 4]));
     expect(back.get('b')).toEqual(expect.arrayContaining([1, 3, 5]));
   });
+
+  it('gives partition p of every topic to the member that has told that it owns task p', async () => {
+    const topics = ['raw', 'late', 'other'];
+    const cluster = { findTopicPartitionMetadata: () => Array.from({ length: 4 }, (_, partitionId) => ({ partitionId })) };
+    const member = (owned: number[]) =>
+      coPartitionedAssigner(() => owned)({ cluster, groupId: 'g', logger: {} } as unknown as Parameters<PartitionAssigner>[0]);
+    const claims: Record<string, number[]> = { a: [3], b: [0, 2], c: [1] };
+    const assigned = await member([]).assign({
+      topics,
+      members: Object.entries(claims).map(([memberId, owned]) => ({
+        memberId,
+        memberMetadata: member(owned).protocol({ topics }).metadata,
+      })),
+    });
+    for (const { memberId, memberAssignment } of assigned) {
+      const tasks = claims[memberId];
+      expect(AssignerProtocol.MemberAssignment.decode(memberAssignment)?.assignment).toEqual({ raw: tasks, late: tasks, other: tasks });
+    }
+    expect(assigned).toHaveLength(3);
+  });
+});
+
+describe('the clients (rule 2)', () => {
+  it('of producers and of consumers share nothing: not what an aborted transaction would have committed', () => {
+    const { producers, consumers } = createClients({ brokers: ['127.0.0.1:1'] }, silentLogger());
+    expect(producers).not.toBe(consumers);
+  });
 });
 
 describe('stream time', () => {
@@ -83,6 +112,9 @@ describe('stream time', () => {
     expect(time.advance()).toBe(100);
     time.observe('late', 1, 1);
     expect(time.advance()).toBe(100);
+    time.observe('a', 9_999, 300);
+    time.observe('b', 9_999, 200);
+    expect(time.advance()).toBe(200);
   });
 
   it('counts a partition that is read to its end as the time of the question', () => {
@@ -155,6 +187,17 @@ describe('commit metadata', () => {
     const newest = { ...meta, streamTime: 6, lastOutput: 4 };
     expect(newestMeta([encodeMeta(newer), null, '', 'someone else', '{"v":9}', encodeMeta(newest), encodeMeta(meta)])).toEqual(newest);
     expect(newestMeta([null, 'x'])).toBeNull();
+  });
+
+  it('keeps what a transaction without output does not know', () => {
+    const own = { partitions: 4, group: 'g' };
+    expect(nextMeta(meta, { horizon: 7, restoreFrom: null }, 8, null, own)).toEqual({
+      ...meta,
+      streamTime: 8,
+      horizon: 7,
+      restoreFrom: null,
+    });
+    expect(nextMeta(null, { horizon: null, restoreFrom: 5 }, 8, 6, own)).toEqual({ ...meta, streamTime: 8, restoreFrom: 5, lastOutput: 6 });
   });
 
   it('refuses to grow beyond the limit of the broker', () => {
@@ -260,12 +303,15 @@ describe('requests', () => {
 });
 
 describe('a transaction', () => {
-  it('is not committed when a send only seems to succeed (rule 5)', async () => {
+  it.each<[string, object[]]>([
+    ['nothing', []],
+    ['only of some partitions', [{ topicName: 't', partition: 0, errorCode: 0, baseOffset: '0' }]],
+  ])('is not committed when the answer to a send tells %s (rule 5)', async (_, answer) => {
     const calls: string[] = [];
     const transaction = {
       sendBatch: async () => {
         calls.push('send');
-        return [];
+        return answer;
       },
       sendOffsets: async () => calls.push('offsets'),
       commit: async () => calls.push('commit'),
@@ -275,7 +321,7 @@ describe('a transaction', () => {
     const kafka = { producer: () => producer };
     const clients = { producers: kafka, consumers: kafka, logger: silentLogger() } as unknown as KafkaClients;
     const task = await TaskProducer.fence({ clients, transactionalId: 'x', transactionTimeoutMs: 1_000 });
-    const outputs = [{ topic: 't', partition: 0, key: 'k', value: null }];
+    const outputs = ['t', 'other'].map((topic) => ({ topic, partition: 0, key: 'k', value: null }));
     const sent = task.transact({ outputs, outputTopic: 't', outputPartition: 0, groupId: 'g', offsets: () => [], fault: () => {} });
     await expect(sent).rejects.toMatchObject({ code: 'STREAM_SEND_INCOMPLETE' });
     expect(calls).toEqual(['abort', 'send']);

@@ -160,17 +160,17 @@ function derive(inputs: readonly Input[], timedOut: boolean): TruthCall {
   const outcomeFrom = (result: string, accept: number | null, type: string): string => {
     const acceptedOrEnded = accept !== null || callEnds.length > 0;
     switch (result) {
-      case 'normalend':
+      case 'normal_end':
         if (type !== 'group' || acceptedOrEnded) return 'answered';
         break;
       case 'interrupt':
       case 'offline':
         return accept !== null ? 'answered' : 'failed';
-      case 'notanswer':
+      case 'not_answer':
         return 'no_answer';
       case 'reject':
         return 'rejected';
-      case 'callbusy':
+      case 'call_busy':
         return 'busy';
       case 'cancel':
         return 'cancelled';
@@ -180,7 +180,7 @@ function derive(inputs: readonly Input[], timedOut: boolean): TruthCall {
     const legs = callees.map(ownOutcome);
     return ['no_answer', 'cancelled', 'rejected', 'busy', 'failed'].find((o) => legs.includes(o)) ?? 'unknown';
   };
-  const result = (record?.call_result ?? '').replaceAll('_', '');
+  const result = record?.call_result ?? '';
   const fullOutcome = outcomeFrom(result, accepted_at, call_type);
   const answered = fullOutcome === 'answered';
 
@@ -193,7 +193,7 @@ function derive(inputs: readonly Input[], timedOut: boolean): TruthCall {
     if (!named(ENDS).some((e) => e.user !== '')) return false;
     const joined = users.filter((u) => (u === caller ? true : of(u, JOINS).length > 0));
     const stillThere = joined.filter((u) => {
-      const joins = greatest(times(of(u, u === caller ? ['call_accepted'] : JOINS))) ?? Number.NEGATIVE_INFINITY;
+      const joins = greatest(times(of(u, u === caller ? ACCEPTS : JOINS))) ?? Number.NEGATIVE_INFINITY;
       return !of(u, ENDS).some((e) => e.at >= joins);
     });
     return stillThere.length <= 1;
@@ -405,9 +405,11 @@ function latestOf(events: readonly Happening[], meanings: readonly [string, stri
   return best;
 }
 
-/** The field of the earliest event that has it (ties: smaller user id, then event). */
+/** The field of the earliest event that has it (ties: smaller user id, then event; one that knows its time goes before one that only arrived then). */
 function firstFilled(events: readonly Happening[], field: 'room' | 'media' | 'type' | 'platform'): string {
-  const filled = events.filter((e) => e[field] !== '').sort((a, b) => a.at - b.at || order(a.user, b.user) || order(a.event, b.event));
+  const filled = events
+    .filter((e) => e[field] !== '')
+    .sort((a, b) => a.at - b.at || order(a.user, b.user) || order(a.event, b.event) || Number(b.known) - Number(a.known));
   return filled[0]?.[field] ?? '';
 }
 

@@ -1,48 +1,34 @@
 import type { EventName } from '../../domain/vocabulary.js';
 import { NumberText, parseKeepingNumbers } from './json.js';
-import { type Common, id, type Reading, read, time, word } from './read.js';
+import { type Common, id, isThere, platformOf, type Reading, read, result, time, word } from './read.js';
 
 /**
  * semantics.md "TUICallKit v4", read once more in plain code: everything that one delivery of either generation says, one reading per user or record. Shares
  * nothing with the product but the names.
  */
 export function readAll(query: string, body: Uint8Array): Reading[] {
-  const top = parsed(body);
-  if (top === null || filled(top.Event) || filled(top.CallResult)) return [read(query, body)];
-  if (filled(top.CallRecord)) return [endCall(top, record(top.CallRecord))];
-  if (filled(top.ChangedUserList)) return memberChanged(top, platformOf(query));
-  if (filled(top.CallInfo)) return startCall(top, record(top.CallInfo), platformOf(query));
-  return [read(query, body)];
+  const alone = read(query, body);
+  if (alone.kind !== 'dead' || alone.why === 'not_json') return [alone];
+  const top = record(parseKeepingNumbers(new TextDecoder().decode(body)));
+  if (isThere(top.Event) || isThere(top.CallResult)) return [alone];
+  if (isThere(top.CallRecord)) return [endCall(top, record(top.CallRecord), platformOf(query))];
+  if (isThere(top.ChangedUserList)) return memberChanged(top, platformOf(query));
+  if (isThere(top.CallInfo)) return startCall(top, record(top.CallInfo), platformOf(query));
+  return [alone];
 }
 
 type Fields = Record<string, unknown>;
-
-function parsed(body: Uint8Array): Fields | null {
-  try {
-    const value = parseKeepingNumbers(new TextDecoder('utf-8', { fatal: true }).decode(body));
-    return isRecord(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
 
 const isRecord = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof NumberText);
 const record = (value: unknown): Fields => (isRecord(value) ? value : {});
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
-const filled = (value: unknown): boolean => value !== undefined && value !== null && value !== '';
 /** Spaces, underscores and case say nothing. */
 const bare = (value: unknown): string => (typeof value === 'string' ? value.replace(/[ _]/g, '').toLowerCase() : '');
-
-function platformOf(query: string): string {
-  for (const [name, value] of new URLSearchParams(query)) if (name.toLowerCase() === 'optplatform') return value;
-  return '';
-}
 
 const oneOf = (value: unknown, names: Record<string, string>): string => names[bare(value)] ?? '';
 const MEDIA = { audio: 'audio', video: 'video' };
 const TYPES = { singlecall: 'single', multicall: 'group', single: 'single', group: 'group' };
-const RESULTS = ['normal_end', 'interrupt', 'offline', 'not_answer', 'reject', 'call_busy', 'cancel'];
 
 /** What every reading has, mostly empty. */
 const nothing = (call_id: string, top: Fields): Common => ({
@@ -79,7 +65,7 @@ function startCall(top: Fields, info: Fields, platform: string): Reading[] {
       user_id: id(user.User_Account),
       role: user === caller ? 'caller' : 'callee',
       room_id: id(info.RoomId),
-      media_type: oneOf(filled(info.CallMediaType) ? info.CallMediaType : info.MediaType, MEDIA),
+      media_type: oneOf(isThere(info.CallMediaType) ? info.CallMediaType : info.MediaType, MEDIA),
       platform: user === caller ? platform : '',
     };
   });
@@ -91,7 +77,7 @@ function memberChanged(top: Fields, platform: string): Reading[] {
   const changes = list(top.ChangedUserList);
   if (changes.length === 0) return [dead('nothing')];
   return changes.map((change): Reading => {
-    if (!isRecord(change) || !filled(change.ActionType)) return dead('nothing');
+    if (!isRecord(change) || !isThere(change.ActionType)) return dead('nothing');
     const user_id = id(change.User_Account);
     const event = eventOf(bare(change.ActionType), user_id, list(top.UserList).filter(isRecord));
     if (event === null) return dead('unknown_event');
@@ -136,13 +122,12 @@ function eventOf(action: string, user: string, members: Fields[]): EventName | n
 }
 
 /** A status callback: its own times are in seconds, its users are the caller and the callees. */
-function endCall(top: Fields, call: Fields): Reading {
+function endCall(top: Fields, call: Fields, platform: string): Reading {
   const call_id = id(top.CallId) || id(call.CallId);
   if (call_id === '') return dead('no_call_id');
-  if (!filled(call.CallResult)) return dead('nothing');
+  if (!isThere(call.CallResult)) return dead('nothing');
   const caller = id(call.Caller_Account);
   const users = [caller, ...list(call.CalleeList_Account).map(id)].filter((user) => user !== '');
-  const result = word(call.CallResult);
   return {
     ...nothing(call_id, top),
     kind: 'status',
@@ -152,7 +137,8 @@ function endCall(top: Fields, call: Fields): Reading {
     room_id: id(call.RoomId),
     media_type: oneOf(call.MediaType, MEDIA),
     call_type: oneOf(call.CallType, TYPES),
-    call_result: RESULTS.find((known) => known.replace('_', '') === result.replaceAll('_', '')) ?? result,
+    call_result: result(word(call.CallResult)) || id(call.CallResult) || 'odd',
+    platform,
     start_at: time(call.StartTime),
     accept_at: time(call.AcceptTime),
     end_at: time(call.EndTime),

@@ -1,5 +1,5 @@
 import { EVENTS, type EventName } from '../../domain/vocabulary.js';
-import { NumberText, parseKeepingNumbers } from './json.js';
+import { depthOf, NumberText, parseKeepingNumbers, type Quotient, quotientOf, scaled, written } from './json.js';
 
 /** semantics.md "Inputs" for one TUICallKit v1 callback, said once more in plain code: the oracle shares nothing with the product but the names. */
 export type Reading = EventReading | StatusReading | { kind: 'dead'; why: 'not_json' | 'no_call_id' | 'unknown_event' | 'nothing' };
@@ -31,10 +31,16 @@ export interface StatusReading extends Common {
   users?: string[];
 }
 
+/** Deeper bodies are not read. */
+const DEEPEST = 100;
+
 export function read(query: string, body: Uint8Array): Reading {
   let parsed: unknown;
   try {
-    parsed = parseKeepingNumbers(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    // The decoder also takes a byte order mark away.
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
+    parsed = parseKeepingNumbers(text);
+    if (depthOf(text) > DEEPEST) return { kind: 'dead', why: 'not_json' };
   } catch {
     return { kind: 'dead', why: 'not_json' };
   }
@@ -43,10 +49,10 @@ export function read(query: string, body: Uint8Array): Reading {
   const b = parsed as Record<string, unknown>;
   const call_id = id(b.CallId);
   if (call_id === '') return { kind: 'dead', why: 'no_call_id' };
+  const isEvent = isThere(b.Event);
   const event = word(b.Event);
-  if (event !== '' && !(EVENTS as readonly string[]).includes(event)) return { kind: 'dead', why: 'unknown_event' };
-  const call_result = word(b.CallResult);
-  if (event === '' && call_result === '') return { kind: 'dead', why: 'nothing' };
+  if (isEvent && !(EVENTS as readonly string[]).includes(event)) return { kind: 'dead', why: 'unknown_event' };
+  if (!isEvent && !isThere(b.CallResult)) return { kind: 'dead', why: 'nothing' };
   const role = word(b.Role);
   const media = word(b.MediaType);
   const type = word(b.CallType);
@@ -57,42 +63,72 @@ export function read(query: string, body: Uint8Array): Reading {
     room_id: id(b.RoomId),
     media_type: media === 'audio' || media === 'video' ? media : '',
     call_type: type === 'single' || type === 'group' ? type : '',
-    call_result,
+    call_result: result(word(b.CallResult)),
     event_at: time(b.EventTime),
     start_at: time(b.StartCallTs),
     accept_at: time(b.AcceptTs),
     end_at: time(b.EndTs),
     total: count(b.TotalNum),
-    platform: new URLSearchParams(query).get('optplatform') ?? '',
+    platform: platformOf(query),
   };
-  return event === '' ? { kind: 'status', ...common } : { kind: 'event', event: event as EventName, ...common };
+  if (isEvent) return { kind: 'event', event: event as EventName, ...common };
+  // Whatever stands where the result should be, the call has one.
+  return { kind: 'status', ...common, call_result: common.call_result || id(b.CallResult) || 'odd' };
 }
 
-/** Ids are strings; JSON numbers become their decimal digits, all of them. */
+/** A field that is missing, null or empty says nothing. */
+export const isThere = (value: unknown): boolean => ![undefined, null, ''].includes(value as undefined);
+
+/** As UTF-8 can carry it: half a surrogate pair becomes U+FFFD on the way. */
+const carried = (text: string): string => Buffer.from(text, 'utf8').toString('utf8');
+
+/** Ids are strings; JSON numbers become their decimal digits, all of them, up to 400. */
 export function id(value: unknown): string {
-  if (typeof value === 'string') return value;
-  return value instanceof NumberText ? value.digits : '';
+  if (typeof value === 'string') return carried(value);
+  const number = value instanceof NumberText ? quotientOf(value.digits) : null;
+  return number === null ? '' : written(number);
 }
 
 /** Enumerations compare lower-cased. */
-export const word = (value: unknown): string =>
-  typeof value === 'string' ? value.toLowerCase() : value instanceof NumberText ? value.digits : '';
+export const word = (value: unknown): string => (typeof value === 'string' ? carried(value).toLowerCase() : '');
 
-/** Integers that are not >= 0 count as 0; as with times, a string of decimal digits is a number too. */
+const RESULTS = ['normal_end', 'interrupt', 'offline', 'not_answer', 'reject', 'call_busy', 'cancel'];
+const joined = (text: string): string => text.split('_').join('');
+
+/** Results compare without `_`; one that nobody knows stays as it is. */
+export const result = (lower: string): string => RESULTS.find((known) => joined(known) === joined(lower)) ?? lower;
+
+/** Parameter names have had more than one spelling; the first counts. */
+export function platformOf(query: string): string {
+  for (const [name, value] of new URLSearchParams(query)) if (name.toLowerCase() === 'optplatform') return value;
+  return '';
+}
+
+/** A number, or a string of decimal digits. */
+function numberOf(value: unknown): Quotient | null {
+  if (value instanceof NumberText) return quotientOf(value.digits);
+  return typeof value === 'string' && /^[0-9]+$/.test(value) ? quotientOf(value) : null;
+}
+
+const MOST = 2n ** 53n - 2n;
+
+/** Integers from 0 to 2^53 - 2; anything else counts as 0. */
 function count(value: unknown): number {
-  const n = value instanceof NumberText ? Number(value.digits) : typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : 0;
-  return Number.isInteger(n) && n >= 0 ? n : 0;
+  const number = numberOf(value);
+  if (number === null || number.negative || number.places > 0) return 0;
+  const n = scaled(number, 0);
+  return n <= MOST ? Number(n) : 0;
 }
 
 const EARLIEST = Date.UTC(2000, 0, 1);
 const LATEST = Date.UTC(2100, 0, 1);
+const MILLISECONDS_FROM = 10n ** 11n;
 
-/** A number or a string of decimal digits; from 10^11 on milliseconds, else seconds; fractions of a millisecond are cut; far-off times are unknown. */
+/** From 10^11 on milliseconds, else seconds; fractions of a millisecond are cut; what lies outside of 2000-01-01..2100-01-01 is unknown. */
 export function time(value: unknown): number | null {
-  let n: number;
-  if (value instanceof NumberText) n = Number(value.digits);
-  else if (typeof value === 'string' && /^[0-9]+$/.test(value)) n = Number(value);
-  else return null;
-  const ms = Math.floor(n >= 1e11 ? n : n * 1000);
-  return ms >= EARLIEST && ms < LATEST ? ms : null;
+  const number = numberOf(value);
+  if (number === null || number.negative) return null;
+  const units = scaled(number, 0);
+  const ms = Number(units >= MILLISECONDS_FROM ? units : scaled(number, 3));
+  return ms >= EARLIEST && ms <= LATEST ? ms : null;
 }

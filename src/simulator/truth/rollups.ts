@@ -113,14 +113,19 @@ export interface ConcurrencyMinute {
 export const minuteKey = (m: Pick<ConcurrencyMinute, 'bucket' | 'app_id'>): string =>
   JSON.stringify([new Date(m.bucket).toISOString(), m.app_id]);
 
-/** Every call counted over [accepted_at, ended_at), an open call until `now`; only minutes with a call. A call that is over without a known end does not count. */
+/**
+ * Every call counted over [accepted_at, ended_at), an open call until `now`, and no call beyond it, whatever end a vendor has named; only minutes with a
+ * call. A call that is over without a known end does not count.
+ */
 export function concurrency(calls: Iterable<Measured>, now: number): Map<string, ConcurrencyMinute> {
   const steps = new Map<string, Map<number, { at: number; step: 1 | -1 }[]>>();
   for (const call of calls) {
     if (call.accepted_at === null || call.end_reason === 'merged') continue;
     const from = call.accepted_at;
-    const to = call.status === 'ended' ? call.ended_at : now;
-    if (to === null || to <= from) continue;
+    const end = call.status === 'ended' ? call.ended_at : now;
+    if (end === null) continue;
+    const to = Math.min(end, now);
+    if (to <= from) continue;
     const minutes = getOrMake(steps, call.app_id, () => new Map<number, { at: number; step: 1 | -1 }[]>());
     for (let bucket = Math.floor(from / MINUTE) * MINUTE; bucket < to; bucket += MINUTE) {
       getOrMake(minutes, bucket, () => []).push({ at: Math.max(from, bucket), step: 1 }, { at: Math.min(to, bucket + MINUTE), step: -1 });

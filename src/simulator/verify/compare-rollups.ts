@@ -1,11 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { callKey, deliveryMinuteKey } from '../truth/deliveries.js';
 import { type Cell, cellKey, concurrency, type Measured, minuteKey, rollup } from '../truth/rollups.js';
 import type { Comparison } from './compare.js';
 import { Differences, show } from './differences.js';
 import { standingsOf } from './fate.js';
 import type { Compared } from './ports.js';
-import { callRows, concurrencyRows, healthRows, metricsRows, receivedBetween } from './rows.js';
+import { callRows, concurrencyRows, deliveryRows, metricsRows } from './rows.js';
 import { sparing } from './sparing.js';
 
 const MINUTE = 60_000;
@@ -45,7 +44,7 @@ export async function compareRollups(c: Comparison, say: (line: string) => void)
       return rolled;
     }
     tell(`waiting for the roller: ${found.total} cells differ`);
-    await sleep(AGAIN_MS);
+    await c.sleep(AGAIN_MS);
   }
 }
 
@@ -145,37 +144,33 @@ async function compareConcurrency(c: Comparison, calls: readonly Measured[], now
   return minutes;
 }
 
-/** delivery_health minute by minute, and the sum of contract §7.2 over the run: received = folded + duplicates + dead, each from its own relation. */
+const COUNTS = ['received', 'folded', 'duplicates', 'dead'] as const;
+
+/** delivery_minutes, minute by minute: received = folded + duplicates + dead (contract §7.2), and each of the four as the raw topic has it. */
 async function compareDeliveries(c: Comparison, found: Differences): Promise<Omit<Rolled, 'rollup_cells' | 'concurrency_minutes'>> {
   const from = Math.floor(c.begin_at / MINUTE) * MINUTE;
-  const buckets = [...c.deliveries.minutes.keys()]
-    .map((key) => Date.parse((JSON.parse(key) as [string, string])[0]))
-    .filter((b) => b >= from);
-  const to = Math.max(from, ...buckets);
-  const expected = new Map(c.deliveries.minutes);
-  let delivery_minutes = 0;
-  let received = 0;
-  let duplicates = 0;
-  for (const row of await healthRows(c.query, c.apps, from, to)) {
+  const expected = new Map([...c.deliveries.minutes].filter(([key]) => bucketOf(key) >= from));
+  const to = Math.max(from, ...[...expected.keys()].map(bucketOf));
+  const total = { delivery_minutes: 0, received: 0, folded: 0, duplicates: 0, dead: 0 };
+  for (const row of await deliveryRows(c.query, c.apps, from, to)) {
     const key = deliveryMinuteKey(row.app_id, row.bucket);
     const truth = expected.get(key);
     expected.delete(key);
-    received += row.received;
-    duplicates += row.duplicates;
+    for (const name of COUNTS) total[name] += row[name];
+    if (row.received !== row.folded + row.duplicates + row.dead)
+      found.add(
+        'sum of deliveries',
+        `${key}: received ${row.received} is not folded ${row.folded} + duplicates ${row.duplicates} + dead ${row.dead}`,
+      );
     if (truth === undefined) {
       if (row.received > 0) found.add('invented delivery minute', key);
       continue;
     }
-    delivery_minutes++;
-    found.fields('delivery minute', key, { received: truth.received, duplicates: truth.duplicates }, row);
+    total.delivery_minutes++;
+    found.fields('delivery minute', key, truth, row);
   }
-  for (const key of expected.keys()) {
-    if (Date.parse((JSON.parse(key) as [string, string])[0]) >= from) found.add('missing delivery minute', key);
-  }
-  const folded = await receivedBetween(c.query, 'call_events', c.apps, from, to + MINUTE);
-  const dead = await receivedBetween(c.query, 'dead_letters', c.apps, from, to + MINUTE);
-  if (received !== folded + duplicates + dead) {
-    found.add('sum of deliveries', `received ${received} is not folded ${folded} + duplicates ${duplicates} + dead ${dead}`);
-  }
-  return { delivery_minutes, received, folded, duplicates, dead };
+  for (const key of expected.keys()) found.add('missing delivery minute', key);
+  return total;
 }
+
+const bucketOf = (key: string): number => Date.parse((JSON.parse(key) as [string, string])[0]);

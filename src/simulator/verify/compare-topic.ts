@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { getOrMake } from '../maps.js';
 import { callKey } from '../truth/deliveries.js';
 import { type Comparison, nameOf } from './compare.js';
@@ -55,6 +54,6 @@ async function waitForRows(c: Comparison, behind: Map<string, number>): Promise<
       const key = callKey(row.app_id, row.call_id);
       if (row.revision >= (behind.get(key) ?? Number.POSITIVE_INFINITY)) behind.delete(key);
     }
-    if (behind.size > 0) await sleep(500);
+    if (behind.size > 0) await c.sleep(500);
   }
 }

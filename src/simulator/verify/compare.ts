@@ -5,7 +5,7 @@ import type { Input } from '../truth/call.js';
 import { callKey, type TruthDeadLetter, type TruthDeliveries, type TruthEvent } from '../truth/deliveries.js';
 import { type Differences, shorten } from './differences.js';
 import { type Fate, standingsOf } from './fate.js';
-import type { Query } from './ports.js';
+import type { Query, Sleep } from './ports.js';
 import { callRows, deadLetterRows, type EventRow, eventRows, legRows } from './rows.js';
 
 export interface OwnCall {
@@ -20,6 +20,7 @@ export interface Comparison {
   apps: readonly string[];
   begin_at: number;
   clock: Clock;
+  sleep: Sleep;
   /** sessions.settle, ms. */
   settle: number;
   /** The run's own calls with the truth about them, by {@link callKey}. */
@@ -147,11 +148,8 @@ export async function compareEvents(c: Comparison): Promise<number> {
       }
       compared++;
       due.splice(due.indexOf(event), 1);
-      // A record as such has neither role nor platform; whether a status callback's are kept with its row is left open.
-      const open = event.event === 'record' ? { role: row.role, platform: row.platform } : {};
       const fields = {
         ...event,
-        ...open,
         event_at: event.event_at ?? event.received_at,
         provider: 'tencent',
         source: 'tuicallkit',

@@ -21,6 +21,8 @@ export interface VerifyDeps {
 }
 
 export type Query = <T>(sql: string, params?: Record<string, unknown>, timeoutMs?: number) => Promise<T[]>;
+/** Waits so many milliseconds: between one look and the next. */
+export type Sleep = (ms: number) => Promise<unknown>;
 export type MetricsTexts = () => Promise<ReadonlyMap<string, string>>;
 
 export interface SessionTimes {

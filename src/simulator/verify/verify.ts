@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CallstreamError } from '../../domain/errors.js';
 import type { Clock } from '../../telemetry/clock.js';
 import { type Ledger, requestId } from '../ledger.js';
@@ -10,7 +9,7 @@ import { compareRollups } from './compare-rollups.js';
 import { compareTopic } from './compare-topic.js';
 import { Differences } from './differences.js';
 import { fateOf, standsAt } from './fate.js';
-import type { Compared, VerifyDeps, VerifyReport } from './ports.js';
+import type { Compared, Sleep, VerifyDeps, VerifyReport } from './ports.js';
 import { countCalls, unfinishedCalls } from './rows.js';
 import { sparing } from './sparing.js';
 
@@ -19,6 +18,7 @@ export interface VerifiedRun {
   begin_at: number;
   apps: readonly string[];
   clock: Clock;
+  sleep: Sleep;
   signal?: AbortSignal;
 }
 
@@ -62,6 +62,7 @@ export async function verify(run: VerifiedRun, deps: VerifyDeps): Promise<Verify
     apps: run.apps,
     begin_at: run.begin_at,
     clock: run.clock,
+    sleep: run.sleep,
     settle: deps.sessions.settle,
     calls,
     deliveries: raw.truth,
@@ -170,7 +171,7 @@ class Wait {
         this.#differences.add('waited in vain', `${what}: ${problem}`);
         return;
       }
-      await sleep(POLL_MS);
+      await this.#run.sleep(POLL_MS);
     }
   }
 }

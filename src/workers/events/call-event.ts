@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import type { CallEvent, RawEvent } from '../../codec/generated.js';
+import { joinKey } from '../../domain/key.js';
 import type { CallInput } from '../../domain/types.js';
-import { joinKey, type ReadElement } from '../../sources/element.js';
+import type { ReadElement } from '../../sources/element.js';
 import type { Source } from '../../sources/registry.js';
 import type { InputRecord } from '../../stream/types.js';
 
@@ -37,11 +38,11 @@ export function callEvent(element: ReadElement, source: Source, record: InputRec
       return {
         ...common,
         room_id: input.fields.room_id,
-        user_id: input.origin === 'status' ? (input.fields.users[0] ?? '') : '',
-        role: input.origin === 'status' && input.fields.caller !== '' ? 'caller' : '',
+        user_id: element.reporter?.user_id ?? '',
+        role: element.reporter?.role ?? '',
         event: 'record',
         event_at: input.fields.event_at,
-        platform: '',
+        platform: element.reporter?.platform ?? '',
         call_result: input.fields.result,
       };
     case 'media':

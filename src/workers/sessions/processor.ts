@@ -4,8 +4,9 @@ import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { Call, DeadLetter, PollTask, RawEvent } from '../../codec/generated.js';
 import { CodecError } from '../../codec/registry.js';
 import { TOPICS } from '../../codec/topics.js';
+import { joinKey } from '../../domain/key.js';
 import type { CallKey } from '../../domain/types.js';
-import { type Delivery, type Element, joinKey, type ReadElement } from '../../sources/element.js';
+import type { Delivery, Element, ReadElement } from '../../sources/element.js';
 import { readMediaText, readRecordText } from '../../sources/readers.js';
 import { sourceOf } from '../../sources/registry.js';
 import {
@@ -20,6 +21,7 @@ import {
 } from '../../stream/types.js';
 import { deadLetterOutput } from '../dead-letter.js';
 import { CallTable, UnfoldableCall } from './call-table.js';
+import { originHeaders, originOf } from './origin.js';
 import type { Revision } from './publisher.js';
 import { REFOLD_SOURCE, refoldKey } from './refold.js';
 import type { SessionSettings } from './settings.js';
@@ -216,6 +218,7 @@ export class SessionsProcessor implements Processor {
       partition: this.#deps.partition,
       key: Buffer.from(record.key ?? ''),
       value: record.value === null ? null : Buffer.from(record.value),
+      headers: originHeaders(record),
     });
   }
 
@@ -309,7 +312,8 @@ export class SessionsProcessor implements Processor {
   ): void {
     this.#count('dead');
     const partition = this.#deps.partitions + this.#deps.partition;
-    this.#dead.push(deadLetterOutput(this.#deps.codecs.deadLetter, partition, { record, raw, index, stage, reason, error }));
+    const origin = { ...record, ...originOf(record) };
+    this.#dead.push(deadLetterOutput(this.#deps.codecs.deadLetter, partition, { record: origin, raw, index, stage, reason, error }));
   }
 
   #count(name: string): void {

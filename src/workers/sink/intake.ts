@@ -4,6 +4,7 @@ import type { CallEvent, DeadLetter } from '../../codec/generated.js';
 import { CodecError } from '../../codec/registry.js';
 import { TOPICS } from '../../codec/topics.js';
 import { messageOf } from '../../domain/errors.js';
+import type { Delivery } from '../../sources/element.js';
 import type { FailureCounter, InputRecord, OutputRecord } from '../../stream/types.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { deadLetterOutput } from '../dead-letter.js';
@@ -22,6 +23,8 @@ interface Refusal {
   stage: 'decode' | 'row';
   reason: string;
   error: unknown;
+  /** The delivery that the record stands for, where it is known. */
+  raw: Delivery | null;
 }
 
 /** Turns records into rows of a chunk; what cannot become a row becomes a dead letter, never a stop (up to the dead-letter limit). */
@@ -52,13 +55,13 @@ export class Intake {
         this.#limit.ok();
         continue;
       }
-      const { stage, reason, error } = refusal;
+      const { stage, reason, error, raw } = refusal;
       this.#limit.failed(`${stage} ${reason}`);
       this.#metrics.callstream_dead_letters_total.inc({ worker: 'sink' });
       dead.push(
         deadLetterOutput(this.#readers.deadLetter, record.partition, {
           record,
-          raw: null,
+          raw,
           index: -1,
           stage,
           reason,
@@ -72,14 +75,25 @@ export class Intake {
   #addOne(chunk: Chunk, record: InputRecord): Refusal | null {
     // A tombstone of a compacted topic: nothing to store.
     if (record.value === null) return null;
+    let event: CallEvent | null = null;
     try {
-      if (record.topic === TOPICS.calls.name) chunk.addCall(this.#readers.call.decode(record.value), record.value);
-      else if (record.topic === TOPICS.callEvents.name) chunk.addEvent(this.#readers.callEvent.decode(record.value));
-      else chunk.addDeadLetter(this.#readers.deadLetter.decode(record.value));
+      if (record.topic === TOPICS.calls.name) {
+        chunk.addCall(this.#readers.call.decode(record.value), record.value);
+      } else if (record.topic === TOPICS.callEvents.name) {
+        event = this.#readers.callEvent.decode(record.value);
+        chunk.addEvent(event);
+      } else chunk.addDeadLetter(this.#readers.deadLetter.decode(record.value));
       return null;
     } catch (error) {
-      if (error instanceof CodecError) return { stage: 'decode', reason: error.code.toLowerCase(), error };
-      return { stage: 'row', reason: error instanceof RowError ? error.code.toLowerCase() : 'row_failed', error };
+      if (error instanceof CodecError) return { stage: 'decode', reason: error.code.toLowerCase(), error, raw: null };
+      const raw: Delivery | null = event && {
+        source: event.source,
+        app_id: event.app_id,
+        received_at: event.received_at,
+        query: '',
+        body: record.value,
+      };
+      return { stage: 'row', reason: error instanceof RowError ? error.code.toLowerCase() : 'row_failed', error, raw };
     }
   }
 }
