@@ -99,7 +99,8 @@ it(
       const share = (CALLS * 7 * (i + 1)) / (storm.length + 1);
       await vi.waitFor(async () => expect(await answered()).toBeGreaterThanOrEqual(share), { timeout: LIMIT_MS, interval: 100 });
       // What was killed a moment ago may not be up again yet: the next attempt finds it.
-      await vi.waitFor(() => expect(act(), what).toBe(true), { timeout: 60_000, interval: 100 });
+      const seen = () => `${what}; the second worker said: ${second?.text().slice(-2_000)}`;
+      await vi.waitFor(() => expect(act(), seen()).toBe(true), { timeout: 60_000, interval: 100 });
       // A worker that has begun outlives its Kafka; one that is about to begin may not.
       if (act === join2) await vi.waitFor(() => expect(second?.text()).toContain('"msg":"started"'), { timeout: 60_000, interval: 100 });
     }
