@@ -46,7 +46,7 @@ const ONE_IMPORTER: Record<string, string> = {
 };
 
 /** Builtin modules that compute and do nothing else. */
-const PURE_BUILTINS = ['buffer', 'crypto', 'querystring', 'string_decoder', 'url', 'util'];
+const PURE_BUILTINS = ['buffer', 'crypto', 'querystring', 'string_decoder', 'url', 'util', 'zlib'];
 
 const IMPURE =
   /\bDate\.now\b|\bnew\s+Date\s*\(\s*\)|\bDate\s*\(\s*\)|\bnew\s+Date\b(?!\s*\()|\bMath\.random\b|\b(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b|\bprocess\s*\.|\bperformance\s*\.|\bfetch\s*\(|\brandomUUID\b|\brandomBytes\b/;
