@@ -1,6 +1,8 @@
 import type { MediaEvent, RecordFields } from '../domain/types.js';
+import { recordFields } from './call-record.js';
 import { parseObject } from './json.js';
 import { statusFields } from './tuicallkit.js';
+import { readMediaEvents } from './user-event.js';
 
 const EMPTY: RecordFields = {
   start_at: null,
@@ -17,12 +19,11 @@ const EMPTY: RecordFields = {
 };
 
 /** Reads again the source text of a record that a call keeps among its inputs. Total: a text that was once accepted is accepted again. */
-export function readRecordText(_origin: 'record' | 'status', text: string): RecordFields {
+export function readRecordText(origin: 'record' | 'status', text: string): RecordFields {
   const parsed = parseObject(Buffer.from(text));
-  return parsed.ok ? statusFields(parsed.body) : EMPTY;
+  if (!parsed.ok) return EMPTY;
+  return origin === 'record' ? recordFields(parsed.body) : statusFields(parsed.body);
 }
 
-/** Reads again the source text of a media poll; no source yields one yet. */
-export function readMediaText(_text: string): MediaEvent[] {
-  return [];
-}
+/** Reads again the source text of a media poll. Total. */
+export const readMediaText = (text: string): MediaEvent[] => readMediaEvents(text);
