@@ -70,6 +70,18 @@ describe('the signers agree with the official packages', () => {
           });
           const request = { method: 'POST', host, contentType, body, service, timestamp } as const;
           expect(tc3Authorization(request, { secretId, secretKey })).toBe(oracle);
+          const query = `Limit=${timestamp}&Name=${service}%20x`;
+          const get = {
+            method: 'GET',
+            url: `https://${host}/?${query}`,
+            payload: Buffer.alloc(0),
+            timestamp,
+            service,
+            secretId,
+            secretKey,
+            headers: { 'Content-Type': contentType },
+          };
+          expect(tc3Authorization({ ...request, method: 'GET', query, body: '' }, { secretId, secretKey })).toBe(sign3(get));
         },
       ),
       { numRuns: 500 },
