@@ -3,7 +3,7 @@ import { TOPICS } from '../codec/topics.js';
 import { type Config, PARTITIONS } from '../config/index.js';
 import { TopicAdmin } from '../stream/admin.js';
 import type { Logger } from '../telemetry/log.js';
-import { groupOf, kafkaConnection, openClickHouse, openRegistry } from './parts.js';
+import { groupOf, kafkaConnection, openClickHouse, openRegistry, WORKERS } from './parts.js';
 
 export interface MigrateOptions {
   /** A Kafka that `up` has started: few partitions. */
@@ -33,7 +33,7 @@ export async function migrateAll(config: Config, { embeddedKafka, logger, onStep
     try {
       const partitions =
         config.kafka.partitions ?? (await existingPartitions(admin)) ?? PARTITIONS[embeddedKafka ? 'embedded' : 'elsewhere'];
-      const groups = Object.fromEntries((['sessions', 'events', 'sink'] as const).map((worker) => [worker, groupOf(config, worker)]));
+      const groups = Object.fromEntries(WORKERS.map((worker) => [worker, groupOf(config, worker)]));
       return { partitions, topics: await admin.migrate({ partitions, groups }) };
     } finally {
       await admin.close();

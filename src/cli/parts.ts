@@ -1,20 +1,29 @@
 /** Connections made from the configuration, for roles and commands alike. */
 import { ClickHouse } from '../clickhouse/client.js';
 import { SchemaRegistry } from '../codec/registry.js';
+import { TOPICS } from '../codec/topics.js';
 import { type Config, LOOPBACK } from '../config/index.js';
 import { CallstreamError } from '../domain/errors.js';
-import { SOURCES } from '../sources/registry.js';
+import { SOURCES, topicsAbout } from '../sources/registry.js';
 import { TopicAdmin } from '../stream/admin.js';
 import type { KafkaConnection } from '../stream/client.js';
 import { DurableProducer } from '../stream/durable-producer.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { SINK_TOPICS } from '../workers/sink/intake.js';
 
 /** The raw topics that sources of this version write. */
 export const RAW_TOPICS = SOURCES.map((source) => source.topic);
 
-/** Workers that are consumer groups. */
-export type Worker = 'sessions' | 'events' | 'sink';
+/** Workers that are consumer groups, and the topics that each reads. */
+export const INPUTS = {
+  sessions: [...topicsAbout('call'), TOPICS.rawLate.name],
+  events: RAW_TOPICS,
+  sink: SINK_TOPICS,
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+export type Worker = keyof typeof INPUTS;
+export const WORKERS = Object.keys(INPUTS) as Worker[];
 
 export const groupOf = (config: Config, worker: Worker): string => `${config.kafka.groupPrefix}-${worker}`;
 

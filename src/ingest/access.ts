@@ -70,7 +70,8 @@ export class Access {
     if (typeof app === 'string') return refuse(app);
     const signed = source.authenticate?.(request, app, nowMs) ?? null;
     if (signed === false) return refuse('signature');
-    const auth = signed ? 'signature' : admission.secret !== '' ? 'secret' : app.allowFrom !== undefined ? 'address' : 'app';
+    if (signed === 'unreadable' && admission.secret === '') return refuse('unreadable');
+    const auth = signed === true ? 'signature' : admission.secret !== '' ? 'secret' : app.allowFrom !== undefined ? 'address' : 'app';
     return { ok: true, value: { app, auth } };
   }
 

@@ -12,7 +12,7 @@ import { countOf, idOf, isGiven, type JsonObject, parseObject, timeOf, wordOf } 
 import { isObject, listAt, objectAt, valueAt } from './nested.js';
 import { failure, httpFailure, malformed, vendorFailure } from './poll-failure.js';
 import { elementOf, type PollAnswer, type PolledElement, type PolledSource, strayElement } from './polled.js';
-import type { Source } from './registry.js';
+import type { SourceOf } from './registry.js';
 import { sha256Hex } from './sign/digest.js';
 import { userSig } from './sign/usersig.js';
 import { sliceAt, sliceElements } from './slice.js';
@@ -54,8 +54,9 @@ const USER_SIG_TTL_S = 86_400;
 /** A million records a sweep. */
 const MAX_PAGES = 10_000;
 
-export const callRecord: Omit<Source, 'webhook'> & PolledSource<CallRecordPlan, CallRecordCredentials> = {
+export const callRecord: Omit<SourceOf<'call'>, 'webhook'> & PolledSource<CallRecordPlan, CallRecordCredentials> = {
   name: NAME,
+  subject: 'call',
   topic: TOPIC,
   provider: PROVIDER,
   limits: {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { RecordingInput, RecordingKey } from '../domain/recording.js';
 import type { CallInput, CallKey } from '../domain/types.js';
 import type { Role } from '../domain/vocabulary.js';
 import type { JsonObject } from './json.js';
@@ -13,13 +14,20 @@ export interface Delivery {
   body: Buffer;
 }
 
+/** What inputs are about, and are folded into: the key of the whole, and what one input says of it. A source speaks of one subject only. */
+export interface Subjects {
+  call: { key: CallKey; input: CallInput };
+  recording: { key: RecordingKey; input: RecordingInput };
+}
+export type Subject = keyof Subjects;
+
 /** One input of a delivery that could be read. */
-export interface ReadElement {
+export interface ReadElement<S extends Subject = 'call'> {
   ok: true;
   /** Position within the delivery; 0 for a delivery of one. */
   index: number;
-  key: CallKey;
-  input: CallInput;
+  key: Subjects[S]['key'];
+  input: Subjects[S]['input'];
   /** The parsed element, for {@link Source.describe}. */
   body: JsonObject;
   /** Of a status callback, whose fields say nothing of it: who reported it, and from where. */
@@ -36,10 +44,11 @@ export interface UnreadElement {
   error: string;
 }
 
-export type Element = ReadElement | UnreadElement;
+export type Element<S extends Subject = 'call'> = ReadElement<S> | UnreadElement;
 
 /** What `call_events` keeps of an input. Times in epoch ms. */
 export interface StoredEvent {
+  /** Of a recording's input, the one that stands for its task (`recordingCallId`). */
   call_id: string;
   room_id: string;
   user_id: string;
@@ -60,6 +69,7 @@ export type ParseReason =
   | 'not_json'
   | 'not_an_object'
   | 'no_call_id'
+  | 'no_task_id'
   | 'unknown_event'
   | 'no_event'
   | 'too_many_users';

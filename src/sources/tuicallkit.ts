@@ -10,7 +10,7 @@ import { type CallType, EVENTS, type EventName, type MediaType, type Role } from
 import type { Delivery, Element, ReadElement, StoredEvent } from './element.js';
 import { countOf, idOf, isGiven, type JsonObject, parseObject, timeOf, toJson, wordOf } from './json.js';
 import { queryParameter } from './query.js';
-import type { Source } from './registry.js';
+import type { SourceOf } from './registry.js';
 import { isV4, mayBeV4, V4_SUCCESS, v4CallId, v4Elements, v4Record } from './tuicallkit-v4.js';
 
 const NAME = 'tuicallkit';
@@ -20,8 +20,9 @@ const EVENT_NAMES: ReadonlySet<string> = new Set(EVENTS);
 /** Success as the vendor's status page wants it. */
 const SUCCESS = '{"ErrorCode":0,"ErrorMessage":"Success"}';
 
-export const tuicallkit: Source = {
+export const tuicallkit: SourceOf<'call'> = {
   name: NAME,
+  subject: 'call',
   topic: TOPIC,
   provider: PROVIDER,
   toInputs,

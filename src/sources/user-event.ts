@@ -13,7 +13,7 @@ import { isObject, listAt, objectAt, valueAt } from './nested.js';
 import { failure, httpFailure, malformed, vendorFailure } from './poll-failure.js';
 import { contextQuery, elementOf, oldestAt, type PollAnswer, type PolledSource, type PollLimits } from './polled.js';
 import { queryParameter } from './query.js';
-import type { Source } from './registry.js';
+import type { SourceOf } from './registry.js';
 import { tc3Authorization } from './sign/tc3.js';
 import { sliceAt } from './slice.js';
 import { numericAppId } from './tencent.js';
@@ -86,8 +86,9 @@ const LIMITS: PollLimits = {
   granularityMs: 1000,
 };
 
-export const userEvent: Omit<Source, 'webhook'> & PolledSource<UserEventPlan, CloudApiCredentials> = {
+export const userEvent: Omit<SourceOf<'call'>, 'webhook'> & PolledSource<UserEventPlan, CloudApiCredentials> = {
   name: NAME,
+  subject: 'call',
   topic: TOPIC,
   provider: PROVIDER,
   limits: LIMITS,

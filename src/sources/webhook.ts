@@ -29,8 +29,11 @@ export interface WebhookSource {
   readonly appIdIn: 'query' | 'body';
   /** App id from the part named by {@link appIdIn} (the body is empty when that is the query); null when it cannot be read. Depth-limited where it parses. */
   appIdOf(query: string, body: Buffer): string | null;
-  /** The vendor's signature: true when good, false when bad or expired, null when the app has no key and so nothing is signed. Absent: the vendor does not sign at all. */
-  authenticate?(request: WebhookRequest, app: WebhookApp, nowMs: number): boolean | null;
+  /**
+   * The vendor's signature: true when good, false when bad or expired, null when the app has no key and so nothing is signed, 'unreadable' when the body
+   * names neither an app nor a signature: then only a path secret can vouch for it (contract §3). Absent: the vendor does not sign at all.
+   */
+  authenticate?(request: WebhookRequest, app: WebhookApp, nowMs: number): boolean | null | 'unreadable';
   /** Record key: the join key, for example `tencent:<app>:<CallId>`; a hash of the body when it cannot be read. */
   keyOf(appId: string, query: string, body: Buffer): string;
   /** Body of the 200 answer that the vendor takes for success (JSON). */

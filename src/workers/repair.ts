@@ -5,7 +5,7 @@ import { TOPICS } from '../codec/topics.js';
 import { joinKey } from '../domain/key.js';
 import type { CallKey } from '../domain/types.js';
 import { recordKey, type StoredEvent } from '../sources/element.js';
-import { sourceOf } from '../sources/registry.js';
+import { callSourceOf } from '../sources/registry.js';
 import { partitionOf } from '../stream/partition.js';
 import type { OutputRecord } from '../stream/types.js';
 import type { Clock } from '../telemetry/clock.js';
@@ -37,7 +37,7 @@ export async function repairCall(key: CallKey, deps: RepairDeps): Promise<number
   const inputs = await deps.inputsOf(key);
   const deliveries: RawEvent[] = [];
   for (const input of inputs) {
-    const source = sourceOf(input.source);
+    const source = callSourceOf(input.source);
     if (source === undefined) continue;
     deliveries.push({
       id: randomUUID(),

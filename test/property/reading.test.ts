@@ -160,6 +160,7 @@ const WHY: Record<ParseReason, Extract<Reading, { kind: 'dead' }>['why']> = {
   not_json: 'not_json',
   not_an_object: 'not_json',
   no_call_id: 'no_call_id',
+  no_task_id: 'no_call_id',
   unknown_event: 'unknown_event',
   no_event: 'nothing',
   too_many_users: 'nothing',

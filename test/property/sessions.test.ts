@@ -7,7 +7,7 @@ import { deriveCall } from '../../src/domain/call.js';
 import { joinKey } from '../../src/domain/key.js';
 import { addInput, emptyState } from '../../src/domain/state.js';
 import type { CallKey, CallState } from '../../src/domain/types.js';
-import { sourceOf } from '../../src/sources/registry.js';
+import { tuicallkit } from '../../src/sources/tuicallkit.js';
 import { TopologyDriver } from '../../src/stream/topology-driver.js';
 import type { InputRecord } from '../../src/stream/types.js';
 import { type SessionCodecs, SessionsProcessor } from '../../src/workers/sessions/processor.js';
@@ -598,7 +598,7 @@ describe('the sessions worker', () => {
         const b = await Bench.open();
         const truth = new Map<string, CallState>();
         const feed = (value: Buffer) => {
-          for (const e of sourceOf('tuicallkit')!.toInputs(codecs.raw.decode(value))) {
+          for (const e of tuicallkit.toInputs(codecs.raw.decode(value))) {
             if (!e.ok) continue;
             const key = joinKey(e.key);
             const state = truth.get(key) ?? emptyState(e.key);

@@ -15,7 +15,7 @@ import { readAll } from '../../src/simulator/truth/read-v4.js';
 import { Differences } from '../../src/simulator/verify/differences.js';
 import type { Delivery } from '../../src/simulator/wire.js';
 import type { ReadElement } from '../../src/sources/element.js';
-import { sourceOf } from '../../src/sources/registry.js';
+import { tuicallkit } from '../../src/sources/tuicallkit.js';
 import { callEvent } from '../../src/workers/events/call-event.js';
 
 /**
@@ -51,7 +51,7 @@ function arrivals(chaos: ChaosLevel, seed: string, calls: number): Arrival[] {
 
 function productRecords(list: readonly Arrival[], now: number, shuffle: string) {
   const states = new Map<string, CallState>();
-  const source = sourceOf('tuicallkit')!;
+  const source = tuicallkit;
   let dead = 0;
   const random = new Random(shuffle);
   const shuffled = list.map((arrival) => ({ arrival, at: random.next() })).sort((a, b) => a.at - b.at);
@@ -160,7 +160,7 @@ describe('the fold and the truth', () => {
   });
 
   it('agree about calls that no vendor would make up', () => {
-    const source = sourceOf('tuicallkit')!;
+    const source = tuicallkit;
     fc.assert(
       fc.property(smallCall, fc.constantFrom(0, 10_000, 125_000, 50_000_000), (callbacks, later) => {
         const inputs: Input[] = [];
@@ -189,7 +189,7 @@ describe('the fold and the truth', () => {
     ['hard', 'f'],
   ])('agree about everything that a v4 delivery says (%s, seed %s)', (chaos, seed) => {
     const list = arrivals(chaos, seed, 1_600).filter(({ delivery }) => delivery.v4);
-    const source = sourceOf('tuicallkit')!;
+    const source = tuicallkit;
     const events = new Set<string>();
     const differences = new Differences(3);
     for (const { delivery, received_at } of list) {
@@ -217,7 +217,7 @@ describe('the fold and the truth', () => {
   });
 
   it('give the same calls again from what the rows of v4 events keep', () => {
-    const source = sourceOf('tuicallkit')!;
+    const source = tuicallkit;
     const record = { topic: 't', partition: 0, offset: 0, timestamp: 0, key: null, value: null };
     let rebuilt = 0;
     for (const { delivery, received_at } of arrivals('hard', 'g', 800)) {

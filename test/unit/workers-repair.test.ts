@@ -4,7 +4,7 @@ import type { Call } from '../../src/codec/generated.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { joinKey } from '../../src/domain/key.js';
 import type { CallKey } from '../../src/domain/types.js';
-import { sourceOf } from '../../src/sources/registry.js';
+import { callSourceOf } from '../../src/sources/registry.js';
 import { partitionOf } from '../../src/stream/partition.js';
 import type { InputRecord, OutputRecord, TaskMeta } from '../../src/stream/types.js';
 import { repairCall, type StoredInput } from '../../src/workers/repair.js';
@@ -54,7 +54,7 @@ describe('a repair', () => {
       ['tuicallkit', T0 + 5],
       [REFOLD_SOURCE, T0 + 99],
     ]);
-    expect(deliveries.slice(0, 2).flatMap((raw) => sourceOf('tuicallkit')!.toInputs(raw))).toMatchObject([
+    expect(deliveries.slice(0, 2).flatMap((raw) => callSourceOf('tuicallkit')!.toInputs(raw))).toMatchObject([
       { ok: true, key: KEY, input: { user_id: 'a', event: 'start_call', event_at: T0 } },
       { ok: true, key: KEY, input: { user_id: 'b', event: 'receive_call', event_at: T0 } },
     ]);

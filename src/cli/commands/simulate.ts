@@ -6,10 +6,9 @@ import { CHAOS_LEVELS, type ChaosLevel, formatReport, notCompared, runSimulation
 import { TopicAdmin } from '../../stream/admin.js';
 import { systemClock } from '../../telemetry/clock.js';
 import { createLogger } from '../../telemetry/log.js';
-import { SINK_TOPICS } from '../../workers/sink/intake.js';
 import { EXIT } from '../exit.js';
 import { type Io, line } from '../io.js';
-import { groupOf, kafkaConnection, openClickHouse, openRegistry, RAW_TOPICS, reachable } from '../parts.js';
+import { groupOf, INPUTS, kafkaConnection, openClickHouse, openRegistry, reachable, type Worker } from '../parts.js';
 import type { Register } from '../program.js';
 import { startProgress } from '../progress.js';
 import { readDecoded, TopicReader } from '../read-topic.js';
@@ -135,10 +134,8 @@ async function openVerification(config: Config, onLine: (text: string) => void):
     (topic) => new TopicReader(kafka, `${config.kafka.groupPrefix}.verify`, topic.name, logger),
   );
   const codecs = { raw: await openCodec(TOPICS.rawTuicallkit, registry), calls: await openCodec(TOPICS.calls, registry) };
-  const rawTopics = [...RAW_TOPICS, TOPICS.rawLate.name];
-  const inputs = { sessions: rawTopics, events: RAW_TOPICS, sink: SINK_TOPICS } as const;
-  const lagOf = async (worker: keyof typeof inputs): Promise<[string, number]> => {
-    const byTopic = await admin.lag(groupOf(config, worker), inputs[worker]);
+  const lagOf = async (worker: Worker): Promise<[string, number]> => {
+    const byTopic = await admin.lag(groupOf(config, worker), INPUTS[worker]);
     return [worker, [...byTopic.values()].reduce((sum, n) => sum + n, 0)];
   };
   return {

@@ -11,8 +11,9 @@ export interface Cause {
 /** Stages of contract §3 and design.md §2. */
 const STAGES: Readonly<Record<string, string>> = {
   decode: 'The record could not be decoded: its frame or its Avro is not what the schema says.',
-  parse: 'The callback was authentic, but its body could not be understood as a call event. It was answered 200 and kept as it came.',
-  fold: 'The event was understood, but could not be folded into its call. The call stands as its other events say.',
+  parse:
+    'The callback was authentic, but its body could not be understood as an event of a call or of a recording. It was answered 200 and kept as it came.',
+  fold: 'The event was understood, but could not be folded into its call or recording, which stands as its other events say.',
   row: 'The record is on Kafka, but no row of ClickHouse can hold it.',
 };
 
@@ -23,8 +24,9 @@ const PARSE_REASONS: Readonly<Record<ParseReason, string>> = {
   not_an_object: 'the body, or an entry of the list it consists of, is JSON but not an object',
   too_deep: 'the body is nested deeper than any event of the vendor',
   no_call_id: 'the body has no usable CallId, so the event belongs to no call',
-  unknown_event: 'the Event, the ActionType or the CallbackCommand is none of those that the vendor documents',
-  no_event: 'the body has neither an Event nor a CallResult, and tells of no user',
+  no_task_id: 'the body has no usable TaskId, so the event belongs to no recording',
+  unknown_event: 'the Event, the ActionType, the CallbackCommand or the EventType is none of those that callstream reads of this vendor',
+  no_event: 'the body names no event and has no CallResult, and tells of no user',
   too_many_users: 'the body lists more users than any call of the vendor has',
 };
 

@@ -7,14 +7,14 @@ import { encodeMeta, newestMeta } from '../../stream/task-meta.js';
 import { TaskProducer } from '../../stream/task-producer.js';
 import type { TaskMeta } from '../../stream/types.js';
 import type { Logger } from '../../telemetry/log.js';
-import { groupOf, kafkaConnection, RAW_TOPICS } from '../parts.js';
+import { groupOf, INPUTS, kafkaConnection } from '../parts.js';
 
 type StreamRole = 'sessions' | 'events';
 
 /** What a worker's task p reads and writes. */
 const LAYOUTS: Record<StreamRole, { inputs: readonly string[]; output: string; restores: boolean }> = {
-  sessions: { inputs: [...RAW_TOPICS, TOPICS.rawLate.name], output: TOPICS.calls.name, restores: true },
-  events: { inputs: RAW_TOPICS, output: TOPICS.callEvents.name, restores: false },
+  sessions: { inputs: INPUTS.sessions, output: TOPICS.calls.name, restores: true },
+  events: { inputs: INPUTS.events, output: TOPICS.callEvents.name, restores: false },
 };
 
 /** Why a task cannot go on: a place in a topic that does not fit what the task has committed. */

@@ -4,8 +4,7 @@ import { TopicAdmin, WANTED_OFFSETS_RETENTION_MINUTES } from '../../stream/admin
 import { createClients } from '../../stream/client.js';
 import { TaskProducer } from '../../stream/task-producer.js';
 import type { Logger } from '../../telemetry/log.js';
-import { SINK_TOPICS } from '../../workers/sink/intake.js';
-import { groupOf, kafkaConnection, openProducer, RAW_TOPICS, type Worker } from '../parts.js';
+import { groupOf, INPUTS, kafkaConnection, openProducer, RAW_TOPICS, WORKERS } from '../parts.js';
 import { TopicReader } from '../read-topic.js';
 import { attempt, type Finding, ok, problem, warning } from './finding.js';
 import { Gaps } from './gap.js';
@@ -14,12 +13,6 @@ const MINUTE = 60_000;
 const AHEAD_MS = 5_000;
 const TRANSACTION_TIMEOUT_MS = 10_000;
 const MIGRATE = 'run callstream migrate';
-
-const INPUTS: Record<Worker, readonly string[]> = {
-  sessions: [...RAW_TOPICS, TOPICS.rawLate.name],
-  events: RAW_TOPICS,
-  sink: SINK_TOPICS,
-};
 
 /** Reachable, allowed, topics as they must be, offsets kept long enough, workers at work. */
 export async function checkKafka(config: Config, logger: Logger, now: () => number): Promise<Finding[]> {
@@ -80,7 +73,7 @@ async function checkTopics(config: Config, admin: TopicAdmin): Promise<Finding[]
   }
   const installation = await admin.installation();
   if (installation === null) return [problem('topics', 'they are there, but nothing says for which installation', MIGRATE)];
-  const groups = (['sessions', 'events', 'sink'] as const).flatMap((worker) => {
+  const groups = WORKERS.flatMap((worker) => {
     const known = installation.groups[worker];
     return known === undefined || known === groupOf(config, worker) ? [] : [`${worker} has worked as ${known}`];
   });
@@ -125,14 +118,13 @@ async function checkTransactions(config: Config, logger: Logger): Promise<Findin
 }
 
 async function checkGroups(config: Config, admin: TopicAdmin, logger: Logger): Promise<Finding[]> {
-  const workers = ['sessions', 'events', 'sink'] as const;
   const members = await countMembers(
     config,
-    workers.map((worker) => groupOf(config, worker)),
+    WORKERS.map((worker) => groupOf(config, worker)),
     logger,
   );
   return Promise.all(
-    workers.map(async (worker) => {
+    WORKERS.map(async (worker) => {
       const group = groupOf(config, worker);
       const lag = await admin.lag(group, INPUTS[worker]);
       const behind = [...lag.values()].reduce((sum, n) => sum + n, 0);

@@ -1,13 +1,14 @@
 import { hash } from 'node:crypto';
 import type { CallEvent, RawEvent } from '../../codec/generated.js';
-import { joinKey } from '../../domain/key.js';
+import { joinKey, recordingCallId } from '../../domain/key.js';
+import { recordingKey } from '../../domain/recording.js';
 import type { CallInput } from '../../domain/types.js';
 import type { ReadElement } from '../../sources/element.js';
-import type { Source } from '../../sources/registry.js';
+import type { SourceOf } from '../../sources/registry.js';
 import type { InputRecord } from '../../stream/types.js';
 
-/** The canonical event of one element of a raw delivery. */
-export function callEvent(element: ReadElement, source: Source, record: InputRecord, raw: RawEvent): CallEvent {
+/** The canonical event of one element of a raw delivery about a call. */
+export function callEvent(element: ReadElement, source: SourceOf<'call'>, record: InputRecord, raw: RawEvent): CallEvent {
   const { key, input } = element;
   const common = {
     provider: key.provider,
@@ -50,13 +51,45 @@ export function callEvent(element: ReadElement, source: Source, record: InputRec
   }
 }
 
+/** As {@link callEvent}, of an element about a recording: under a call id that is no call's. */
+export function recordingEvent(
+  element: ReadElement<'recording'>,
+  source: SourceOf<'recording'>,
+  record: InputRecord,
+  raw: RawEvent,
+): CallEvent {
+  const { key, input } = element;
+  return {
+    provider: key.provider,
+    app_id: key.app_id,
+    call_id: recordingCallId(key.task_id),
+    room_id: input.room_id,
+    user_id: input.record_user_id,
+    role: '',
+    event: input.event,
+    event_at: input.event_at,
+    received_at: raw.received_at,
+    source: raw.source,
+    platform: '',
+    call_result: '',
+    event_id: digest([recordingKey(key), 'recording', input.event, input.event_at]),
+    raw_topic: record.topic,
+    raw_partition: record.partition,
+    raw_offset: record.offset,
+    raw_index: element.index,
+    detail: source.describe(element),
+  };
+}
+
 /**
  * Id of an input, equal for every delivery of it: of an event, its call, user, name and time; of a record or a poll, its call, kind and text.
  * 128 bits of SHA-256, as hex.
  */
 export function eventId(call: string, input: CallInput): string {
-  return hash('sha256', JSON.stringify(identityOf(call, input))).slice(0, 32);
+  return digest(identityOf(call, input));
 }
+
+const digest = (identity: unknown[]): string => hash('sha256', JSON.stringify(identity)).slice(0, 32);
 
 function identityOf(call: string, input: CallInput): unknown[] {
   switch (input.kind) {

@@ -3,11 +3,11 @@ import type { TopicCodec } from '../../codec/codec.js';
 import type { CallEvent, DeadLetter, RawEvent } from '../../codec/generated.js';
 import { CodecError } from '../../codec/registry.js';
 import { TOPICS } from '../../codec/topics.js';
-import type { ReadElement } from '../../sources/element.js';
+import type { UnreadElement } from '../../sources/element.js';
 import { type Source, sourceOf } from '../../sources/registry.js';
 import type { FailureCounter, InputRecord, Observe, OutputRecord, Processor, ProcessorMeta } from '../../stream/types.js';
 import { deadLetterOutput, type Stage } from '../dead-letter.js';
-import { callEvent } from './call-event.js';
+import { callEvent, recordingEvent } from './call-event.js';
 
 export interface EventCodecs {
   raw: TopicCodec<RawEvent>;
@@ -55,10 +55,7 @@ export class EventsProcessor implements Processor {
       return;
     }
     try {
-      for (const element of source.toInputs(raw)) {
-        if (element.ok) this.#outputs.push(this.#event(element, source, record, raw));
-        else this.#dead(record, raw, element.index, 'parse', element.reason, element.error);
-      }
+      this.#take(source, record, raw);
       this.#failures.ok();
     } catch (error) {
       this.#failures.failed('fold');
@@ -86,10 +83,28 @@ export class EventsProcessor implements Processor {
 
   committed(): void {}
 
-  #event(element: ReadElement, source: Source, record: InputRecord, raw: RawEvent): OutputRecord {
-    const event = callEvent(element, source, record, raw);
+  #take(source: Source, record: InputRecord, raw: RawEvent): void {
+    switch (source.subject) {
+      case 'call':
+        for (const element of source.toInputs(raw)) {
+          if (element.ok) this.#event(callEvent(element, source, record, raw), record);
+          else this.#unread(element, record, raw);
+        }
+        break;
+      case 'recording':
+        for (const element of source.toInputs(raw)) {
+          if (element.ok) this.#event(recordingEvent(element, source, record, raw), record);
+          else this.#unread(element, record, raw);
+        }
+        break;
+      default:
+        throw new TypeError(`nobody reads about ${source satisfies never}`);
+    }
+  }
+
+  #event(event: CallEvent, record: InputRecord): void {
     this.#count('events');
-    return {
+    this.#outputs.push({
       topic: TOPICS.callEvents.name,
       partition: this.#partition,
       key: Buffer.from(record.key ?? ''),
@@ -100,7 +115,11 @@ export class EventsProcessor implements Processor {
         source: `//${event.provider}/${event.app_id}`,
         time: event.event_at ?? event.received_at,
       }),
-    };
+    });
+  }
+
+  #unread({ index, reason, error }: UnreadElement, record: InputRecord, raw: RawEvent): void {
+    this.#dead(record, raw, index, 'parse', reason, error);
   }
 
   #dead(record: InputRecord, raw: RawEvent | null, index: number, stage: Stage, reason: string, error: string): void {

@@ -8,7 +8,7 @@ import { joinKey } from '../../domain/key.js';
 import type { CallKey } from '../../domain/types.js';
 import type { Delivery, Element, ReadElement } from '../../sources/element.js';
 import { readMediaText, readRecordText } from '../../sources/readers.js';
-import { sourceOf } from '../../sources/registry.js';
+import { callSourceOf } from '../../sources/registry.js';
 import {
   type FailureCounter,
   type InputRecord,
@@ -252,7 +252,7 @@ export class SessionsProcessor implements Processor {
 
   #elements(raw: Delivery): Element[] {
     try {
-      return sourceOf(raw.source)?.toInputs(raw) ?? [];
+      return callSourceOf(raw.source)?.toInputs(raw) ?? [];
     } catch {
       // The events worker meets the same exception and reports it.
       this.#deps.failures.failed('fold');

@@ -1,6 +1,6 @@
 import { TOPICS } from '../../codec/topics.js';
 import type { CallKey } from '../../domain/types.js';
-import { SOURCES } from '../../sources/registry.js';
+import { topicsAbout } from '../../sources/registry.js';
 import { createClients } from '../../stream/client.js';
 import { OffsetReader } from '../../stream/offsets.js';
 import type { ProcessedCounts } from '../../stream/types.js';
@@ -46,7 +46,7 @@ export class SessionsWorker {
     this.#worker = new StreamWorker({
       ...options,
       name: 'sessions',
-      inputs: [...SOURCES.map((s) => s.topic), TOPICS.rawLate.name],
+      inputs: [...topicsAbout('call'), TOPICS.rawLate.name],
       deferred: TOPICS.rawLate.name,
       outputTopic: TOPICS.calls.name,
       restores: true,
