@@ -5,9 +5,12 @@ const dir = new URL('./avro/', import.meta.url);
 const target = new URL('../src/codec/generated.ts', import.meta.url);
 const primitive = { string: 'string', boolean: 'boolean', int: 'number', long: 'number', double: 'number', bytes: 'Buffer', null: 'null' };
 const interfaces = [];
+/** Records may be named again once they are defined. */
+const records = new Set();
 
 function typeOf(schema) {
   if (typeof schema === 'string') {
+    if (records.has(schema)) return schema;
     const known = primitive[schema];
     if (!known) throw new Error(`unknown Avro type ${schema}`);
     return known;
@@ -18,6 +21,7 @@ function typeOf(schema) {
   }
   if (schema.type === 'array') return `${typeOf(schema.items)}[]`;
   if (schema.type === 'record') {
+    records.add(schema.name);
     const fields = schema.fields.map((f) => `  /** ${f.doc} */\n  ${f.name}: ${typeOf(f.type)};`);
     interfaces.push(`/** ${schema.doc} */\nexport interface ${schema.name} {\n${fields.join('\n')}\n}\n`);
     return schema.name;

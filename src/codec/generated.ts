@@ -275,3 +275,127 @@ export interface RawEvent {
   /** The untouched bytes. */
   body: Buffer;
 }
+
+/** One file of a recording. */
+export interface RecordingVideo {
+  /** User whose stream it is; empty for the whiteboard. */
+  user_id: string;
+  /** The vendor's id of the file. */
+  video_id: string;
+  /** camera, screen, whiteboard, mixed, audio, or the digits of another code. */
+  type: string;
+  /** File format, for example mp4. */
+  format: string;
+  /** Where the file is. */
+  url: string;
+  /** When in the replay it begins, in milliseconds. */
+  play_time_ms: number;
+  /** Length in milliseconds. */
+  duration_ms: number;
+  /** Size in bytes. */
+  size_bytes: number;
+  /** Width in pixels, or 0. */
+  width: number;
+  /** Height in pixels, or 0. */
+  height: number;
+}
+
+/** A stretch that a concatenated video leaves out. */
+export interface RecordingOmission {
+  /** Where in the video, in milliseconds. */
+  video_time_ms: number;
+  /** When recording paused, in milliseconds, as the vendor says. */
+  pause_time_ms: number;
+  /** When recording went on, in milliseconds, as the vendor says. */
+  resume_time_ms: number;
+}
+
+/** A distinct event of a recording. */
+export interface RecordingEntry {
+  /** EventType. */
+  event: string;
+  /** Timestamp. Epoch milliseconds, or null. */
+  event_at: number | null;
+  /** Smallest arrival. Epoch milliseconds. */
+  received_at: number;
+  /** RoomId. */
+  room_id: string;
+  /** GroupId. */
+  group_id: string;
+  /** RecordUserId. */
+  record_user_id: string;
+  /** RecordStartTime. Epoch milliseconds, or null. */
+  record_start_at: number | null;
+  /** RecordStopTime. Epoch milliseconds, or null. */
+  record_stop_at: number | null;
+  /** PauseTime. Epoch milliseconds, or null. */
+  pause_at: number | null;
+  /** EstimateStopTime. Epoch milliseconds, or null. */
+  estimate_stop_at: number | null;
+  /** StopTime. Epoch milliseconds, or null. */
+  stop_at: number | null;
+  /** TotalTime, in milliseconds. */
+  total_ms: number;
+  /** FinishReason, lower-cased. */
+  finish_reason: string;
+  /** ExceptionCnt. */
+  exceptions: number;
+  /** An Error is present. */
+  has_error: boolean;
+  /** Error.Code. */
+  error_code: string;
+  /** Error.Message. */
+  error_message: string;
+  /** VideoInfos. */
+  videos: RecordingVideo[];
+  /** OmittedDurations. */
+  omitted: RecordingOmission[];
+}
+
+/** One revision of one whiteboard recording: what is known of it, and the distinct inputs that was derived from. */
+export interface Recording {
+  /** tencent. */
+  provider: string;
+  /** The vendor's application id. */
+  app_id: string;
+  /** Id of the recording task. */
+  task_id: string;
+  /** 1 for the first publication of a recording, one more for each further one. */
+  revision: number;
+  /** Room id, or empty. */
+  room_id: string;
+  /** Group id of the whiteboard, or empty. */
+  group_id: string;
+  /** User as whom the recording service enters the room, or empty. */
+  record_user_id: string;
+  /** recording, paused, stopped, finished or failed. */
+  status: string;
+  /** When the recording began. Epoch milliseconds, or null. */
+  started_at: number | null;
+  /** When it ended. Epoch milliseconds, or null. */
+  stopped_at: number | null;
+  /** Length of the replay in milliseconds; 0 until the recording is finished. */
+  total_ms: number;
+  /** auto, user_call, exception, force_stop or another word of the vendor, lower-cased; empty until the recording is finished. */
+  finish_reason: string;
+  /** Anomalies that the vendor counted. */
+  exceptions: number;
+  /** Code of the vendor's error, or empty. */
+  error_code: string;
+  /** Message of the vendor's error, or empty. */
+  error_message: string;
+  /** Warnings of a long pause. */
+  pauses: number;
+  /** The files of the recording. */
+  videos: RecordingVideo[];
+  /** Stretches that concatenated videos leave out. */
+  omitted: RecordingOmission[];
+  /** Smallest arrival of the inputs known at the first revision; never changes. Epoch milliseconds. */
+  first_seen_at: number;
+  /** When this revision was made. Epoch milliseconds. */
+  updated_at: number;
+  /** Stream time of the last change of the inputs. Epoch milliseconds. */
+  last_change_at: number;
+  /** Distinct events, by (event_at, event). */
+  inputs: RecordingEntry[];
+}

@@ -1,5 +1,5 @@
 /** The Kafka topics of contract.md §4: name, record, key and cleanup. Partition counts are equal for all, so that partition p of each belongs to task p. */
-import type { Call, CallEvent, DeadLetter, PollTask, RawEvent } from './generated.js';
+import type { Call, CallEvent, DeadLetter, PollTask, RawEvent, Recording } from './generated.js';
 
 export interface TopicSpec {
   readonly name: string;
@@ -11,8 +11,8 @@ export interface TopicSpec {
   readonly minCompactionLagMs?: number;
   /** Raw topics carry arrival times set by the broker: retention by append time, never by a producer's clock. */
   readonly appendTime?: boolean;
-  /** Partitions as a multiple of the configured count. */
-  readonly partitionFactor: 1 | 2;
+  /** Partitions as a multiple of the configured count. What is more than 1 may grow: no task reads such a topic. */
+  readonly partitionFactor: 1 | 3;
 }
 
 /** Phantom type parameter: the record that a topic carries. */
@@ -39,7 +39,9 @@ export const TOPICS = {
   rawLate: raw('late'),
   callEvents: topic<CallEvent>('call-events', 'call-event', 'delete', 14 * DAY),
   calls: topic<Call>('calls', 'call', 'compact,delete', 30 * DAY, { minCompactionLagMs: 7 * DAY }),
-  deadLetters: topic<DeadLetter>('dead-letters', 'dead-letter', 'delete', 30 * DAY, { partitionFactor: 2 }),
+  recordings: topic<Recording>('recordings', 'recording', 'compact,delete', 30 * DAY, { minCompactionLagMs: 7 * DAY }),
+  // A third for each stream worker (events, sessions, recordings): transactions of two producers must not meet in one partition.
+  deadLetters: topic<DeadLetter>('dead-letters', 'dead-letter', 'delete', 30 * DAY, { partitionFactor: 3 }),
   tasks: topic<PollTask>('tasks', 'poll-task', 'delete', 14 * DAY),
 } as const;
 

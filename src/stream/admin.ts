@@ -23,6 +23,7 @@ export interface MigrateOptions {
 
 export interface MigrateResult {
   created: string[];
+  /** Given other settings, or more partitions. */
   altered: string[];
 }
 
@@ -54,7 +55,7 @@ export class TopicAdmin {
     const present = topics.filter(({ name }) => existing.has(name));
     const stored = present[0] === undefined ? null : await readInstallation(this.offsets, present[0].name);
     if (stored !== null) checkInstallation(stored, partitions, groups);
-    await this.#checkPartitions(present, partitions);
+    const growing = await this.#checkPartitions(present, partitions);
 
     const brokers = (await this.#admin.describeCluster()).brokers.length;
     const replicated = brokers >= 3;
@@ -66,6 +67,7 @@ export class TopicAdmin {
       });
     }
     await this.#untilKnown(missing);
+    await this.#grow(growing, partitions);
     const altered = await this.#alter(present, replicated);
     const installation: Installation = { v: 1, partitions, groups: { ...stored?.groups, ...groups } };
     await writeInstallation(
@@ -73,7 +75,7 @@ export class TopicAdmin {
       installation,
       topics.map(({ name }) => name),
     );
-    return { created: missing.map(({ name }) => name), altered };
+    return { created: missing.map(({ name }) => name), altered: [...new Set([...growing.map(({ name }) => name), ...altered])] };
   }
 
   /** What `migrate` has stored; null: nothing. */
@@ -121,17 +123,29 @@ export class TopicAdmin {
     await Promise.all(created.map(({ name }) => this.offsets.ranges(name)));
   }
 
-  async #checkPartitions(present: readonly TopicSpec[], partitions: number): Promise<void> {
+  /** Returns the topics that have too few partitions and may have more: an earlier version had fewer workers that write them. */
+  async #checkPartitions(present: readonly TopicSpec[], partitions: number): Promise<TopicSpec[]> {
     const counts = await this.partitionCounts(present.map(({ name }) => name));
-    for (const { name, partitionFactor } of present) {
-      const count = counts.get(name);
-      if (count !== partitions * partitionFactor) {
+    const growing: TopicSpec[] = [];
+    for (const spec of present) {
+      const { name, partitionFactor } = spec;
+      const count = counts.get(name) ?? 0;
+      if (partitionFactor > 1 && count < partitions * partitionFactor && count % partitions === 0) growing.push(spec);
+      else if (count !== partitions * partitionFactor) {
         throw new CallstreamError(
           'STREAM_PARTITIONS_CHANGED',
           `Topic ${name} has ${count} partitions; ${partitions * partitionFactor} are wanted. The count is fixed at creation: a call would be in two places.`,
         );
       }
     }
+    return growing;
+  }
+
+  async #grow(topics: readonly TopicSpec[], partitions: number): Promise<void> {
+    if (topics.length === 0) return;
+    const topicPartitions = topics.map((spec) => ({ topic: spec.name, count: partitions * spec.partitionFactor }));
+    await this.#admin.createPartitions({ topicPartitions });
+    await this.#untilKnown(topics);
   }
 
   /** The settings of ours that differ; settings of others on the topic are kept (kafkajs's request replaces all of a topic). */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { TOPICS } from '../../src/codec/topics.js';
 import { TopicAdmin, WANTED_OFFSETS_RETENTION_MINUTES } from '../../src/stream/admin.js';
 import { StreamWorker } from '../../src/stream/worker.js';
@@ -40,7 +40,7 @@ describe('migrate', () => {
     expect(await settingsOf(TOPICS.rawTuicallkit.name)).toMatchObject({ 'message.timestamp.type': 'LogAppendTime' });
     const counts = await admin.partitionCounts(all);
     expect(counts.get(TOPICS.calls.name)).toBe(4);
-    expect(counts.get(TOPICS.deadLetters.name)).toBe(8);
+    expect(counts.get(TOPICS.deadLetters.name)).toBe(12);
 
     expect(await admin.migrate({ partitions: 4, groups })).toEqual({ created: [], altered: [] });
   });
@@ -64,6 +64,21 @@ describe('migrate', () => {
     await client.disconnect();
     expect((await admin.migrate({ partitions: 4, groups })).altered).toEqual([TOPICS.tasks.name]);
     expect(await settingsOf(TOPICS.tasks.name)).toMatchObject({ 'retention.ms': String(14 * 86_400_000), 'segment.ms': '60000' });
+  });
+
+  it('adds what an earlier version had fewer of: partitions of a topic that no task reads', async () => {
+    const client = broker.kafka.admin();
+    await client.connect();
+    await client.deleteTopics({ topics: [TOPICS.deadLetters.name] });
+    await vi.waitFor(async () => expect(await client.listTopics()).not.toContain(TOPICS.deadLetters.name), { timeout: 30_000 });
+    await client.createTopics({ topics: [{ topic: TOPICS.deadLetters.name, numPartitions: 8 }] });
+    await client.disconnect();
+    expect((await admin.migrate({ partitions: 4, groups })).altered).toEqual([TOPICS.deadLetters.name]);
+    await vi.waitFor(
+      async () => expect(await admin.partitionCounts([TOPICS.deadLetters.name])).toEqual(new Map([[TOPICS.deadLetters.name, 12]])),
+      { timeout: 30_000 },
+    );
+    expect(await admin.migrate({ partitions: 4, groups })).toEqual({ created: [], altered: [] });
   });
 
   it('refuses another partition count', async () => {
