@@ -139,9 +139,9 @@ export class TopologyDriver {
     if (withInput) await this.#collect(task, this.#o.transactionRecords ?? Number.POSITIVE_INFINITY);
     const timer = processor.nextTimer();
     if (timer !== null && timer <= time.now()) processor.punctuate(time.now());
-    const { outputs } = processor.flush(this.#clock.now());
+    const { outputs, commit = false } = processor.flush(this.#clock.now());
     const moved = [...task.positions].some(([topic, position]) => task.committed.get(topic) !== position);
-    if (outputs.length === 0 && !moved) {
+    if (outputs.length === 0 && !moved && !commit) {
       processor.committed(null);
       return false;
     }

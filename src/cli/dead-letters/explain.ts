@@ -34,6 +34,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ...PARSE_REASONS,
   unknown_source: 'the delivery names a source that this version does not know',
   call_too_large: 'the call already has 7 MiB of distinct inputs, and a record must not become larger',
+  recording_too_large: 'the record of the recording would be larger than 7 MiB with this input',
   frame_invalid: "the value is not in the registry's wire format (a zero byte and a schema id first)",
   schema_unknown: 'the value names a schema that the registry does not know, or that cannot be read as ours',
   avro_invalid: 'the value is cut short or does not fit its schema',

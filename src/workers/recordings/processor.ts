@@ -1,0 +1,190 @@
+import { cloudEventHeaders } from '../../codec/cloudevents.js';
+import type { TopicCodec, TopicReader } from '../../codec/codec.js';
+import type { DeadLetter, RawEvent, Recording } from '../../codec/generated.js';
+import { TOPICS } from '../../codec/topics.js';
+import { type RecordingKey, recordingKey } from '../../domain/recording.js';
+import type { Delivery, Element, ReadElement } from '../../sources/element.js';
+import { recordingSourceOf } from '../../sources/registry.js';
+import type { FailureCounter, InputRecord, Observe, OutputRecord, Processor, ProcessorMeta, TaskMeta } from '../../stream/types.js';
+import { deadLetterOutput } from '../dead-letter.js';
+import { type RecordingRevision, RecordingTable } from './table.js';
+
+export interface RecordingCodecs {
+  raw: TopicCodec<RawEvent>;
+  recording: TopicCodec<Recording>;
+  deadLetter: TopicCodec<DeadLetter>;
+}
+
+export interface RecordingDeps {
+  partition: number;
+  /** Partitions of the raw topics; this worker's dead letters go to the last third of theirs. */
+  partitions: number;
+  /** How long a recording stays after its last change, ms. */
+  retention: number;
+  codecs: RecordingCodecs;
+  /** The last Recording record of each task that ClickHouse has, by recording key. Rejects when ClickHouse is away. */
+  lookup(keys: readonly RecordingKey[]): Promise<ReadonlyMap<string, Buffer>>;
+  failures: FailureCounter;
+}
+
+/**
+ * The recordings worker's logic: folds the raw deliveries of its partition into recordings, and publishes each changed one once per transaction.
+ * Deliveries that cannot be read are the events worker's to report; this one reports only what fails in the fold itself.
+ *
+ * What has left the state is asked of ClickHouse before a batch is processed, and nothing happens between the two: no late topic is needed, at the
+ * price that new tasks wait while ClickHouse is away (docs/DESIGN.md "Recordings").
+ */
+export class RecordingsProcessor implements Processor {
+  readonly #deps: RecordingDeps;
+  readonly #deliveries: TopicReader<Delivery>;
+  readonly #table: RecordingTable;
+  /** What ClickHouse has of the tasks of this batch that are not in the state. */
+  #published: ReadonlyMap<string, Buffer> = new Map();
+  #dead: OutputRecord[] = [];
+  #counts: Record<string, number> = {};
+
+  constructor(deps: RecordingDeps) {
+    this.#deps = deps;
+    this.#deliveries = deps.codecs.raw.only('source', 'app_id', 'received_at', 'query', 'body');
+    this.#table = new RecordingTable(deps.codecs.recording, deps.retention);
+  }
+
+  /** The state, for gauges. */
+  get table(): RecordingTable {
+    return this.#table;
+  }
+
+  restore(record: InputRecord): void {
+    if (record.value !== null && record.key !== null) this.#table.restore(record.key.toString(), record.value, record.offset);
+  }
+
+  async restored(meta: TaskMeta | null): Promise<void> {
+    await this.#table.restored(meta?.horizon ?? null);
+  }
+
+  async prepare(records: readonly InputRecord[]): Promise<void> {
+    await this.#deliveries.resolve(records.map((r) => r.value));
+    this.#published = new Map();
+    if (this.#table.horizon === null) return;
+    const unknown = new Map<string, RecordingKey>();
+    for (const record of records) {
+      for (const key of this.#keysOf(record)) {
+        const joined = recordingKey(key);
+        if (!this.#table.has(joined)) unknown.set(joined, key);
+      }
+    }
+    if (unknown.size === 0) return;
+    const published = await this.#deps.lookup([...unknown.values()]);
+    await this.#deps.codecs.recording.resolve(published.values());
+    this.#published = published;
+  }
+
+  process(record: InputRecord, observe: Observe): void {
+    const raw = this.#decode(record);
+    const observed = observe(raw?.received_at ?? null);
+    if (raw === null) return;
+    // Before the first stream time a record's own counts: a recording must not look as if it had changed long ago.
+    const streamTime = observed > 0 ? observed : Math.min(raw.received_at, record.timestamp);
+    for (const element of this.#elements(raw)) if (element.ok) this.#take(element, record, raw, streamTime);
+  }
+
+  punctuate(streamTime: number): void {
+    this.#table.punctuate(streamTime);
+  }
+
+  nextTimer(): number | null {
+    return this.#table.nextTimer();
+  }
+
+  flush(now: number): { outputs: OutputRecord[]; processed: Record<string, number>; commit: boolean } {
+    const revisions = this.#table.flush(now);
+    const outputs = [...revisions.map((r) => this.#output(r)), ...this.#dead];
+    const left = this.#table.takeLeft();
+    const processed = { ...this.#counts, revisions: revisions.length, left };
+    this.#dead = [];
+    this.#counts = {};
+    // Recordings are rare: the next one may come after the topic has let go of what this state would be restored from.
+    return { outputs, processed, commit: left > 0 };
+  }
+
+  meta(base: number | null): ProcessorMeta {
+    return { horizon: this.#table.horizon, restoreFrom: this.#table.restoreFrom(base) };
+  }
+
+  committed(base: number | null): void {
+    this.#table.committed(base);
+  }
+
+  /** Next offset that the sink will read of this partition of the recordings topic. */
+  setSinkPosition(position: number): void {
+    this.#table.setSinkPosition(position);
+  }
+
+  #take({ key, input, index }: ReadElement<'recording'>, record: InputRecord, raw: Delivery, streamTime: number): void {
+    const joined = recordingKey(key);
+    const published = this.#table.has(joined) ? null : (this.#published.get(joined) ?? null);
+    try {
+      const folded = this.#table.fold(joined, key, input, published, streamTime);
+      if (folded === 'too_large')
+        this.#deadLetter(record, raw, index, 'recording_too_large', 'the inputs of the recording are larger than a record may be');
+      else this.#count(folded);
+      if (published !== null && this.#table.has(joined)) this.#count('taken_back');
+      this.#deps.failures.ok();
+    } catch (error) {
+      this.#deps.failures.failed('fold');
+      this.#deadLetter(record, raw, index, 'exception', String(error));
+    }
+  }
+
+  #decode(record: InputRecord): Delivery | null {
+    if (record.value === null) return null;
+    try {
+      return this.#deliveries.decode(record.value);
+    } catch {
+      // The events worker reports it.
+      this.#deps.failures.failed('decode');
+      return null;
+    }
+  }
+
+  #elements(raw: Delivery): Element<'recording'>[] {
+    try {
+      return recordingSourceOf(raw.source)?.toInputs(raw) ?? [];
+    } catch {
+      // The events worker meets the same exception and reports it.
+      this.#deps.failures.failed('fold');
+      return [];
+    }
+  }
+
+  #keysOf(record: InputRecord): RecordingKey[] {
+    if (record.value === null) return [];
+    try {
+      const raw = this.#deliveries.decode(record.value);
+      return (recordingSourceOf(raw.source)?.toInputs(raw) ?? []).flatMap((e) => (e.ok ? [e.key] : []));
+    } catch {
+      // It is met again, and counted, when its turn comes.
+      return [];
+    }
+  }
+
+  #output({ key, recording, value }: RecordingRevision): OutputRecord {
+    const headers = cloudEventHeaders({
+      id: `${key}@${recording.revision}`,
+      name: 'recordings',
+      source: `//${recording.provider}/${recording.app_id}`,
+      time: recording.updated_at,
+    });
+    return { topic: TOPICS.recordings.name, partition: this.#deps.partition, key, value, headers };
+  }
+
+  #deadLetter(record: InputRecord, raw: Delivery, index: number, reason: string, error: string): void {
+    this.#count('dead');
+    const partition = 2 * this.#deps.partitions + this.#deps.partition;
+    this.#dead.push(deadLetterOutput(this.#deps.codecs.deadLetter, partition, { record, raw, index, stage: 'fold', reason, error }));
+  }
+
+  #count(name: string): void {
+    this.#counts[name] = (this.#counts[name] ?? 0) + 1;
+  }
+}
