@@ -18,12 +18,15 @@ export const RAW_TOPICS = SOURCES.map((source) => source.topic);
 /** Workers that are consumer groups, and the topics that each reads. */
 export const INPUTS = {
   sessions: [...topicsAbout('call'), TOPICS.rawLate.name],
+  recordings: topicsAbout('recording'),
   events: RAW_TOPICS,
   sink: SINK_TOPICS,
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 export type Worker = keyof typeof INPUTS;
 export const WORKERS = Object.keys(INPUTS) as Worker[];
+/** Those that work in transactions: one task per partition. */
+export const STREAM_WORKERS = ['sessions', 'recordings', 'events'] as const satisfies readonly Worker[];
 
 export const groupOf = (config: Config, worker: Worker): string => `${config.kafka.groupPrefix}-${worker}`;
 

@@ -1,7 +1,7 @@
 /** The one place where the parts meet: each role, made of real Kafka, registry, ClickHouse and files. */
 import { join } from 'node:path';
 import { startApi } from '../api/index.js';
-import { lookupCalls } from '../clickhouse/index.js';
+import { lookupCalls, lookupRecordings } from '../clickhouse/index.js';
 import { openCodec, type TopicCodec } from '../codec/codec.js';
 import type { RawEvent } from '../codec/generated.js';
 import { TOPICS, type Topic } from '../codec/topics.js';
@@ -13,6 +13,7 @@ import type { Clock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { createEventsWorker } from '../workers/events/worker.js';
+import { RecordingsWorker } from '../workers/recordings/worker.js';
 import { DEFAULT_MAX_CALLS_PER_TASK } from '../workers/sessions/settings.js';
 import { SessionsWorker } from '../workers/sessions/worker.js';
 import { Sink } from '../workers/sink/sink.js';
@@ -91,35 +92,41 @@ async function ingest({ config, logger, metrics, clock }: RoleContext): Promise<
   };
 }
 
-/** Raw records into calls, exactly once. */
+/** Raw records into calls, and those of recordings into recordings, exactly once. */
 async function sessions({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
   const registry = openRegistry(config);
   const clickhouse = openClickHouse(config);
   const withRecords = new Set(config.apps.flatMap((app) => (app.provider === 'tencent' && app.records !== undefined ? [app.appId] : [])));
   const failure = new Failure();
-  const worker = new SessionsWorker({
+  const common = {
     kafka: kafkaConnection(config),
-    groupId: groupOf(config, 'sessions'),
     sinkGroupId: groupOf(config, 'sink'),
     partitions: await countPartitions(config, logger),
+    logger,
+    metrics,
+    clock,
+    onFatal: failure.report,
+  };
+  const codecs = { raw: await openCodec(TOPICS.rawTuicallkit, registry), deadLetter: await openCodec(TOPICS.deadLetters, registry) };
+  const calls = new SessionsWorker({
+    ...common,
+    groupId: groupOf(config, 'sessions'),
     settings: {
       ...config.sessions,
       maxCallsPerTask: DEFAULT_MAX_CALLS_PER_TASK,
       hasRecordsApi: (appId) => withRecords.has(appId),
     },
-    codecs: {
-      raw: await openCodec(TOPICS.rawTuicallkit, registry),
-      call: await openCodec(TOPICS.calls, registry),
-      deadLetter: await openCodec(TOPICS.deadLetters, registry),
-      task: await openCodec(TOPICS.tasks, registry),
-    },
+    codecs: { ...codecs, call: await openCodec(TOPICS.calls, registry), task: await openCodec(TOPICS.tasks, registry) },
     lookup: (keys) => lookupCalls(clickhouse, keys),
-    logger,
-    metrics,
-    clock,
-    onFatal: failure.report,
   });
-  return startWorker(worker, failure, () => clickhouse.close());
+  const recordings = new RecordingsWorker({
+    ...common,
+    groupId: groupOf(config, 'recordings'),
+    retention: config.sessions.retention,
+    codecs: { ...codecs, recording: await openCodec(TOPICS.recordings, registry) },
+    lookup: (keys) => lookupRecordings(clickhouse, keys),
+  });
+  return startWorkers([calls, recordings], failure, () => clickhouse.close());
 }
 
 /** Raw records into canonical events, and dead letters for what cannot be read. */
@@ -139,10 +146,10 @@ async function events({ config, logger, metrics, clock }: RoleContext): Promise<
     clock,
     onFatal: failure.report,
   });
-  return startWorker(worker, failure);
+  return startWorkers([worker], failure);
 }
 
-/** Calls, events and dead letters into ClickHouse, and the rollups. */
+/** Calls, recordings, events and dead letters into ClickHouse, and the rollups. */
 async function sink({ config, logger, metrics }: RoleContext): Promise<RunningRole> {
   const registry = openRegistry(config);
   const clickhouse = openClickHouse(config);
@@ -153,6 +160,7 @@ async function sink({ config, logger, metrics }: RoleContext): Promise<RunningRo
     clickhouse,
     codecs: {
       call: await openCodec(TOPICS.calls, registry),
+      recording: await openCodec(TOPICS.recordings, registry),
       callEvent: await openCodec(TOPICS.callEvents, registry),
       deadLetter: await openCodec(TOPICS.deadLetters, registry),
     },
@@ -161,7 +169,7 @@ async function sink({ config, logger, metrics }: RoleContext): Promise<RunningRo
     metrics,
     onFatal: failure.report,
   });
-  return startWorker(worker, failure, () => clickhouse.close());
+  return startWorkers([worker], failure, () => clickhouse.close());
 }
 
 /** Query API and dashboard. */
@@ -202,14 +210,18 @@ interface Worker {
   problems(): string[];
 }
 
-/** @param close what is the role's own, once the worker has stopped */
-async function startWorker(worker: Worker, failure: Failure, close: () => Promise<void> = async () => {}): Promise<RunningRole> {
-  await worker.start();
+/** @param close what is the role's own, once the workers have stopped */
+async function startWorkers(
+  workers: readonly Worker[],
+  failure: Failure,
+  close: () => Promise<void> = async () => {},
+): Promise<RunningRole> {
+  await Promise.all(workers.map((worker) => worker.start()));
   return {
-    ready: () => readyUnless(worker.problems()),
+    ready: () => readyUnless(workers.flatMap((worker) => worker.problems())),
     failed: failure.happened,
     stop: async () => {
-      await worker.stop();
+      await Promise.all(workers.map((worker) => worker.stop()));
       await close();
     },
   };

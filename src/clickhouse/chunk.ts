@@ -1,4 +1,5 @@
-import type { CallEvent, DeadLetter } from '../codec/generated.js';
+import type { CallEvent, DeadLetter, Recording } from '../codec/generated.js';
+import { RECORDING_COLUMNS, writeRecording } from './recording-rows.js';
 import { RowWriter } from './row-writer.js';
 import {
   type CallRow,
@@ -42,6 +43,7 @@ interface Span {
 export class Chunk {
   readonly #revisions = new RowWriter(256 * 1024);
   readonly #latest = new RowWriter(1024 * 1024);
+  readonly #recordings = new RowWriter();
   readonly #events = new RowWriter();
   readonly #deliveries = new RowWriter();
   readonly #deadLetters = new RowWriter();
@@ -50,16 +52,18 @@ export class Chunk {
   /** Minutes by app. */
   readonly #touches: Record<Touch['kind'], Map<string, Set<number>>> = { metrics: new Map(), concurrency: new Map() };
   readonly #historic = new Map<string, { app_id: string; call_id: string }>();
-  #counts = { revisions: 0, events: 0, deliveries: 0, deadLetters: 0 };
+  #counts = { revisions: 0, recordings: 0, events: 0, deliveries: 0, deadLetters: 0 };
 
   /** Records taken in. */
   get records(): number {
-    return this.#counts.revisions + this.#counts.events + this.#counts.deadLetters;
+    const { revisions, recordings, events, deadLetters } = this.#counts;
+    return revisions + recordings + events + deadLetters;
   }
 
   /** Bytes that will be sent, at most. */
   get bytes(): number {
-    return this.#revisions.length + this.#latest.length + this.#events.length + this.#deliveries.length + this.#deadLetters.length;
+    const writers = [this.#revisions, this.#latest, this.#recordings, this.#events, this.#deliveries, this.#deadLetters];
+    return writers.reduce((sum, { length }) => sum + length, 0);
   }
 
   /** @param frame the record's value as it stands on the topic. @throws RowError */
@@ -80,6 +84,18 @@ export class Chunk {
     this.#counts.revisions++;
     this.#keepLatest(call, from);
     this.#touch(call, minutes);
+  }
+
+  /** @param frame the record's value as it stands on the topic. @throws RowError */
+  addRecording(recording: Recording, frame: Uint8Array): void {
+    const start = this.#recordings.length;
+    try {
+      writeRecording(this.#recordings, recording, frame);
+    } catch (error) {
+      this.#recordings.cut(start);
+      throw error;
+    }
+    this.#counts.recordings++;
   }
 
   /** @throws RowError */
@@ -122,6 +138,7 @@ export class Chunk {
     return [
       { table: 'calls_latest', columns: LATEST_COLUMNS, rows: spans.length, bytes: this.#latest.slice() },
       { table: 'call_revisions', columns: REVISION_COLUMNS, rows: this.#counts.revisions, bytes: this.#revisions.slice() },
+      { table: 'recordings_latest', columns: RECORDING_COLUMNS, rows: this.#counts.recordings, bytes: this.#recordings.slice() },
       { table: 'call_event_rows', columns: EVENT_COLUMNS, rows: this.#counts.events, bytes: this.#events.slice() },
       { table: 'deliveries', columns: DELIVERY_COLUMNS, rows: this.#counts.deliveries, bytes: this.#deliveries.slice() },
       { table: 'dead_letter_rows', columns: DEAD_LETTER_COLUMNS, rows: this.#counts.deadLetters, bytes: this.#deadLetters.slice() },

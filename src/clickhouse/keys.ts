@@ -3,8 +3,22 @@ const hexList = (ids: readonly string[]): string => ids.map((id) => Buffer.from(
 const column = (ids: readonly string[]): string => `arrayMap(x -> unhex(x), splitByChar(',', '${hexList(ids)}'))`;
 
 /**
- * The pairs (app_id, call_id) of these calls, as the right side of IN. In the text of the query, because a server takes no parameter longer than
+ * Pairs of app and id, as the right side of IN. In the text of the query, because a server takes no parameter longer than
  * 128 KiB, and a single id may be longer; in hexadecimal, so that no id can be anything but data.
  */
+const pairsOf = (apps: readonly string[], ids: readonly string[]): string =>
+  `(SELECT arrayJoin(arrayZip(${column(apps)}, ${column(ids)})))`;
+
+/** The pairs (app_id, call_id) of these calls. */
 export const keysOf = (calls: readonly { app_id: string; call_id: string }[]): string =>
-  `(SELECT arrayJoin(arrayZip(${column(calls.map((c) => c.app_id))}, ${column(calls.map((c) => c.call_id))})))`;
+  pairsOf(
+    calls.map((c) => c.app_id),
+    calls.map((c) => c.call_id),
+  );
+
+/** The pairs (app_id, task_id) of these recordings. */
+export const taskKeysOf = (recordings: readonly { app_id: string; task_id: string }[]): string =>
+  pairsOf(
+    recordings.map((r) => r.app_id),
+    recordings.map((r) => r.task_id),
+  );

@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer';
 import type { CallEvent } from '../codec/generated.js';
 import { joinKey } from '../domain/key.js';
+import { type RecordingKey, recordingKey } from '../domain/recording.js';
 import type { CallKey } from '../domain/types.js';
 import type { ClickHouse } from './client.js';
-import { keysOf } from './keys.js';
+import { keysOf, taskKeysOf } from './keys.js';
 import { CALL_EVENTS, rowOf, selectOf } from './relations.js';
 
 const TIMEOUT_MS = 30_000;
@@ -25,6 +26,25 @@ export async function lookupCalls(client: ClickHouse, keys: readonly CallKey[]):
   );
   const wanted = new Set(keys.map(joinKey));
   return new Map(rows.filter((row) => wanted.has(joinKey(row))).map((row) => [joinKey(row), Buffer.from(row.frame, 'base64')]));
+}
+
+/**
+ * The latest published record of each recording that is stored: the value as it stood on `callstream.recordings`, by {@link recordingKey}. One query for
+ * all keys.
+ * @throws ClickHouseFailure
+ */
+export async function lookupRecordings(client: ClickHouse, keys: readonly RecordingKey[]): Promise<Map<string, Buffer>> {
+  if (keys.length === 0) return new Map();
+  const rows = await client.query<RecordingKey & { frame: string }>(
+    `SELECT provider, app_id, task_id, base64Encode(argMax(state, revision)) AS frame
+     FROM recordings_latest
+     WHERE (app_id, task_id) IN ${taskKeysOf(keys)}
+     GROUP BY provider, app_id, task_id`,
+    {},
+    TIMEOUT_MS,
+  );
+  const wanted = new Set(keys.map(recordingKey));
+  return new Map(rows.filter((row) => wanted.has(recordingKey(row))).map((row) => [recordingKey(row), Buffer.from(row.frame, 'base64')]));
 }
 
 /** Which calls to find: of one app or all, that started in [from, to) (epoch ms). */

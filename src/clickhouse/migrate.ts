@@ -32,6 +32,7 @@ const DAY = 86_400_000;
 const TTLS: readonly [table: string, from: string, keep: (r: Retention) => number][] = [
   ['calls_latest', 'toDateTime(first_seen_at)', (r) => r.calls],
   ['call_revisions', 'toDateTime(first_seen_at)', (r) => r.calls],
+  ['recordings_latest', 'toDateTime(first_seen_at)', (r) => r.calls],
   ['call_event_rows', 'toDateTime(received_at)', (r) => r.events],
   ['deliveries', 'toDateTime(received_at)', (r) => r.events],
   ['dead_letter_rows', 'toDateTime(received_at)', (r) => r.events],

@@ -56,6 +56,15 @@ export const METRICS = {
   callstream_calls_reopened_total: { type: 'counter', labels: [], help: 'Calls that were over and are not any more.' },
   callstream_calls_left_total: { type: 'counter', labels: [], help: 'Calls that left the worker state after retention.' },
   callstream_late_inputs_total: { type: 'counter', labels: ['result'], help: 'Late inputs: deferred, taken_back, new.' },
+  callstream_recording_inputs_total: {
+    type: 'counter',
+    labels: ['result'],
+    help: 'Inputs taken by the recordings worker: folded, merged, unchanged, dead.',
+  },
+  callstream_recordings: { type: 'gauge', labels: [], help: 'Recordings in the state of the recordings worker.' },
+  callstream_recording_revisions_total: { type: 'counter', labels: [], help: 'Recording revisions published.' },
+  callstream_recordings_left_total: { type: 'counter', labels: [], help: 'Recordings that left the worker state after retention.' },
+  callstream_recordings_taken_back_total: { type: 'counter', labels: [], help: 'Recordings taken back from ClickHouse for late input.' },
   callstream_sink_rows_total: { type: 'counter', labels: ['table'], help: 'Rows acknowledged by ClickHouse.' },
   callstream_sink_inserts_total: {
     type: 'counter',

@@ -18,7 +18,12 @@ import { MemoryTopics } from '../support/memory-source.js';
 
 const DAY = 86_400_000;
 const RETENTION = { calls: 400 * DAY, events: 90 * DAY, metrics: 1826 * DAY };
-const codecs = { call: localCodec(TOPICS.calls), callEvent: localCodec(TOPICS.callEvents), deadLetter: localCodec(TOPICS.deadLetters) };
+const codecs = {
+  call: localCodec(TOPICS.calls),
+  recording: localCodec(TOPICS.recordings),
+  callEvent: localCodec(TOPICS.callEvents),
+  deadLetter: localCodec(TOPICS.deadLetters),
+};
 const dir = mkdtempSync(join(tmpdir(), 'callstream-sink-'));
 let server: Server;
 let databases = 0;

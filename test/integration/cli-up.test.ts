@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it, vi } from 'vitest';
+import { TIW_EXAMPLES } from '../support/tiw-examples.js';
 import { ALICE } from '../support/vendor-example.js';
 
 /** The compiled program, as `npm start` runs it: `npm test` compiles it first. */
@@ -118,6 +119,22 @@ it(
     });
     expect(shown).toContain('not_json: the body is not JSON');
     expect(shown).toContain('not json {');
+
+    // A recording of a room: every example of the vendor's page, one of them twice, and an event of another family. The demo app has no key.
+    const tiw = new URL('/callbacks/tiw', at.callbacks).href;
+    const bodies = [...Object.values(TIW_EXAMPLES), TIW_EXAMPLES.started, { ...TIW_EXAMPLES.started, EventType: 'WhiteboardPushStarted' }];
+    for (const body of bodies) expect(await post(tiw, JSON.stringify(body))).toEqual({ status: 200, body: '{"error_code":0}' });
+    await vi.waitFor(
+      async () => {
+        const recordings = 'SELECT task_id, status, pauses, room_id, total_ms, length(videos) FROM callstream.recordings ORDER BY task_id';
+        expect(await select(at.ClickHouse, recordings)).toBe(
+          'bj0mt2l23osdj300hl30\tstopped\t1\t1253\t0\t0\nghucnligqtgtvk2624mb\tfailed\t0\t880528\t18317\t4',
+        );
+        const sums = "SELECT sum(received), sum(folded), sum(duplicates), sum(dead) FROM callstream.delivery_minutes WHERE source = 'tiw'";
+        expect(await select(at.ClickHouse, sums)).toBe('8\t5\t2\t1');
+      },
+      { timeout: 20_000 },
+    );
 
     // One metrics page, and the dashboard.
     const metrics = await (await fetch(`${at.admin}/metrics`)).text();

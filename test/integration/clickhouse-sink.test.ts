@@ -18,7 +18,12 @@ const RETENTION = { calls: 400 * DAY, events: 90 * DAY, metrics: 1826 * DAY };
 const PARTITIONS = 2;
 const GROUP = 'test-sink';
 const servers = useStack(['kafka', 'clickhouse']);
-const codecs = { call: localCodec(TOPICS.calls), callEvent: localCodec(TOPICS.callEvents), deadLetter: localCodec(TOPICS.deadLetters) };
+const codecs = {
+  call: localCodec(TOPICS.calls),
+  recording: localCodec(TOPICS.recordings),
+  callEvent: localCodec(TOPICS.callEvents),
+  deadLetter: localCodec(TOPICS.deadLetters),
+};
 const logger = silentLogger();
 let clickhouse: ClickHouse;
 let producer: DurableProducer;

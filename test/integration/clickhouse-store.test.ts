@@ -64,6 +64,7 @@ describe('migrations', () => {
     const days = (calls: number) => ({
       calls_latest: calls,
       call_revisions: calls,
+      recordings_latest: calls,
       call_event_rows: 90,
       deliveries: 90,
       dead_letter_rows: 90,

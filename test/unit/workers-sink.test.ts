@@ -81,7 +81,7 @@ beforeEach(() => {
       happened.push('dead');
     },
     clickhouse: clickhouse as ClickHouse,
-    readers: { call: codecs.call.only(...CALL_FIELDS), callEvent, deadLetter: codecs.deadLetter },
+    readers: { call: codecs.call.only(...CALL_FIELDS), recording: localCodec(TOPICS.recordings), callEvent, deadLetter: codecs.deadLetter },
     keepCallsMs: 86_400_000,
     rolls: () => false,
     logger: silentLogger(),

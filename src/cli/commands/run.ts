@@ -28,9 +28,9 @@ export const run: Register = (program, action) => {
       `
 Roles:
   ingest     takes the vendors' callbacks over HTTP and writes them, raw and durable, to Kafka
-  sessions   joins raw inputs into calls, exactly once
+  sessions   joins raw inputs into calls, and into recordings, exactly once
   events     publishes canonical events, and dead letters for what cannot be read
-  sink       writes calls, events and rollups into ClickHouse
+  sink       writes calls, recordings, events and rollups into ClickHouse
   api        serves the query API and the dashboard
 
 /healthz, /readyz and /metrics are on CALLSTREAM_ADMIN_PORT (9090), one port for all roles of the process.

@@ -7,13 +7,14 @@ import { encodeMeta, newestMeta } from '../../stream/task-meta.js';
 import { TaskProducer } from '../../stream/task-producer.js';
 import type { TaskMeta } from '../../stream/types.js';
 import type { Logger } from '../../telemetry/log.js';
-import { groupOf, INPUTS, kafkaConnection } from '../parts.js';
+import { groupOf, INPUTS, kafkaConnection, STREAM_WORKERS } from '../parts.js';
 
-type StreamRole = 'sessions' | 'events';
+type StreamRole = (typeof STREAM_WORKERS)[number];
 
 /** What a worker's task p reads and writes. */
 const LAYOUTS: Record<StreamRole, { inputs: readonly string[]; output: string; restores: boolean }> = {
   sessions: { inputs: INPUTS.sessions, output: TOPICS.calls.name, restores: true },
+  recordings: { inputs: INPUTS.recordings, output: TOPICS.recordings.name, restores: true },
   events: { inputs: INPUTS.events, output: TOPICS.callEvents.name, restores: false },
 };
 
@@ -55,7 +56,7 @@ function gapsOf({ worker, partition, inputs, output, meta }: TaskPlace): Gap[] {
   } else if (meta.lastOutput !== null && meta.lastOutput >= end) {
     gaps.push(gap(output.topic, `${meta.lastOutput + 1 - end} published records are gone from the log`));
   } else if (meta.restoreFrom !== null && meta.restoreFrom < low) {
-    gaps.push(gap(output.topic, `the state of calls last written before offset ${low} is gone; ClickHouse has them as last published`));
+    gaps.push(gap(output.topic, `the state last written before offset ${low} is gone; ClickHouse has it as last published`));
   }
   return gaps;
 }
@@ -75,7 +76,7 @@ function placeAfterGap(place: TaskPlace, group: string, now: number): { offsets:
     meta: {
       v: 1,
       streamTime: place.meta?.streamTime ?? 0,
-      // Calls may have left whose state is unknown now: whatever could belong to one is looked up in ClickHouse first.
+      // Calls or recordings may have left whose state is unknown now: whatever could belong to one is looked up in ClickHouse first.
       horizon: LAYOUTS[place.worker].restores ? now : null,
       restoreFrom: LAYOUTS[place.worker].restores && lastOutput !== null ? low : null,
       lastOutput,
@@ -98,7 +99,7 @@ export class Gaps {
   }
 
   async find(): Promise<Gap[]> {
-    const places = await Promise.all((['sessions', 'events'] as const).map((worker) => this.#places(worker)));
+    const places = await Promise.all(STREAM_WORKERS.map((worker) => this.#places(worker)));
     return places.flat().flatMap(gapsOf);
   }
 
@@ -108,7 +109,7 @@ export class Gaps {
    */
   async accept(topic: string, partition: number, now: number): Promise<Gap[]> {
     const accepted: Gap[] = [];
-    for (const worker of ['sessions', 'events'] as const) {
+    for (const worker of STREAM_WORKERS) {
       const stopped = (await this.#places(worker)).find((p) => gapsOf(p).some((g) => g.topic === topic && g.partition === partition));
       if (stopped !== undefined) accepted.push(...(await this.#goOn(stopped, now)));
     }

@@ -4,7 +4,7 @@ import { TopicAdmin, WANTED_OFFSETS_RETENTION_MINUTES } from '../../stream/admin
 import { createClients } from '../../stream/client.js';
 import { TaskProducer } from '../../stream/task-producer.js';
 import type { Logger } from '../../telemetry/log.js';
-import { groupOf, INPUTS, kafkaConnection, openProducer, RAW_TOPICS, WORKERS } from '../parts.js';
+import { groupOf, INPUTS, kafkaConnection, openProducer, RAW_TOPICS, STREAM_WORKERS, WORKERS } from '../parts.js';
 import { TopicReader } from '../read-topic.js';
 import { attempt, type Finding, ok, problem, warning } from './finding.js';
 import { Gaps } from './gap.js';
@@ -109,7 +109,7 @@ async function checkProducer(config: Config, logger: Logger): Promise<Finding[]>
 /** The right to a transactional id shows only when one is used. Workers name theirs after their group and a partition, so this one is nobody's. */
 async function checkTransactions(config: Config, logger: Logger): Promise<Finding[]> {
   const clients = createClients(kafkaConnection(config), logger);
-  for (const worker of ['sessions', 'events'] as const) {
+  for (const worker of STREAM_WORKERS) {
     const transactionalId = `${groupOf(config, worker)}-doctor`;
     const producer = await TaskProducer.fence({ clients, transactionalId, transactionTimeoutMs: TRANSACTION_TIMEOUT_MS });
     producer.close();
@@ -130,7 +130,9 @@ async function checkGroups(config: Config, admin: TopicAdmin, logger: Logger): P
       const behind = [...lag.values()].reduce((sum, n) => sum + n, 0);
       const at = members.get(group) ?? 0;
       const text = `${behind} records behind, ${at === 0 ? 'nobody' : at} at work`;
-      return behind > 0 && at === 0 ? warning(`group ${worker}`, text, `start it: callstream run ${worker}`) : ok(`group ${worker}`, text);
+      return behind > 0 && at === 0
+        ? warning(`group ${worker}`, text, `start it: callstream run ${worker === 'recordings' ? 'sessions' : worker}`)
+        : ok(`group ${worker}`, text);
     }),
   );
 }

@@ -1,11 +1,10 @@
 import { TOPICS } from '../../codec/topics.js';
 import type { CallKey } from '../../domain/types.js';
 import { topicsAbout } from '../../sources/registry.js';
-import { createClients } from '../../stream/client.js';
-import { OffsetReader } from '../../stream/offsets.js';
 import type { ProcessedCounts } from '../../stream/types.js';
 import { StreamWorker, type StreamWorkerOptions } from '../../stream/worker.js';
 import type { Metrics } from '../../telemetry/metrics.js';
+import { SinkProgress } from '../sink-progress.js';
 import { type SessionCodecs, SessionsProcessor } from './processor.js';
 import type { SessionSettings } from './settings.js';
 
@@ -22,27 +21,34 @@ export interface SessionsWorkerOptions extends WorkerConnection {
   lookup(keys: readonly CallKey[]): Promise<ReadonlyMap<string, Buffer>>;
 }
 
-/** How often the sink's progress is asked for: how much later than its retention a call may leave. */
-const SINK_PROGRESS_MS = 1_000;
-/** Times that it is asked between two counts of the calls by stage, which walk all of them. */
+/** Times that the sink's progress is asked for between two counts of the calls by stage, which walk all of them. */
 const COUNT_EVERY = 10;
 
 /** The sessions worker: the stream runtime with {@link SessionsProcessor}, and what it must know of the sink. */
 export class SessionsWorker {
   readonly #options: SessionsWorkerOptions;
   readonly #worker: StreamWorker;
-  readonly #offsets: OffsetReader;
+  readonly #progress: SinkProgress;
   readonly #processors = new Map<number, SessionsProcessor>();
-  #timer: NodeJS.Timeout | undefined;
-  #asking: Promise<void> = Promise.resolve();
   readonly #suspects = new Set<string>();
-  #stopped = false;
   #overCap = 0;
   #asked = 0;
 
   constructor(options: SessionsWorkerOptions) {
     this.#options = options;
-    this.#offsets = new OffsetReader(createClients(options.kafka, options.logger));
+    this.#progress = new SinkProgress({
+      kafka: options.kafka,
+      logger: options.logger,
+      sinkGroupId: options.sinkGroupId,
+      topic: TOPICS.calls.name,
+      heard: (nextOffset) => {
+        for (const [partition, processor] of this.#live()) processor.setSinkPosition(nextOffset(partition));
+      },
+      asked: () => {
+        this.#gaugeSizes();
+        if (this.#asked++ % COUNT_EVERY === 0) this.#gaugeStages();
+      },
+    });
     this.#worker = new StreamWorker({
       ...options,
       name: 'sessions',
@@ -63,15 +69,12 @@ export class SessionsWorker {
   /** @throws as {@link StreamWorker.start} */
   async start(): Promise<void> {
     await this.#worker.start();
-    this.#askLater();
+    this.#progress.start();
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
     await this.#worker.stop();
-    await this.#asking;
-    await this.#offsets.close();
+    await this.#progress.stop();
   }
 
   problems(): string[] {
@@ -79,27 +82,6 @@ export class SessionsWorker {
     if (this.#overCap > 0)
       problems.push(`${this.#overCap} calls more than the memory cap are in the state: they are not over, or not yet in ClickHouse`);
     return problems;
-  }
-
-  #askLater(): void {
-    this.#timer = setTimeout(() => {
-      this.#asking = this.#ask().finally(() => {
-        if (!this.#stopped) this.#askLater();
-      });
-    }, SINK_PROGRESS_MS);
-  }
-
-  /** Tells every task how far the sink is, and the gauges how full the tasks are. */
-  async #ask(): Promise<void> {
-    const { sinkGroupId, logger } = this.#options;
-    try {
-      const committed = (await this.#offsets.committed(sinkGroupId, [TOPICS.calls.name])).get(TOPICS.calls.name) ?? [];
-      for (const [partition, processor] of this.#live()) processor.setSinkPosition(Math.max(0, committed[partition]?.offset ?? 0));
-    } catch (error) {
-      logger.warn({ err: error }, 'the progress of the sink could not be read; calls stay until it can');
-    }
-    this.#gaugeSizes();
-    if (this.#asked++ % COUNT_EVERY === 0) this.#gaugeStages();
   }
 
   *#live(): Iterable<[number, SessionsProcessor]> {

@@ -1,6 +1,6 @@
 import { type CallRow, type Chunk, RowError } from '../../clickhouse/index.js';
 import type { TopicCodec, TopicReader } from '../../codec/codec.js';
-import type { CallEvent, DeadLetter } from '../../codec/generated.js';
+import type { CallEvent, DeadLetter, Recording } from '../../codec/generated.js';
 import { CodecError } from '../../codec/registry.js';
 import { TOPICS } from '../../codec/topics.js';
 import { messageOf } from '../../domain/errors.js';
@@ -11,12 +11,13 @@ import { deadLetterOutput } from '../dead-letter.js';
 
 export interface SinkReaders {
   call: TopicReader<CallRow>;
+  recording: TopicReader<Recording>;
   callEvent: TopicReader<CallEvent>;
   deadLetter: TopicCodec<DeadLetter>;
 }
 
 /** What the sink reads. */
-export const SINK_TOPICS = [TOPICS.calls.name, TOPICS.callEvents.name, TOPICS.deadLetters.name] as const;
+export const SINK_TOPICS = [TOPICS.calls.name, TOPICS.recordings.name, TOPICS.callEvents.name, TOPICS.deadLetters.name] as const;
 
 /** Why a record became no row. */
 interface Refusal {
@@ -42,6 +43,7 @@ export class Intake {
   /** Loads the schemas that the records were written with. @throws CodecError REGISTRY_UNAVAILABLE */
   async resolve(records: readonly InputRecord[]): Promise<void> {
     await this.#readers.call.resolve(valuesOf(records, TOPICS.calls.name));
+    await this.#readers.recording.resolve(valuesOf(records, TOPICS.recordings.name));
     await this.#readers.callEvent.resolve(valuesOf(records, TOPICS.callEvents.name));
     await this.#readers.deadLetter.resolve(valuesOf(records, TOPICS.deadLetters.name));
   }
@@ -79,6 +81,8 @@ export class Intake {
     try {
       if (record.topic === TOPICS.calls.name) {
         chunk.addCall(this.#readers.call.decode(record.value), record.value);
+      } else if (record.topic === TOPICS.recordings.name) {
+        chunk.addRecording(this.#readers.recording.decode(record.value), record.value);
       } else if (record.topic === TOPICS.callEvents.name) {
         event = this.#readers.callEvent.decode(record.value);
         chunk.addEvent(event);

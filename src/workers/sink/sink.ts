@@ -1,6 +1,6 @@
 import { CALL_FIELDS, type ClickHouse } from '../../clickhouse/index.js';
 import type { TopicCodec } from '../../codec/codec.js';
-import type { Call, CallEvent, DeadLetter } from '../../codec/generated.js';
+import type { Call, CallEvent, DeadLetter, Recording } from '../../codec/generated.js';
 import { TOPICS } from '../../codec/topics.js';
 import type { KafkaConnection } from '../../stream/client.js';
 import { Collector } from '../../stream/collector.js';
@@ -14,7 +14,12 @@ export interface SinkRoleOptions {
   kafka: KafkaConnection;
   groupId: string;
   clickhouse: ClickHouse;
-  codecs: { call: TopicCodec<Call>; callEvent: TopicCodec<CallEvent>; deadLetter: TopicCodec<DeadLetter> };
+  codecs: {
+    call: TopicCodec<Call>;
+    recording: TopicCodec<Recording>;
+    callEvent: TopicCodec<CallEvent>;
+    deadLetter: TopicCodec<DeadLetter>;
+  };
   /** Retention of calls, ms. */
   keepCallsMs: number;
   logger: Logger;
@@ -25,7 +30,7 @@ export interface SinkRoleOptions {
 
 const LAG_EVERY_MS = 5_000;
 
-/** The sink with its Kafka: calls, events and dead letters into ClickHouse, and the rollups. The caller owns the ClickHouse client. */
+/** The sink with its Kafka: calls, recordings, events and dead letters into ClickHouse, and the rollups. The caller owns the ClickHouse client. */
 export class Sink {
   readonly #o: SinkRoleOptions;
   readonly #collector: Collector;
@@ -44,7 +49,7 @@ export class Sink {
       rolls: () => this.#collector.owns(TOPICS.calls.name, 0),
       send: (records) => this.#producer.send(records),
       clickhouse: options.clickhouse,
-      readers: { call: codecs.call.only(...CALL_FIELDS), callEvent: codecs.callEvent, deadLetter: codecs.deadLetter },
+      readers: { ...codecs, call: codecs.call.only(...CALL_FIELDS) },
       keepCallsMs: options.keepCallsMs,
       logger,
       metrics,
