@@ -1,7 +1,7 @@
 import { messageOf } from '../domain/errors.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { Session } from './takeover.js';
-import { encodeMeta, nextMeta } from './task-meta.js';
+import { encodeMeta, isCommitted, nextMeta } from './task-meta.js';
 import type { OffsetCommit } from './task-producer.js';
 import type { FaultPointName, ProcessedCounts, TaskMeta } from './types.js';
 
@@ -30,14 +30,14 @@ export function hasMoved({ inputs, committed }: Session): boolean {
 
 /**
  * One transaction, in this order: outputs; offsets of all inputs and the output partition, each with the metadata; commit; then the processor is told.
- * Without outputs, without a moved position and without being asked for it there is none, and `committed` is false.
+ * Without outputs, without a moved position and without anything new for a restore there is none, and `committed` is false.
  * @throws TransactionFailed
  */
 export async function commitTransaction(session: Session, scope: CommitScope): Promise<{ committed: boolean; processed: ProcessedCounts }> {
   const { processor, producer, inputs, time } = session;
   const { outputTopic, groupId, partition, partitions, clock, fault } = scope;
-  const { outputs, processed = {}, commit = false } = processor.flush(clock.now());
-  if (outputs.length === 0 && !commit && session.meta !== null && !hasMoved(session)) {
+  const { outputs, processed = {} } = processor.flush(clock.now());
+  if (outputs.length === 0 && !hasMoved(session) && isCommitted(session.meta, processor.meta(null))) {
     processor.committed(null);
     return { committed: false, processed };
   }

@@ -42,6 +42,10 @@ function isNewer(a: TaskMeta, b: TaskMeta): boolean {
   return a.streamTime !== b.streamTime ? a.streamTime > b.streamTime : (a.lastOutput ?? -1) > (b.lastOutput ?? -1);
 }
 
+/** Whether what is committed says the same as the processor: else a restore might reach back to what the topic has long dropped. */
+export const isCommitted = (meta: TaskMeta | null, { horizon, restoreFrom }: ProcessorMeta): boolean =>
+  meta !== null && meta.horizon === horizon && meta.restoreFrom === restoreFrom;
+
 /** The metadata of the next commit; `last` is the offset of the transaction's last record on the output partition, null when it has none there. */
 export function nextMeta(
   previous: TaskMeta | null,

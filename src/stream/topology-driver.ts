@@ -2,7 +2,7 @@ import { CallstreamError } from '../domain/errors.js';
 import { type Clock, systemClock } from '../telemetry/clock.js';
 import { DeadLetterLimit, type DeadLetterLimitOptions } from './dead-letter-limit.js';
 import { StreamTime } from './stream-time.js';
-import { decodeMeta, encodeMeta, nextMeta } from './task-meta.js';
+import { decodeMeta, encodeMeta, isCommitted, nextMeta } from './task-meta.js';
 import type { InputRecord, OutputRecord, Processor, TaskContext, TaskMeta } from './types.js';
 
 export interface TopologyDriverOptions {
@@ -139,9 +139,10 @@ export class TopologyDriver {
     if (withInput) await this.#collect(task, this.#o.transactionRecords ?? Number.POSITIVE_INFINITY);
     const timer = processor.nextTimer();
     if (timer !== null && timer <= time.now()) processor.punctuate(time.now());
-    const { outputs, commit = false } = processor.flush(this.#clock.now());
+    const { outputs } = processor.flush(this.#clock.now());
     const moved = [...task.positions].some(([topic, position]) => task.committed.get(topic) !== position);
-    if (outputs.length === 0 && !moved && !commit) {
+    const settled = task.meta === null || isCommitted(decodeMeta(task.meta), processor.meta(null));
+    if (outputs.length === 0 && !moved && settled) {
       processor.committed(null);
       return false;
     }

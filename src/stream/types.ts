@@ -81,13 +81,11 @@ export interface Processor {
   punctuate(streamTime: number): void;
   /** Stream time at which `punctuate` next has work; null: none. */
   nextTimer(): number | null;
+  /** Everything to publish since the last flush; called once per transaction. `now` is wall-clock time, epoch ms. */
+  flush(now: number): { outputs: OutputRecord[]; processed?: ProcessedCounts };
   /**
-   * Everything to publish since the last flush; called once per transaction. `now` is wall-clock time, epoch ms. `commit`: there is to be a transaction even
-   * if nothing is published and no input was taken, because a restore need not read as far back any more: what it needs must never be older than the topic's retention.
-   */
-  flush(now: number): { outputs: OutputRecord[]; processed?: ProcessedCounts; commit?: boolean };
-  /**
-   * The processor's part of the commit metadata, asked for after the outputs are sent and before the commit.
+   * The processor's part of the commit metadata, asked for after the outputs are sent and before the commit; and, where there is nothing to send, to see
+   * whether it differs from what is committed.
    * `base` is the offset of the first record of this transaction on the output partition; null when it has none there.
    */
   meta(base: number | null): ProcessorMeta;

@@ -359,6 +359,17 @@ describe('the sessions worker', () => {
     expect(b.processor.table.size).toBe(0);
   });
 
+  it('commits that nothing needs to be restored any more, even if nothing else happens: the topic may drop what it was', async () => {
+    const b = await Bench.open();
+    b.append(delivery(body('c', 'a', 'call_missed', T0), T0));
+    for (let i = 0; i < 20; i++) {
+      await b.advance(1_000);
+      b.sinkAll();
+    }
+    expect(b.processor.table.size).toBe(0);
+    expect(b.driver.meta(0)).toMatchObject({ restoreFrom: null, horizon: b.processor.table.horizon });
+  });
+
   it('counts settle from the arrival of a change, also when nothing has come for long before it', async () => {
     const b = await Bench.open({ retention: 7_200_000 });
     b.append(delivery(body('x', 'a', 'call_missed', T0), T0));

@@ -59,7 +59,7 @@ class Sums implements Processor {
   }
 
   meta(base: number | null): ProcessorMeta {
-    return { horizon: null, restoreFrom: base === null ? null : 0 };
+    return { horizon: null, restoreFrom: base === null && this.sums.size === 0 ? null : 0 };
   }
 
   committed(): void {}

@@ -96,15 +96,13 @@ export class RecordingsProcessor implements Processor {
     return this.#table.nextTimer();
   }
 
-  flush(now: number): { outputs: OutputRecord[]; processed: Record<string, number>; commit: boolean } {
+  flush(now: number): { outputs: OutputRecord[]; processed: Record<string, number> } {
     const revisions = this.#table.flush(now);
     const outputs = [...revisions.map((r) => this.#output(r)), ...this.#dead];
-    const left = this.#table.takeLeft();
-    const processed = { ...this.#counts, revisions: revisions.length, left };
+    const processed = { ...this.#counts, revisions: revisions.length, left: this.#table.takeLeft() };
     this.#dead = [];
     this.#counts = {};
-    // Recordings are rare: the next one may come after the topic has let go of what this state would be restored from.
-    return { outputs, processed, commit: left > 0 };
+    return { outputs, processed };
   }
 
   meta(base: number | null): ProcessorMeta {
