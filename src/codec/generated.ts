@@ -230,6 +230,22 @@ export interface DeadLetter {
   body: Buffer;
 }
 
+/** How far a vendor API has been swept. The newest of a key counts. */
+export interface PollCursor {
+  /** call-record or aliyun-rtc. */
+  source: string;
+  /** The vendor's application id. */
+  app_id: string;
+  /** Which sweep of the source: trailing, deep, or backfill. */
+  sweep: string;
+  /** What is swept: a subscription id, or empty for the whole app. */
+  scope: string;
+  /** Everything that the vendor had up to here is on the raw topic. Epoch milliseconds. */
+  swept_to: number;
+  /** When this was written. Epoch milliseconds. */
+  updated_at: number;
+}
+
 /** What to fetch from a vendor about one call. */
 export interface PollTask {
   /** record or media. */
@@ -242,7 +258,7 @@ export interface PollTask {
   call_id: string;
   /** Room id, or empty. */
   room_id: string;
-  /** User to fetch, or empty. */
+  /** User to fetch, or empty: all of `users`. */
   user_id: string;
   /** Start of the call. Epoch milliseconds, or null. */
   started_at: number | null;
@@ -252,8 +268,10 @@ export interface PollTask {
   due_at: number;
   /** 0 for the first attempt. */
   attempt: number;
-  /** Why: timed_out, conflict, ended. */
+  /** Why: timed_out, conflict, ended, sample. */
   reason: string;
+  /** Users of the call whose media are to be fetched; empty for a record. */
+  users: string[];
 }
 
 /** One delivery of a vendor, untouched: a callback, or one element of a polled page. */

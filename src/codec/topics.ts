@@ -1,5 +1,5 @@
 /** The Kafka topics of contract.md §4: name, record, key and cleanup. Partition counts are equal for all, so that partition p of each belongs to task p. */
-import type { Call, CallEvent, DeadLetter, PollTask, RawEvent, Recording } from './generated.js';
+import type { Call, CallEvent, DeadLetter, PollCursor, PollTask, RawEvent, Recording } from './generated.js';
 
 export interface TopicSpec {
   readonly name: string;
@@ -43,6 +43,7 @@ export const TOPICS = {
   // A third for each stream worker (events, sessions, recordings): transactions of two producers must not meet in one partition.
   deadLetters: topic<DeadLetter>('dead-letters', 'dead-letter', 'delete', 30 * DAY, { partitionFactor: 3 }),
   tasks: topic<PollTask>('tasks', 'poll-task', 'delete', 14 * DAY),
+  pollCursors: topic<PollCursor>('poll-cursors', 'poll-cursor', 'compact', null),
 } as const;
 
 function topic<T>(

@@ -36,7 +36,7 @@ export const PARTITIONS = { embedded: 4, elsewhere: 12 } as const;
 /** Values of absent fields, written as a user would write them. */
 export const FIELD_DEFAULTS = {
   sessions: { ringTimeout: '2m', settle: '30s', maxCall: '12h', retention: '2h', channelGap: '5m' },
-  polling: { sweepEvery: '1m', overlap: '15m', delay: '10s', userEvents: 'abnormal', backfillOnStart: '0s' },
+  polling: { sweepEvery: '1m', overlap: '15m', delay: '10s', userEvents: 'abnormal', recordSample: '0', backfillOnStart: '0s' },
   privacy: { pseudonymiseUsers: 'false', truncateClientIp: 'true' },
   kafka: { brokers: [`${LOOPBACK}:${PORTS.kafka}`], ssl: 'false', groupPrefix: 'callstream' },
   registry: { url: `http://${LOOPBACK}:${PORTS.registry}${REGISTRY_PATH}` },

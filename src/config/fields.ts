@@ -66,6 +66,12 @@ export const integer = (min: number, max: number) =>
     .transform(Number)
     .refine((value) => value >= min && value <= max, { error: `must be from ${min} to ${max}` });
 
+/** A share of a whole, from 0 to 1. */
+export const share = textOf('a number from 0 to 1')
+  .regex(/^(?:0|1|[01]?\.\d{1,9}|1\.0{1,9})$/, { error: 'must be a number from 0 to 1' })
+  .transform(Number)
+  .refine((value) => value <= 1, { error: 'must be a number from 0 to 1' });
+
 /** 0 asks the system for a free one. */
 export const port = integer(0, 65_535);
 

@@ -15,12 +15,16 @@ import {
   list,
   port,
   section,
+  share,
   text,
 } from './fields.js';
 
 const appId = text('an app id')
   .max(128, { error: 'must not be longer than 128 characters' })
   .regex(/^[^:\s/]+$/, { error: "must not contain ':', '/' or spaces" });
+
+/** What a vendor's SdkAppId can be. */
+const NUMBER = /^[0-9]{1,15}$/;
 
 const common = {
   appId,
@@ -36,10 +40,14 @@ const tencentApp = section({
   ...common,
   /** Callback key of the whiteboard (TIW). */
   tiwCallbackKey: text().optional(),
-  /** TRTC Call REST API. */
-  records: section({ endpoint, identifier: text(), secretKey: text() }).optional(),
+  /** TRTC Call REST API. `generation` absent: as the endpoint's host tells. */
+  records: section({ endpoint, identifier: text(), secretKey: text(), generation: choice(['v1', 'v4']).optional() }).optional(),
   /** Tencent Cloud API: DescribeUserEvent, DescribeRoomInfo. */
   cloudApi: section({ endpoint, region: text(), secretId: text(), secretKey: text() }).optional(),
+}).refine((a) => (a.records === undefined && a.cloudApi === undefined) || NUMBER.test(a.appId), {
+  path: ['appId'],
+  error: 'must be a number: the vendor’s APIs (records, cloudApi) know apps by numbers only',
+  when: (p) => typeof (p.value as { appId?: unknown }).appId === 'string',
 });
 
 const aliyunApp = section({
@@ -87,6 +95,8 @@ const polling = section({
   overlap: duration('1s', '1d').prefault(d.polling.overlap),
   delay: duration('0s', '1h').prefault(d.polling.delay),
   userEvents: choice(['off', 'abnormal', 'all']).prefault(d.polling.userEvents),
+  /** Share of all calls that are over whose REST record is fetched, though nothing looks wrong. */
+  recordSample: share.prefault(d.polling.recordSample),
   backfillOnStart: duration('0s', '14d').prefault(d.polling.backfillOnStart),
 }).refine((p) => p.overlap > p.delay, {
   path: ['overlap'],

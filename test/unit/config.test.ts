@@ -75,7 +75,7 @@ describe('the minimal file', () => {
     expect(plain(config)).toEqual({
       apps: [{ provider: 'tencent', appId: '1400000001' }],
       sessions: { ringTimeout: 2 * MINUTE, settle: 30_000, maxCall: 12 * HOUR, retention: 2 * HOUR, channelGap: 5 * MINUTE },
-      polling: { sweepEvery: MINUTE, overlap: 15 * MINUTE, delay: 10_000, userEvents: 'abnormal', backfillOnStart: 0 },
+      polling: { sweepEvery: MINUTE, overlap: 15 * MINUTE, delay: 10_000, userEvents: 'abnormal', recordSample: 0, backfillOnStart: 0 },
       privacy: { pseudonymiseUsers: false, truncateClientIp: true },
       kafka: { brokers: ['127.0.0.1:9092'], ssl: false, groupPrefix: 'callstream' },
       registry: { url: 'http://127.0.0.1:8081/apis/ccompat/v7' },
@@ -113,7 +113,7 @@ describe('the reference file of the contract', () => {
         },
       ],
       sessions: { ringTimeout: 2 * MINUTE, settle: 30_000, maxCall: 12 * HOUR, retention: 2 * HOUR, channelGap: 5 * MINUTE },
-      polling: { sweepEvery: MINUTE, overlap: 15 * MINUTE, delay: 10_000, userEvents: 'abnormal', backfillOnStart: 0 },
+      polling: { sweepEvery: MINUTE, overlap: 15 * MINUTE, delay: 10_000, userEvents: 'abnormal', recordSample: 0, backfillOnStart: 0 },
       privacy: { pseudonymiseUsers: false, key: '0123456789abcdef', truncateClientIp: true },
       kafka: {
         brokers: ['kafka-1.example:9093', 'kafka-2.example:9093'],
@@ -182,6 +182,19 @@ describe('one wrong thing', () => {
       'apps[0].records.secretKey',
       'is required',
     ],
+    [
+      'an app id that the vendor’s APIs cannot know',
+      'apps: [{ provider: tencent, appId: "14a", records: { endpoint: https://v.example, identifier: a, secretKey: k } }]',
+      'apps[0].appId',
+      /must be a number.*not "14a"/,
+    ],
+    [
+      'unknown generation',
+      inApp('records: { endpoint: https://v.example, identifier: a, secretKey: k, generation: v2 }'),
+      'apps[0].records.generation',
+      /must be one of v1, v4/,
+    ],
+    ['share above one', `${app}polling: { recordSample: 1.5 }`, 'polling.recordSample', /number from 0 to 1/],
     ['no URL', `${app}registry: { url: registry }`, 'registry.url', /must be a URL that starts with https/],
     ['credentials in a URL', `${app}clickhouse: { url: "http://u:p@h:1" }`, 'clickhouse.url', /^must not hold a user or password/],
     ['bad duration', `${app}sessions: { settle: 30 }`, 'sessions.settle', 'must be a duration such as 30s, 15m, 12h or 400d, not "30"'],

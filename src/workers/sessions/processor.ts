@@ -298,6 +298,7 @@ export class SessionsProcessor implements Processor {
       due_at: now + RECORD_TASK_DELAY_MS,
       attempt: 0,
       reason: 'timed_out',
+      users: [],
     };
     return { topic: TOPICS.tasks.name, partition: this.#deps.partition, key, value: this.#deps.codecs.task.encode(task) };
   }
