@@ -5,9 +5,9 @@
  *
  * with ID for Id on some pages. A log entry is { AppId, SubId, MessageId, Data, Cost (ms), Time, Url, Code }, where Data is the push as a string.
  */
-import type { Delivery, UnreadElement } from './element.js';
-import { idOf, isGiven, type JsonObject, parseObject, timeOf, toJson, wordOf } from './json.js';
-import { isObject, listAt, objectAt, valueAt } from './nested.js';
+import { type Delivery, type UnreadElement, unread } from './element.js';
+import { idOf, isGiven, type JsonObject, parseObject, timeOf, toJson, valueAt, wordOf } from './json.js';
+import { isObject, listAt, objectAt } from './nested.js';
 
 /** One event of a channel. Strings are '' when absent, times epoch milliseconds, null when unknown. */
 export interface AliyunEvent {
@@ -140,5 +140,3 @@ function chinaTime(value: unknown): number | null {
   const same = new Date(at).toISOString().slice(0, 19) === (value as string).slice(0, 19).replace(' ', 'T');
   return same ? at - CHINA_OFFSET_MS : null;
 }
-
-const unread = (index: number, reason: UnreadElement['reason'], error: string): UnreadElement => ({ ok: false, index, reason, error });

@@ -3,8 +3,8 @@
  * event subscription, delivered or not. Pages are exact: HasMore tells whether there is another. What the entries hold, aliyun-events.ts reads.
  */
 import { channelOf } from './aliyun-events.js';
-import { idOf, type JsonObject, parseObject } from './json.js';
-import { listAt, valueAt } from './nested.js';
+import { idOf, type JsonObject, parseObject, valueAt } from './json.js';
+import { listAt } from './nested.js';
 import { believed, type ErrorRule, headerOf, httpFailure, malformed, retryAfterOf, vendorFailure } from './poll-failure.js';
 import {
   elementOf,

@@ -7,9 +7,9 @@ import { canonicalResult } from '../domain/record.js';
 import type { RecordFields, RecordInput } from '../domain/types.js';
 import type { CallType, MediaType } from '../domain/vocabulary.js';
 import { errorRule, type Generation, OPERATIONS, readReply } from './call-record-api.js';
-import type { Delivery, Element, ReadElement, StoredEvent } from './element.js';
-import { countOf, idOf, isGiven, type JsonObject, parseObject, timeOf, wordOf } from './json.js';
-import { isObject, listAt, objectAt, valueAt } from './nested.js';
+import { type Delivery, type Element, type ReadElement, type StoredEvent, unread } from './element.js';
+import { countOf, idOf, isGiven, type JsonObject, parseObject, timeOf, valueAt, wordOf } from './json.js';
+import { isObject, listAt, objectAt } from './nested.js';
 import { failure, httpFailure, malformed, vendorFailure } from './poll-failure.js';
 import { elementOf, type PollAnswer, type PolledElement, type PolledSource, strayElement } from './polled.js';
 import type { SourceOf } from './registry.js';
@@ -182,7 +182,7 @@ function toInputs(raw: Delivery): Element[] {
   if (!parsed.ok) return [parsed];
   const { body, text } = parsed;
   const callId = callIdOf(body);
-  if (callId === '') return [{ ok: false, index: 0, reason: 'no_call_id', error: 'the record has no usable call id' }];
+  if (callId === '') return [unread(0, 'no_call_id', 'the record has no usable call id')];
   const input: RecordInput = { kind: 'record', origin: 'record', text, fields: recordFields(body), received_at: raw.received_at };
   return [{ ok: true, index: 0, key: { provider: PROVIDER, app_id: raw.app_id, call_id: callId }, input, body }];
 }

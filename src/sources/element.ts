@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { RecordingInput, RecordingKey } from '../domain/recording.js';
 import type { CallInput, CallKey } from '../domain/types.js';
 import type { Role } from '../domain/vocabulary.js';
 import type { JsonObject } from './json.js';
+import { sha256Hex } from './sign/digest.js';
 
 /** What a source needs of a raw delivery: the RawEvent record of schemas/avro/raw-event.avsc, without the parts only people read. */
 export interface Delivery {
@@ -46,6 +46,9 @@ export interface UnreadElement {
 
 export type Element<S extends Subject = 'call'> = ReadElement<S> | UnreadElement;
 
+/** What could not be read, and why; see {@link UnreadElement}. */
+export const unread = (index: number, reason: ParseReason, error: string): UnreadElement => ({ ok: false, index, reason, error });
+
 /** What `call_events` keeps of an input. Times in epoch ms. */
 export interface StoredEvent {
   /** Of a recording's input, the one that stands for its task (`recordingCallId`). */
@@ -80,5 +83,5 @@ const MAX_KEY_BYTES = 16 * 1024;
 /** The Kafka key of a join key: itself, but for one of absurd length its digest. Whatever writes a raw topic uses it, so that a call has one partition. */
 export function recordKey(joined: string): string {
   if (joined.length * 3 <= MAX_KEY_BYTES || Buffer.byteLength(joined) <= MAX_KEY_BYTES) return joined;
-  return `sha256:${createHash('sha256').update(joined).digest('hex')}`;
+  return `sha256:${sha256Hex(joined)}`;
 }

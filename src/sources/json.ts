@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { parse as parseLossless } from 'lossless-json';
 import { messageOf } from '../domain/errors.js';
-import type { UnreadElement } from './element.js';
+import { type UnreadElement, unread } from './element.js';
 
 /** A parsed JSON object. Numbers are safe integers, or {@link Digits}. */
 export type JsonObject = { [key: string]: unknown };
@@ -32,9 +32,9 @@ const BYTE_ORDER_MARK = 0xfeff;
  * goes unread (RFC 8259 §8.1), but stays in `text`, which is the body as it came.
  */
 export function parseObject(bytes: Buffer): Parsed {
-  if (!isUtf8(bytes)) return unread('not_utf8', 'the body is not valid UTF-8');
+  if (!isUtf8(bytes)) return unread(-1, 'not_utf8', 'the body is not valid UTF-8');
   const text = bytes.toString('utf8');
-  if (isDeep(text)) return unread('too_deep', `the body is nested more than ${MAX_DEPTH} deep`);
+  if (isDeep(text)) return unread(-1, 'too_deep', `the body is nested more than ${MAX_DEPTH} deep`);
   const json = text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
   let value: unknown;
   try {
@@ -42,10 +42,10 @@ export function parseObject(bytes: Buffer): Parsed {
     if (hasUnsafe(value) || mayBeRounded(json))
       value = parseLossless(json, null, { parseNumber, onDuplicateKey: ({ newValue }) => newValue });
   } catch (error) {
-    return unread('not_json', `the body is not JSON: ${messageOf(error)}`);
+    return unread(-1, 'not_json', `the body is not JSON: ${messageOf(error)}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return unread('not_an_object', 'the body is JSON, but not an object');
+    return unread(-1, 'not_an_object', 'the body is JSON, but not an object');
   return { ok: true, body: value as JsonObject, text };
 }
 
@@ -133,14 +133,12 @@ export function toJson(value: unknown): string {
     .join()}}`;
 }
 
-const unread = (reason: UnreadElement['reason'], error: string): UnreadElement => ({ ok: false, index: -1, reason, error });
-
-/** A field of the object itself: a key `__proto__` in the source must not lend it fields. */
-const own = (body: JsonObject, name: string): unknown => (Object.hasOwn(body, name) ? body[name] : undefined);
+/** A field of the object itself; undefined where there is none: a key `__proto__` in the source must not lend it fields. */
+export const valueAt = (from: JsonObject, name: string): unknown => (Object.hasOwn(from, name) ? from[name] : undefined);
 
 /** An id: a string as it is, a JSON number as its decimal digits; '' for anything else. Lone surrogates, which UTF-8 cannot carry, become U+FFFD. */
 export function idOf(body: JsonObject, name: string): string {
-  const value = own(body, name);
+  const value = valueAt(body, name);
   if (typeof value === 'string') return value.toWellFormed();
   if (typeof value === 'number') return String(value);
   return value instanceof Digits ? value.text : '';
@@ -148,13 +146,13 @@ export function idOf(body: JsonObject, name: string): string {
 
 /** An enumeration's word, lower-cased; '' when it is not a string. */
 export function wordOf(body: JsonObject, name: string): string {
-  const value = own(body, name);
+  const value = valueAt(body, name);
   return typeof value === 'string' ? value.toWellFormed().toLowerCase() : '';
 }
 
 /** Whether a field is there and neither null nor the empty string. */
 export function isGiven(body: JsonObject, name: string): boolean {
-  const value = own(body, name);
+  const value = valueAt(body, name);
   return value !== undefined && value !== null && value !== '';
 }
 
@@ -163,7 +161,7 @@ const MAX_COUNT = Number.MAX_SAFE_INTEGER - 1;
 
 /** A count: an integer from 0 to 2^53 - 2, as a number or its digits; 0 for anything else. */
 export function countOf(body: JsonObject, name: string): number {
-  const value = own(body, name);
+  const value = valueAt(body, name);
   const n = typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value;
   return typeof n === 'number' && Number.isInteger(n) && n > 0 && n <= MAX_COUNT ? n : 0;
 }
@@ -177,7 +175,7 @@ const LATEST = Date.UTC(2100, 0, 1);
  * fractions of a millisecond are cut; null outside 2000-01-01..2100-01-01 (semantics.md "Inputs").
  */
 export function timeOf(body: JsonObject, name: string): number | null {
-  const value = own(body, name);
+  const value = valueAt(body, name);
   let ms: number;
   if (typeof value === 'number') ms = value >= MILLISECONDS_FROM ? value : value * 1000;
   else if (value instanceof Digits) ms = millisecondsOf(value.text);

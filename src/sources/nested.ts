@@ -1,8 +1,5 @@
-/** Parts of parsed bodies that are no scalars. A key `__proto__` in the source lends nothing. */
-import { Digits, type JsonObject } from './json.js';
-
-/** A field of the object itself; undefined where there is none. */
-export const valueAt = (from: JsonObject, name: string): unknown => (Object.hasOwn(from, name) ? from[name] : undefined);
+/** Parts of parsed bodies that are no scalars. */
+import { Digits, type JsonObject, valueAt } from './json.js';
 
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Digits);

@@ -6,11 +6,11 @@
  * An element is the exact source text of one record, poll or log entry, never the envelope around it. What the element itself does not say travels in
  * its query. Nothing here throws on any response, and no message holds a secret.
  */
-import { createHash } from 'node:crypto';
 import { joinKey } from '../domain/key.js';
 import type { CallKey } from '../domain/types.js';
 import type { Provider } from '../domain/vocabulary.js';
 import { recordKey } from './element.js';
+import { sha256Hex } from './sign/digest.js';
 
 export interface PollRequest {
   method: 'POST';
@@ -120,7 +120,7 @@ export const elementOf = (key: CallKey, query: string, body: string): PolledElem
 
 /** An element whose call cannot be read: kept all the same, to become a dead letter. */
 export const strayElement = (query: string, body: string): PolledElement => ({
-  key: createHash('sha256').update(body).digest('hex'),
+  key: sha256Hex(body),
   query,
   body,
 });

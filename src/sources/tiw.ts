@@ -3,7 +3,7 @@
  * families of events; those of recordings are read, the others are dead letters. Units are those of the API's data types: TotalTime, which the
  * page calls a timestamp, is milliseconds.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { taskIdOf } from '../domain/key.js';
 import {
   RECORDING_EVENTS,
@@ -13,9 +13,11 @@ import {
   type RecordingVideo,
   recordingKey,
 } from '../domain/recording.js';
-import type { Delivery, Element, ParseReason, ReadElement, StoredEvent } from './element.js';
-import { countOf, Digits, idOf, isGiven, type JsonObject, parseObject, timeOf, toJson, wordOf } from './json.js';
+import { type Delivery, type Element, type ReadElement, type StoredEvent, unread } from './element.js';
+import { countOf, idOf, isGiven, type JsonObject, parseObject, timeOf, toJson, wordOf } from './json.js';
+import { isObject, listAt, objectAt } from './nested.js';
 import type { SourceOf } from './registry.js';
+import { equalSecrets, sha256Hex } from './sign/digest.js';
 import type { WebhookApp, WebhookRequest } from './webhook.js';
 
 const NAME = 'tiw';
@@ -47,8 +49,8 @@ export const tiw: SourceOf<'recording'> = {
     authenticate,
     keyOf(appId, _query, body) {
       const parsed = parseObject(body);
-      const taskId = parsed.ok ? idOf(objectIn(parsed.body, 'EventData'), 'TaskId') : '';
-      if (taskId === '') return createHash('sha256').update(body).digest('hex');
+      const taskId = parsed.ok ? idOf(objectAt(parsed.body, 'EventData'), 'TaskId') : '';
+      if (taskId === '') return sha256Hex(body);
       return recordingKey({ provider: PROVIDER, app_id: appId, task_id: taskId });
     },
     successBody: () => SUCCESS,
@@ -67,30 +69,27 @@ function authenticate({ body }: WebhookRequest, { tiwCallbackKey }: WebhookApp, 
   if (sign === '' && idOf(parsed.body, 'SdkAppId') === '') return 'unreadable';
   const expires = idOf(parsed.body, 'ExpireTime');
   const good = createHash('md5').update(`${tiwCallbackKey}${expires}`).digest('hex');
-  return timingSafeEqual(digest(good), digest(sign)) && /^[0-9]+$/.test(expires) && nowMs <= Number(expires) * 1000;
+  return equalSecrets(good, sign) && /^[0-9]+$/.test(expires) && nowMs <= Number(expires) * 1000;
 }
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /** The inputs of one delivery: exactly one element. */
 function toInputs(raw: Delivery): Element<'recording'>[] {
   const parsed = parseObject(raw.body);
   if (!parsed.ok) return [parsed];
   const { body } = parsed;
-  if (!isGiven(body, 'EventType')) return unread('no_event', 'the body has no EventType');
+  if (!isGiven(body, 'EventType')) return [unread(0, 'no_event', 'the body has no EventType')];
   const event = EVENTS.get(wordOf(body, 'EventType'));
-  if (event === undefined) return unread('unknown_event', `the EventType ${toJson(body.EventType).slice(0, 80)} is none of a recording`);
-  const data = objectIn(body, 'EventData');
+  if (event === undefined)
+    return [unread(0, 'unknown_event', `the EventType ${toJson(body.EventType).slice(0, 80)} is none of a recording`)];
+  const data = objectAt(body, 'EventData');
   const taskId = idOf(data, 'TaskId');
-  if (taskId === '') return unread('no_task_id', 'the body has no usable EventData.TaskId');
+  if (taskId === '') return [unread(0, 'no_task_id', 'the body has no usable EventData.TaskId')];
   const key = { provider: PROVIDER, app_id: raw.app_id, task_id: taskId } as const;
   return [{ ok: true, index: 0, key, input: recordingInput(body, data, event, raw.received_at), body }];
 }
 
-const unread = (reason: ParseReason, error: string): Element<'recording'>[] => [{ ok: false, index: 0, reason, error }];
-
 function recordingInput(body: JsonObject, data: JsonObject, event: RecordingEvent, receivedAt: number): RecordingInput {
-  const error = objectIn(data, 'Error');
+  const error = objectAt(data, 'Error');
   return {
     event,
     event_at: timeOf(body, 'Timestamp'),
@@ -136,22 +135,8 @@ const omissionOf = (omission: JsonObject): RecordingOmission => ({
   resume_time_ms: countOf(omission, 'ResumeTime'),
 });
 
-const own = (body: JsonObject, name: string): unknown => (Object.hasOwn(body, name) ? body[name] : undefined);
-
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Digits);
-
-/** The object in a field; an empty one for anything else. */
-function objectIn(body: JsonObject, name: string): JsonObject {
-  const value = own(body, name);
-  return isObject(value) ? value : {};
-}
-
 /** The objects in a list; whatever else stands in it is passed over. */
-function objectsIn(body: JsonObject, name: string): JsonObject[] {
-  const value = own(body, name);
-  return Array.isArray(value) ? value.filter(isObject) : [];
-}
+const objectsIn = (body: JsonObject, name: string): JsonObject[] => (listAt(body, name) ?? []).filter(isObject);
 
 /** Fields that `call_events` has columns of its own for; a Sign is a credential, good for any body until it expires, and kept out of tables. */
 const COLUMNS: ReadonlySet<string> = new Set(['SdkAppId', 'EventType', 'Timestamp', 'Sign', 'ExpireTime', 'EventData']);
@@ -160,7 +145,7 @@ const DATA_COLUMNS: ReadonlySet<string> = new Set(['TaskId', 'RoomId', 'RecordUs
 /** The detail of a `call_events` row: every field without a column, in the shape of the body, and a time that its column could not keep. */
 function describe({ input, body }: ReadElement<'recording'>): string {
   const fields = fieldsOf(body, (name) => COLUMNS.has(name) && !(name === 'Timestamp' && input.event_at === null));
-  const data = fieldsOf(objectIn(body, 'EventData'), (name) => DATA_COLUMNS.has(name));
+  const data = fieldsOf(objectAt(body, 'EventData'), (name) => DATA_COLUMNS.has(name));
   return `{${[...fields, `"EventData":{${data.join()}}`].join()}}`;
 }
 
@@ -179,7 +164,7 @@ function rebuild(stored: StoredEvent): { query: string; body: Buffer } {
       TaskId: taskIdOf(stored.call_id),
       RoomId: stored.room_id,
       RecordUserId: stored.user_id,
-      ...objectIn(detail.body, 'EventData'),
+      ...objectAt(detail.body, 'EventData'),
     },
   };
   return { query: '', body: Buffer.from(toJson(body)) };

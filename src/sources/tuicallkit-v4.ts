@@ -9,8 +9,9 @@
  * EventTime is in milliseconds, the record's times are in seconds. Each also names its CallbackCommand.
  */
 import type { EventName, Role } from '../domain/vocabulary.js';
-import type { UnreadElement } from './element.js';
-import { Digits, idOf, isGiven, type JsonObject, toJson } from './json.js';
+import { type UnreadElement, unread } from './element.js';
+import { idOf, isGiven, type JsonObject, toJson, valueAt } from './json.js';
+import { isObject, listAt, objectAt } from './nested.js';
 
 /** Success as this generation's pages want it. */
 export const V4_SUCCESS = '{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}';
@@ -43,7 +44,7 @@ export const mayBeV4 = (bytes: Buffer): boolean => ANY_OWN_NAME.test(bytes.toStr
 
 /** The CallId, wherever the body has it; '' without one. */
 export function v4CallId(body: JsonObject): string {
-  return idOf(body, 'CallId') || idOf(objectOf(body, 'CallInfo'), 'CallId') || idOf(objectOf(body, 'CallRecord'), 'CallId');
+  return idOf(body, 'CallId') || idOf(objectAt(body, 'CallInfo'), 'CallId') || idOf(objectAt(body, 'CallRecord'), 'CallId');
 }
 
 /** The elements of a body other than the record of an EndCall, each judged by itself, the start of the call first. */
@@ -56,7 +57,7 @@ export function v4Elements(body: JsonObject): (V4Event | UnreadElement)[] {
     case 'start':
       return startCall(body);
     default:
-      return [unread(-1, 'unknown_event', `the CallbackCommand ${quote(own(body, 'CallbackCommand'))} is not known`)];
+      return [unread(-1, 'unknown_event', `the CallbackCommand ${quote(valueAt(body, 'CallbackCommand'))} is not known`)];
   }
 }
 
@@ -84,7 +85,7 @@ function startCall(body: JsonObject): (V4Event | UnreadElement)[] {
   const refused = tooMany(users) ?? (users.length > 0 ? null : [unread(-1, 'no_event', 'the body has no UserList, so it tells of nobody')]);
   if (refused !== null) return refused;
   // The field table of the page knows no CallInfo: what stands in it may stand beside it.
-  const all = { ...rest(body, 'CallInfo', 'UserList'), ...objectOf(body, 'CallInfo') };
+  const all = { ...rest(body, 'CallInfo', 'UserList'), ...objectAt(body, 'CallInfo') };
   const shared = { ...rest(all, 'CallMediaType'), ...typesOf(all) };
   const caller = users.findIndex((user) => isObject(user) && plain(user, 'Status') === 'calling');
   const elements = users.map((user, index): V4Event | UnreadElement => {
@@ -132,7 +133,7 @@ function memberChanged(body: JsonObject): (V4Event | UnreadElement)[] {
     if (!isObject(user)) return notAnObject(index, 'ChangedUserList');
     if (!isGiven(user, 'ActionType')) return unread(index, 'no_event', 'the changed user has no ActionType');
     const action = ACTIONS.get(plain(user, 'ActionType'));
-    if (action === undefined) return unread(index, 'unknown_event', `the ActionType ${quote(own(user, 'ActionType'))} is not known`);
+    if (action === undefined) return unread(index, 'unknown_event', `the ActionType ${quote(valueAt(user, 'ActionType'))} is not known`);
     const event = action === 'hang_up' ? hangUp(idOf(user, 'User_Account'), members) : action;
     // Somebody invites, and takes the invitation back; the user it is about does nothing.
     return eventOf(body, shared, user, index, event, ROLES[event] ?? '', event !== 'invite_user' && event !== 'call_canceled');
@@ -159,12 +160,12 @@ function hangUp(user: string, members: readonly JsonObject[]): EventName {
 /** v1's names of what a record tells. */
 const RECORD_NAMES = { CallResult: 'CallResult', StartTime: 'StartCallTs', AcceptTime: 'AcceptTs', EndTime: 'EndTs', RoomId: 'RoomId' };
 
-const calleesOf = (body: JsonObject): readonly unknown[] => listOf(objectOf(body, 'CallRecord'), 'CalleeList_Account');
+const calleesOf = (body: JsonObject): readonly unknown[] => listOf(objectAt(body, 'CallRecord'), 'CalleeList_Account');
 
 /** The record of an EndCall: as a v1 status body, and every user it lists, the caller first. Null where a body has none, or one without a result. */
 export function v4Record(body: JsonObject): { body: JsonObject; users: string[] } | null {
   if (!isV4(body)) return null;
-  const record = objectOf(body, 'CallRecord');
+  const record = objectAt(body, 'CallRecord');
   const callees = calleesOf(body);
   if (!isGiven(record, 'CallResult') || callees.length > MAX_USERS) return null;
   const caller = idOf(record, 'Caller_Account');
@@ -205,32 +206,19 @@ function eventOf(
 function typesOf(from: JsonObject): JsonObject {
   const types: JsonObject = {};
   const media = isGiven(from, 'CallMediaType') ? 'CallMediaType' : 'MediaType';
-  if (isGiven(from, media)) types.MediaType = own(from, media);
-  if (isGiven(from, 'CallType')) types.CallType = CALL_TYPES.get(plain(from, 'CallType')) ?? own(from, 'CallType');
+  if (isGiven(from, media)) types.MediaType = valueAt(from, media);
+  if (isGiven(from, 'CallType')) types.CallType = CALL_TYPES.get(plain(from, 'CallType')) ?? valueAt(from, 'CallType');
   return types;
 }
 
 /** A word without case, spaces and underscores: the pages spell one word in several ways. '' when it is no string. */
 function plain(from: JsonObject, name: string): string {
-  const value = own(from, name);
+  const value = valueAt(from, name);
   return typeof value === 'string' ? value.toLowerCase().replace(/[\s_]+/g, '') : '';
 }
 
-/** A field of the object itself: a key `__proto__` in the source must not lend it fields. */
-const own = (from: JsonObject, name: string): unknown => (Object.hasOwn(from, name) ? from[name] : undefined);
-
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Digits);
-
-function objectOf(from: JsonObject, name: string): JsonObject {
-  const value = own(from, name);
-  return isObject(value) ? value : {};
-}
-
-function listOf(from: JsonObject, name: string): readonly unknown[] {
-  const value = own(from, name);
-  return Array.isArray(value) ? value : [];
-}
+/** A list; what is none lists nothing. */
+const listOf = (from: JsonObject, name: string): readonly unknown[] => listAt(from, name) ?? [];
 
 /** The fields that are there, under other names. */
 const renamed = (from: JsonObject, names: Readonly<Record<string, string>>): JsonObject =>
@@ -245,5 +233,4 @@ function tooMany(list: readonly unknown[]): UnreadElement[] | null {
 
 const notAnObject = (index: number, list: string): UnreadElement =>
   unread(index, 'not_an_object', `an entry of the ${list} is not an object`);
-const unread = (index: number, reason: UnreadElement['reason'], error: string): UnreadElement => ({ ok: false, index, reason, error });
 const quote = (value: unknown): string => (value === undefined ? 'missing' : toJson(value).slice(0, 80));

@@ -2,15 +2,15 @@
  * TUICallKit call-event and call-status callbacks: v1 (vendor-docs/tuicallkit-call-event-callback.txt; vendors.md §4.1), and by way of v1's fields v4
  * (tuicallkit-v4.ts). The body decides what it is: a non-empty `Event` is a call event, else a non-empty `CallResult` is a call status; `command` is only a hint.
  */
-import { createHash } from 'node:crypto';
 import { joinKey } from '../domain/key.js';
 import { canonicalResult } from '../domain/record.js';
 import type { CallKey, EventInput, RecordFields, RecordInput } from '../domain/types.js';
 import { type CallType, EVENTS, type EventName, type MediaType, type Role } from '../domain/vocabulary.js';
-import type { Delivery, Element, ReadElement, StoredEvent } from './element.js';
+import { type Delivery, type Element, type ReadElement, type StoredEvent, unread } from './element.js';
 import { countOf, idOf, isGiven, type JsonObject, parseObject, timeOf, toJson, wordOf } from './json.js';
 import { queryParameter } from './query.js';
 import type { SourceOf } from './registry.js';
+import { sha256Hex } from './sign/digest.js';
 import { isV4, mayBeV4, V4_SUCCESS, v4CallId, v4Elements, v4Record } from './tuicallkit-v4.js';
 
 const NAME = 'tuicallkit';
@@ -37,7 +37,7 @@ export const tuicallkit: SourceOf<'call'> = {
     keyOf(appId, _query, body) {
       const parsed = parseObject(body);
       const callId = parsed.ok ? callIdOf(parsed.body) : '';
-      if (callId === '') return createHash('sha256').update(body).digest('hex');
+      if (callId === '') return sha256Hex(body);
       return joinKey({ provider: PROVIDER, app_id: appId, call_id: callId });
     },
     successBody: (query, body) => (speaksV4(query, body) ? V4_SUCCESS : SUCCESS),
@@ -59,12 +59,11 @@ function toInputs(raw: Delivery): Element[] {
   if (!parsed.ok) return [parsed];
   const { body, text } = parsed;
   const callId = callIdOf(body);
-  if (callId === '') return [{ ok: false, index: 0, reason: 'no_call_id', error: 'the body has no usable CallId' }];
+  if (callId === '') return [unread(0, 'no_call_id', 'the body has no usable CallId')];
   const key = { provider: PROVIDER, app_id: raw.app_id, call_id: callId } as const;
   if (isGiven(body, 'Event')) {
     const event = wordOf(body, 'Event');
-    if (!EVENT_NAMES.has(event))
-      return [{ ok: false, index: 0, reason: 'unknown_event', error: `the Event ${toJson(body.Event).slice(0, 80)} is not known` }];
+    if (!EVENT_NAMES.has(event)) return [unread(0, 'unknown_event', `the Event ${toJson(body.Event).slice(0, 80)} is not known`)];
     return [{ ok: true, index: 0, key, input: eventInput(body, event as EventName, raw), body }];
   }
   if (isGiven(body, 'CallResult')) {
@@ -73,7 +72,7 @@ function toInputs(raw: Delivery): Element[] {
     return [{ ok: true, index: 0, key, input, body, reporter }];
   }
   if (isV4(body)) return v4Inputs(body, text, key, raw);
-  return [{ ok: false, index: 0, reason: 'no_event', error: 'the body has neither an Event nor a CallResult' }];
+  return [unread(0, 'no_event', 'the body has neither an Event nor a CallResult')];
 }
 
 function v4Inputs(body: JsonObject, text: string, key: CallKey, raw: Delivery): Element[] {

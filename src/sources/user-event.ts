@@ -7,9 +7,9 @@
  * Requests speak in seconds, answers about events in milliseconds. Errors come with HTTP 200. The element is the exact text of one user's `Data`.
  */
 import type { MediaEvent, MediaInput } from '../domain/types.js';
-import type { Delivery, Element, ReadElement, StoredEvent } from './element.js';
-import { idOf, isGiven, type JsonObject, parseObject, timeOf } from './json.js';
-import { isObject, listAt, objectAt, valueAt } from './nested.js';
+import { type Delivery, type Element, type ReadElement, type StoredEvent, unread } from './element.js';
+import { idOf, isGiven, type JsonObject, parseObject, timeOf, valueAt } from './json.js';
+import { isObject, listAt, objectAt } from './nested.js';
 import { failure, httpFailure, malformed, vendorFailure } from './poll-failure.js';
 import { contextQuery, elementOf, oldestAt, type PollAnswer, type PolledSource, type PollLimits } from './polled.js';
 import { queryParameter } from './query.js';
@@ -232,7 +232,7 @@ function toInputs(raw: Delivery): Element[] {
   const callId = queryParameter(raw.query, 'call_id') ?? '';
   const parsed = parseData(raw.body);
   if (!parsed.ok) return [parsed];
-  if (callId === '') return [{ ok: false, index: 0, reason: 'no_call_id', error: 'the query does not say which call was polled' }];
+  if (callId === '') return [unread(0, 'no_call_id', 'the query does not say which call was polled')];
   const { data, text } = parsed;
   const input: MediaInput = {
     kind: 'media',
@@ -260,7 +260,7 @@ function parseData(bytes: Buffer): { ok: true; data: readonly unknown[]; text: s
   // A body such as `1,"Data":[]` makes two fields of one.
   if (Array.isArray(data) && Object.keys(parsed.body).length === 1 && sliceAt(parsed.text, 'Data') === text)
     return { ok: true, data, text };
-  return { ok: false, index: -1, reason: 'not_an_object', error: 'the body is no list of events' };
+  return unread(-1, 'not_an_object', 'the body is no list of events');
 }
 
 /** The events of every peer, in the vendor's order. What has no id or no time is no event. */

@@ -4,6 +4,7 @@ import { topicsAbout } from '../../sources/registry.js';
 import type { ProcessedCounts } from '../../stream/types.js';
 import { StreamWorker } from '../../stream/worker.js';
 import type { Metrics } from '../../telemetry/metrics.js';
+import { LiveProcessors } from '../live-processors.js';
 import type { WorkerConnection } from '../sessions/worker.js';
 import { SinkProgress } from '../sink-progress.js';
 import { type RecordingCodecs, RecordingsProcessor } from './processor.js';
@@ -25,7 +26,7 @@ export class RecordingsWorker {
   readonly #options: RecordingsWorkerOptions;
   readonly #worker: StreamWorker;
   readonly #progress: SinkProgress;
-  readonly #processors = new Map<number, RecordingsProcessor>();
+  readonly #live = new LiveProcessors<RecordingsProcessor>(() => this.#worker.tasks());
 
   constructor(options: RecordingsWorkerOptions) {
     this.#options = options;
@@ -38,9 +39,7 @@ export class RecordingsWorker {
       restores: true,
       createProcessor: ({ partition, failures }) => {
         const { retention, codecs, lookup, partitions } = options;
-        const processor = new RecordingsProcessor({ partition, partitions, retention, codecs, lookup, failures });
-        this.#processors.set(partition, processor);
-        return processor;
+        return this.#live.made(partition, new RecordingsProcessor({ partition, partitions, retention, codecs, lookup, failures }));
       },
       onCommitted: (counts) => countRecordings(metrics, counts),
     });
@@ -50,7 +49,7 @@ export class RecordingsWorker {
       sinkGroupId,
       topic: TOPICS.recordings.name,
       heard: (nextOffset) => {
-        for (const [partition, processor] of this.#live()) processor.setSinkPosition(nextOffset(partition));
+        for (const [partition, processor] of this.#live) processor.setSinkPosition(nextOffset(partition));
       },
       asked: () => this.#gauge(),
     });
@@ -71,17 +70,9 @@ export class RecordingsWorker {
     return this.#worker.problems();
   }
 
-  *#live(): Iterable<[number, RecordingsProcessor]> {
-    const running = this.#worker.tasks();
-    for (const [partition, processor] of this.#processors) {
-      if (running.has(partition)) yield [partition, processor];
-      else this.#processors.delete(partition);
-    }
-  }
-
   #gauge(): void {
     let held = 0;
-    for (const [, { table }] of this.#live()) held += table.size;
+    for (const [, { table }] of this.#live) held += table.size;
     this.#options.metrics.callstream_recordings.set(held);
   }
 }

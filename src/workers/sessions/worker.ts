@@ -4,6 +4,7 @@ import { topicsAbout } from '../../sources/registry.js';
 import type { ProcessedCounts } from '../../stream/types.js';
 import { StreamWorker, type StreamWorkerOptions } from '../../stream/worker.js';
 import type { Metrics } from '../../telemetry/metrics.js';
+import { LiveProcessors } from '../live-processors.js';
 import { SinkProgress } from '../sink-progress.js';
 import { type SessionCodecs, SessionsProcessor } from './processor.js';
 import type { SessionSettings } from './settings.js';
@@ -29,7 +30,7 @@ export class SessionsWorker {
   readonly #options: SessionsWorkerOptions;
   readonly #worker: StreamWorker;
   readonly #progress: SinkProgress;
-  readonly #processors = new Map<number, SessionsProcessor>();
+  readonly #live = new LiveProcessors<SessionsProcessor>(() => this.#worker.tasks());
   readonly #suspects = new Set<string>();
   #overCap = 0;
   #asked = 0;
@@ -42,7 +43,7 @@ export class SessionsWorker {
       sinkGroupId: options.sinkGroupId,
       topic: TOPICS.calls.name,
       heard: (nextOffset) => {
-        for (const [partition, processor] of this.#live()) processor.setSinkPosition(nextOffset(partition));
+        for (const [partition, processor] of this.#live) processor.setSinkPosition(nextOffset(partition));
       },
       asked: () => {
         this.#gaugeSizes();
@@ -58,9 +59,10 @@ export class SessionsWorker {
       restores: true,
       createProcessor: ({ partition, failures }) => {
         const { settings, codecs, lookup, partitions } = options;
-        const processor = new SessionsProcessor({ partition, partitions, settings, codecs, lookup, failures, suspects: this.#suspects });
-        this.#processors.set(partition, processor);
-        return processor;
+        return this.#live.made(
+          partition,
+          new SessionsProcessor({ partition, partitions, settings, codecs, lookup, failures, suspects: this.#suspects }),
+        );
       },
       onCommitted: (counts) => countSessions(options.metrics, counts),
     });
@@ -84,24 +86,16 @@ export class SessionsWorker {
     return problems;
   }
 
-  *#live(): Iterable<[number, SessionsProcessor]> {
-    const running = this.#worker.tasks();
-    for (const [partition, processor] of this.#processors) {
-      if (running.has(partition)) yield [partition, processor];
-      else this.#processors.delete(partition);
-    }
-  }
-
   #gaugeSizes(): void {
     const { metrics, settings } = this.#options;
     this.#overCap = 0;
-    for (const [, { table }] of this.#live()) this.#overCap += Math.max(0, table.size - settings.maxCallsPerTask);
+    for (const [, { table }] of this.#live) this.#overCap += Math.max(0, table.size - settings.maxCallsPerTask);
     metrics.callstream_calls_over_cap.set(this.#overCap);
   }
 
   #gaugeStages(): void {
     const sum = { ringing_or_active: 0, over: 0, final: 0 };
-    for (const [, { table }] of this.#live()) {
+    for (const [, { table }] of this.#live) {
       const stages = table.stages();
       sum.ringing_or_active += stages.ringing_or_active;
       sum.over += stages.over;
