@@ -1,8 +1,10 @@
 /** Every vendor source, by name. A new vendor is one file beside this one, and one line here. */
 import type { Provider } from '../domain/vocabulary.js';
+import { callRecord } from './call-record.js';
 import type { Delivery, Element, ReadElement, StoredEvent, Subject } from './element.js';
 import { tiw } from './tiw.js';
 import { tuicallkit } from './tuicallkit.js';
+import { userEvent } from './user-event.js';
 import type { WebhookSource } from './webhook.js';
 
 export interface SourceOf<S extends Subject> {
@@ -24,7 +26,7 @@ export interface SourceOf<S extends Subject> {
 /** Closed over the subjects: a switch over `subject` knows them all. */
 export type Source = { [S in Subject]: SourceOf<S> }[Subject];
 
-export const SOURCES: readonly Source[] = [tuicallkit, tiw];
+export const SOURCES: readonly Source[] = [tuicallkit, tiw, callRecord, userEvent];
 
 const byName = new Map(SOURCES.map((s) => [s.name, s]));
 const callsByName = new Map(SOURCES.flatMap((s) => (s.subject === 'call' ? [[s.name, s] as const] : [])));

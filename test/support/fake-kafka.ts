@@ -107,6 +107,10 @@ export class FakeBroker {
     return log;
   }
 
+  topics(): string[] {
+    return [...this.#logs.keys()];
+  }
+
   partitionsOf(topic: string): number[] {
     return [...(this.#logs.get(topic) ?? []).keys()];
   }
@@ -323,6 +327,10 @@ export class FakeKafka {
     return {
       connect: async () => {},
       disconnect: async () => {},
+      listTopics: async () => broker.topics(),
+      fetchTopicMetadata: async ({ topics }: { topics: string[] }) => ({
+        topics: topics.map((name) => ({ name, partitions: broker.partitionsOf(name).map((partitionId) => ({ partitionId })) })),
+      }),
       fetchOffsets: async ({ groupId, topics }: { groupId: string; topics: string[] }) => {
         await broker.step('committed', groupId);
         return topics.map((topic) => ({

@@ -201,6 +201,48 @@ describe('a takeover (rule 3)', () => {
     expect(processors[1]?.state.get('k')?.sum).toBe(5);
   });
 
+  it('goes on where it was when an input topic is added, which is read from its start, and counts nothing twice when it was taken away meanwhile', async () => {
+    const added = { topic: 'added', partition: 0 };
+    broker.create(added.topic);
+    for (let i = 0; i < 4; i += 1) broker.append(added, 'k', '{"n":1}', Date.now() - 86_400_000);
+    const first = await start();
+    add(10);
+    await drained();
+    await first.stop();
+    // First in the list: what is known does not hang on the topic that is looked at first.
+    const inputs = ['added', 'in'];
+    const second = await start({ inputs });
+    await until(() => broker.drained(GROUP, inputs));
+    expectExact(14);
+    expect(processors[1]?.meta0).toMatchObject({ lastOutput: expect.any(Number), restoreFrom: expect.any(Number) });
+    await second.stop();
+
+    const old = await start();
+    add(10);
+    await drained();
+    await old.stop();
+    add(3);
+    broker.append(added, 'k', '{"n":1}');
+    const again = await start({ inputs });
+    await until(() => broker.drained(GROUP, inputs));
+    expectExact(28);
+    expect(stateOf(again)).toBe('running');
+    expect(fatal).toEqual([]);
+  });
+
+  it('is not held back in its stream time by a topic that nothing comes by, nor by one whose last record is long ago', async () => {
+    broker.create('rare');
+    broker.create('never');
+    const inputs = ['in', 'rare', 'never'];
+    broker.append({ topic: 'rare', partition: 0 }, 'k', '{"n":1}', Date.now() - 7 * 86_400_000);
+    const began = Date.now();
+    const worker = await start({ inputs });
+    add(10, began);
+    await until(() => (worker.tasks().get(0)?.streamTime ?? 0) > began);
+    await until(() => broker.drained(GROUP, inputs));
+    expectExact(11);
+  });
+
   it('goes on with its restore in a new generation of the restorer', async () => {
     let joins = 0;
     class Disturbed extends SumProcessor {

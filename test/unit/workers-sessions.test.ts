@@ -4,6 +4,7 @@ import { localCodec } from '../../src/codec/codec.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { joinKey } from '../../src/domain/key.js';
 import type { CallKey } from '../../src/domain/types.js';
+import { topicsAbout } from '../../src/sources/registry.js';
 import { tuicallkit } from '../../src/sources/tuicallkit.js';
 import type { InputRecord, OutputRecord } from '../../src/stream/types.js';
 import { silentLogger } from '../../src/telemetry/log.js';
@@ -155,7 +156,7 @@ describe('the sessions worker', () => {
   it('lets a call go only when the sink has committed past its last revision (Late input)', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     const broker = new FakeBroker();
-    for (const { name } of [TOPICS.rawTuicallkit, TOPICS.rawLate, TOPICS.calls, TOPICS.tasks]) broker.create(name);
+    for (const name of [...topicsAbout('call'), LATE, TOPICS.calls.name, TOPICS.tasks.name]) broker.create(name);
     const metrics = createMetrics();
     const fatal: unknown[] = [];
     let now = T0;
@@ -203,7 +204,7 @@ describe('the sessions worker', () => {
 
   it('finds out the one input that a call cannot be folded with, across the processors that it takes (rule 10)', async () => {
     const broker = new FakeBroker();
-    for (const { name } of [TOPICS.rawTuicallkit, TOPICS.rawLate, TOPICS.calls, TOPICS.tasks]) broker.create(name);
+    for (const name of [...topicsAbout('call'), LATE, TOPICS.calls.name, TOPICS.tasks.name]) broker.create(name);
     broker.create(TOPICS.deadLetters.name, 2);
     const { call } = codecs;
     const fatal: unknown[] = [];
