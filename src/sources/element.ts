@@ -32,6 +32,8 @@ export interface ReadElement<S extends Subject = 'call'> {
   body: JsonObject;
   /** Of a status callback, whose fields say nothing of it: who reported it, and from where. */
   reporter?: { user_id: string; role: Role; platform: string };
+  /** Of a media poll, which says nothing of it itself: the room that was asked about. */
+  room_id?: string;
 }
 
 /** One input of a delivery that could not be read: a dead letter of stage `parse`. */

@@ -9,6 +9,7 @@
 import type { MediaEvent, MediaInput } from '../domain/types.js';
 import { type Delivery, type Element, type ReadElement, type StoredEvent, unread } from './element.js';
 import { idOf, isGiven, type JsonObject, parseObject, timeOf, valueAt } from './json.js';
+import { mediaEventName, mediaEventParameter } from './media-event-names.js';
 import { isObject, listAt, objectAt } from './nested.js';
 import { failure, httpFailure, malformed, vendorFailure } from './poll-failure.js';
 import { contextQuery, elementOf, oldestAt, type PollAnswer, type PolledSource, type PollLimits } from './polled.js';
@@ -241,8 +242,9 @@ function toInputs(raw: Delivery): Element[] {
     events: mediaEvents(data),
     received_at: raw.received_at,
   };
-  const body = { CommId: queryParameter(raw.query, 'comm_id') ?? '', RoomId: queryParameter(raw.query, 'room_id') ?? '' };
-  return [{ ok: true, index: 0, key: { provider: PROVIDER, app_id: raw.app_id, call_id: callId }, input, body }];
+  const room_id = queryParameter(raw.query, 'room_id') ?? '';
+  const body = { CommId: queryParameter(raw.query, 'comm_id') ?? '', RoomId: room_id };
+  return [{ ok: true, index: 0, key: { provider: PROVIDER, app_id: raw.app_id, call_id: callId }, input, body, room_id }];
 }
 
 /** The media events of a stored poll's text; none where it is no list of events. Total. */
@@ -278,10 +280,23 @@ function mediaEvents(data: readonly unknown[]): MediaEvent[] {
   return events;
 }
 
-/** `{ CommId, RoomId, Data }`, the last being the exact text. */
+/** Events whose names a description lists: of a poll of more, the earliest and the latest. */
+const MAX_NAMED = 500;
+
+/** `{ CommId, RoomId, Events, EventsOmitted, Data }`: the events by name, in order of time, and the exact text. */
 function describe({ input, body }: ReadElement): string {
   if (input.kind !== 'media') return '{}';
-  return `{"CommId":${JSON.stringify(idOf(body, 'CommId'))},"RoomId":${JSON.stringify(idOf(body, 'RoomId'))},"Data":${input.text}}`;
+  const events = [...input.events].sort((a, b) => a.at - b.at);
+  const omitted = Math.max(0, events.length - MAX_NAMED);
+  events.splice(MAX_NAMED / 2, omitted);
+  const fields = { CommId: idOf(body, 'CommId'), RoomId: idOf(body, 'RoomId'), Events: events.map(named), EventsOmitted: omitted };
+  return `${JSON.stringify(fields).slice(0, -1)},"Data":${input.text}}`;
+}
+
+/** What an event id, and its ParamOne where that is no quantity, mean. */
+function named({ at, event_id, param_one }: MediaEvent): { at: number; event_id: number; event: string; param?: string } {
+  const param = mediaEventParameter(event_id, param_one);
+  return { at, event_id, event: mediaEventName(event_id), ...(param === '' ? {} : { param }) };
 }
 
 /** The inverse of {@link describe}. */

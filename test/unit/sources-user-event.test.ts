@@ -289,6 +289,7 @@ describe('events', () => {
         key: { provider: 'tencent', app_id: '1400353843', call_id: 'c 1' },
         input: { kind: 'media', user_id: 'alice', text: DATA, events: EVENTS, received_at: RECEIVED },
         body: { CommId: '1400188366_218695_1590065777', RoomId: '1400' },
+        room_id: '1400',
       },
     ]);
     expect(readMediaText(DATA)).toEqual(EVENTS);
@@ -456,9 +457,38 @@ describe('stored polls', () => {
     const [element] = inputsOf(DATA);
     if (element?.ok !== true) throw new Error('unread');
     const detail = userEvent.describe(element);
-    expect(JSON.parse(detail)).toEqual({ CommId: '1_2_3', RoomId: '1400', Data: JSON.parse(DATA) });
+    expect(JSON.parse(detail)).toEqual({
+      CommId: '1_2_3',
+      RoomId: '1400',
+      Events: [
+        { at: T, event_id: 32769, event: 'web_audio_enabled' },
+        { at: T, event_id: 32791, event: 'web_signaling_connected' },
+        { at: T, event_id: 32768, event: 'web_video_enabled' },
+        { at: T, event_id: 32788, event: 'web_room_entered' },
+        { at: T, event_id: 32793, event: 'web_media_connected' },
+        { at: 1589975212877, event_id: 32793, event: 'web_media_connected' },
+        { at: 1589975272790, event_id: 32793, event: 'web_media_connected' },
+      ],
+      EventsOmitted: 0,
+      Data: JSON.parse(DATA),
+    });
     const { query, body } = userEvent.rebuild({ call_id: 'c 1', user_id: 'alice', event: 'media', detail } as StoredEvent);
     expect(body.toString()).toBe(DATA);
+    expect(inputsOf(body, query)).toEqual([element]);
+  });
+
+  it('name the earliest and the latest events of a poll of thousands, and still come back whole', () => {
+    const content = Array.from({ length: 3_000 }, (_, i) => ({ EventId: 7000, Time: T + 3_000 - i, ParamOne: i % 2 }));
+    const data = JSON.stringify([{ PeerId: '', Content: content }]);
+    const [element] = inputsOf(data);
+    if (element?.ok !== true) throw new Error('unread');
+    const detail = userEvent.describe(element);
+    const { Events, EventsOmitted } = JSON.parse(detail) as { Events: { at: number }[]; EventsOmitted: number };
+    expect([Events.length, EventsOmitted]).toEqual([500, 2_500]);
+    expect(Events[0]).toEqual({ at: T + 1, event_id: 7000, event: 'room_entry', param: 'again' });
+    expect(Events.map(({ at }) => at)).toEqual(Array.from({ length: 500 }, (_, i) => T + 1 + (i < 250 ? i : 2_500 + i)));
+    expect(detail.length - data.length).toBeLessThan(50_000);
+    const { query, body } = userEvent.rebuild({ call_id: 'c 1', user_id: 'alice', event: 'media', detail } as StoredEvent);
     expect(inputsOf(body, query)).toEqual([element]);
   });
 

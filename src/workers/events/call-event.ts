@@ -47,7 +47,16 @@ export function callEvent(element: ReadElement, source: SourceOf<'call'>, record
         call_result: input.fields.result,
       };
     case 'media':
-      return { ...common, room_id: '', user_id: input.user_id, role: '', event: 'media', event_at: null, platform: '', call_result: '' };
+      return {
+        ...common,
+        room_id: element.room_id ?? '',
+        user_id: input.user_id,
+        role: '',
+        event: 'media',
+        event_at: null,
+        platform: '',
+        call_result: '',
+      };
   }
 }
 
