@@ -19,6 +19,9 @@ const settings = {
   retention: 7_200_000,
   maxCallsPerTask: 1e9,
   hasRecordsApi: () => false,
+  hasMediaApi: () => false,
+  userEvents: 'abnormal',
+  recordSample: 0,
 };
 const processor = new SessionsProcessor({
   partition: 0,

@@ -96,7 +96,9 @@ async function ingest({ config, logger, metrics, clock }: RoleContext): Promise<
 async function sessions({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
   const registry = openRegistry(config);
   const clickhouse = openClickHouse(config);
-  const withRecords = new Set(config.apps.flatMap((app) => (app.provider === 'tencent' && app.records !== undefined ? [app.appId] : [])));
+  const withApi = (api: 'records' | 'cloudApi') =>
+    new Set(config.apps.flatMap((app) => (app.provider === 'tencent' && app[api] !== undefined ? [app.appId] : [])));
+  const [withRecords, withMedia] = [withApi('records'), withApi('cloudApi')];
   const failure = new Failure();
   const common = {
     kafka: kafkaConnection(config),
@@ -115,6 +117,9 @@ async function sessions({ config, logger, metrics, clock }: RoleContext): Promis
       ...config.sessions,
       maxCallsPerTask: DEFAULT_MAX_CALLS_PER_TASK,
       hasRecordsApi: (appId) => withRecords.has(appId),
+      hasMediaApi: (appId) => withMedia.has(appId),
+      userEvents: config.polling.userEvents,
+      recordSample: config.polling.recordSample,
     },
     codecs: { ...codecs, call: await openCodec(TOPICS.calls, registry), task: await openCodec(TOPICS.tasks, registry) },
     lookup: (keys) => lookupCalls(clickhouse, keys),

@@ -23,6 +23,7 @@ export interface Publication {
   span_to: number | null;
   deadline_at: number | null;
   record_task: boolean;
+  media_task: boolean;
 }
 
 const ROLES: readonly Role[] = ['', 'caller', 'callee'];
@@ -65,6 +66,7 @@ export function packCall(state: CallState, facts: CallFacts, publication: Public
     timed_out: state.timed_out,
     deadline_at: publication.deadline_at,
     record_task: publication.record_task,
+    media_task: publication.media_task,
     published_minutes: publication.published_minutes,
     span_from: publication.span_from,
     span_to: publication.span_to,
@@ -108,6 +110,7 @@ export function unpackCall(call: Call, readers: TextReaders): { state: CallState
       span_to: call.span_to,
       deadline_at: call.deadline_at,
       record_task: call.record_task,
+      media_task: call.media_task,
     },
   };
 }

@@ -186,6 +186,8 @@ export interface Call {
   deadline_at: number | null;
   /** A task to fetch the record of the call has been emitted. */
   record_task: boolean;
+  /** A task to fetch the media events of the call has been emitted. */
+  media_task: boolean;
   /** Every minute (epoch ms, start of the minute) of started_at the call was ever published under, for rollups. */
   published_minutes: number[];
   /** Earliest accepted_at ever published for the call when over, for concurrency. Epoch milliseconds, or null. */

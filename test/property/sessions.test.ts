@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { localCodec } from '../../src/codec/codec.js';
-import type { Call, DeadLetter } from '../../src/codec/generated.js';
+import type { Call, DeadLetter, PollTask } from '../../src/codec/generated.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { deriveCall } from '../../src/domain/call.js';
 import { joinKey } from '../../src/domain/key.js';
 import { addInput, emptyState } from '../../src/domain/state.js';
 import type { CallKey, CallState } from '../../src/domain/types.js';
-import { tuicallkit } from '../../src/sources/tuicallkit.js';
+import { contextQuery } from '../../src/sources/polled.js';
+import { callSourceOf, topicsAbout } from '../../src/sources/registry.js';
 import { TopologyDriver } from '../../src/stream/topology-driver.js';
 import type { InputRecord } from '../../src/stream/types.js';
 import { type SessionCodecs, SessionsProcessor } from '../../src/workers/sessions/processor.js';
@@ -29,6 +30,9 @@ const settings: SessionSettings = {
   retention: 10_000,
   maxCallsPerTask: 1e6,
   hasRecordsApi: () => true,
+  hasMediaApi: () => true,
+  userEvents: 'abnormal',
+  recordSample: 0,
 };
 
 /** The sessions worker on the in-process driver, with a sink that has read the calls up to a position, and a wall clock. */
@@ -54,7 +58,7 @@ class Bench {
     };
     const suspects = new Set<string>();
     const driver = await TopologyDriver.open({
-      inputs: [RAW, LATE],
+      inputs: [...topicsAbout('call'), LATE],
       deferred: LATE,
       outputTopic: TOPICS.calls.name,
       restores: true,
@@ -84,8 +88,8 @@ class Bench {
     return this.driver.records(TOPICS.calls.name);
   }
 
-  append(value: Buffer): void {
-    this.driver.append(RAW, { partition: 0, key: 'k', value, timestamp: this.now });
+  append(value: Buffer, topic = RAW): void {
+    this.driver.append(topic, { partition: 0, key: 'k', value, timestamp: this.now });
   }
 
   /** ClickHouse has everything that is published so far. */
@@ -113,6 +117,10 @@ class Bench {
     return new Map(this.calls().map((r) => [String(r.key), codecs.call.decode(r.value!)]));
   }
 
+  tasks(): PollTask[] {
+    return this.driver.records(TOPICS.tasks.name).map((r) => codecs.task.decode(r.value!));
+  }
+
   revisions(key: string): number[] {
     return this.calls()
       .filter((r) => String(r.key) === key)
@@ -121,15 +129,15 @@ class Bench {
 }
 
 let deliveries = 0;
-function delivery(body: object, receivedAt: number): Buffer {
+function delivery(body: object, receivedAt: number, source = 'tuicallkit', query = ''): Buffer {
   return codecs.raw.encode({
     id: `d${deliveries++}`,
-    source: 'tuicallkit',
+    source,
     app_id: '1',
     received_at: receivedAt,
     auth: 'app',
     remote_addr: '',
-    query: '',
+    query,
     body: Buffer.from(JSON.stringify(body)),
   });
 }
@@ -145,6 +153,15 @@ const body = (CallId: string, UserId: string, Event: string, EventTime: number, 
   RoomId: 'r',
   Role: UserId === 'a' ? 'caller' : 'callee',
   ...more,
+});
+
+const restRecord = (callId: string, callResult: string, at: number) => ({
+  callId,
+  startCallTs: T0 / 1000,
+  endTs: at / 1000,
+  caller: 'a',
+  callees: ['a', 'b'],
+  ...(callResult === '' ? {} : { callResult }),
 });
 
 const KEY = 'tencent:1:c';
@@ -212,6 +229,29 @@ describe('the sessions worker', () => {
     await b.advance(70_000);
     expect(b.driver.records(TOPICS.tasks.name).map((r) => codecs.task.decode(r.value!))).toMatchObject([
       { kind: 'record', call_id: 'c', attempt: 0, reason: 'timed_out' },
+    ]);
+  });
+
+  it('asks for the media events of a call that turns out to be abnormal after it was final, once, whatever it turns into', async () => {
+    const b = await Bench.open({ userEvents: 'abnormal', retention: 60_000 });
+    for (const [user, event, at] of [
+      ['a', 'start_call', 0],
+      ['b', 'accept_call', 1],
+      ['a', 'call_end', 9],
+      ['b', 'call_end', 9],
+    ] as const)
+      b.append(delivery(body('c', user, event, T0 + at * 1000), T0));
+    await b.advance(2_100);
+    expect(b.last().get(KEY)).toMatchObject({ final: true, outcome: 'answered', end_reason: 'normal' });
+    expect(b.tasks()).toEqual([]);
+    for (const result of ['interrupt', 'normal_end', 'offline']) {
+      await b.crash(0);
+      b.append(delivery({ ...restRecord('c', result, T0 + 9_000) }, b.now, 'call-record'), TOPICS.rawCallRecord.name);
+      await b.advance(2_100);
+      expect(b.last().get(KEY)?.final).toBe(true);
+    }
+    expect(b.tasks()).toMatchObject([
+      { kind: 'media', reason: 'ended', users: ['a', 'b'], room_id: 'r', started_at: T0, ended_at: T0 + 9_000, due_at: T0 + 64_200 },
     ]);
   });
 
@@ -593,6 +633,11 @@ describe('the sessions worker', () => {
       }),
     },
     { weight: 1, arbitrary: fc.record({ call: fc.nat(5), result: fc.constantFrom('normal_end', 'cancel', 'odd'), at: fc.nat(60) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ call: fc.nat(5), recorded: fc.constantFrom('normal_end', 'interrupt', 'not_answer', ''), at: fc.nat(60) }),
+    },
+    { weight: 1, arbitrary: fc.record({ call: fc.nat(5), polled: fc.constantFrom('a', 'b', 'z'), at: fc.nat(60) }) },
   );
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.record({ do: fc.constant('input' as const), input }) },
@@ -602,32 +647,58 @@ describe('the sessions worker', () => {
     { weight: 2, arbitrary: fc.constant({ do: 'sink' as const }) },
   );
 
+  const whatToFetch = fc.record({ userEvents: fc.constantFrom('off', 'abnormal', 'all'), recordSample: fc.constantFrom(0, 0.5, 1) });
+  const mediaPoll = (at: number) => [{ PeerId: '', Content: [{ Time: at, EventId: 5003, ParamOne: 1, ParamTwo: 0 }] }];
+
+  /** At most one task of a kind for each call, marked in its record, and one for each whose last record asks for one. */
+  function expectTasks(tasks: PollTask[], last: Map<string, Call>, { userEvents, recordSample }: Partial<SessionSettings>): void {
+    for (const [key, call] of last) {
+      const about = tasks.filter((t) => joinKey({ provider: 'tencent', app_id: t.app_id, call_id: t.call_id }) === key);
+      expect(about.filter(({ kind }) => kind === 'record')).toHaveLength(call.record_task ? 1 : 0);
+      expect(about.filter(({ kind }) => kind === 'media')).toHaveLength(call.media_task ? 1 : 0);
+      const odd = call.anomalies.length > 0 || recordSample === 1;
+      if (call.end_reason === 'timed_out' || (odd && !call.records.some(({ origin }) => origin === 'record')))
+        expect(call.record_task).toBe(true);
+      const abnormal = call.outcome === 'failed' || ['interrupted', 'timed_out'].includes(call.end_reason);
+      const users = call.legs.map((leg) => leg.user_id);
+      if (users.length > 0 && call.room_id !== '' && (userEvents === 'all' || (userEvents === 'abnormal' && abnormal)))
+        expect(call.media_task).toBe(true);
+      for (const task of about) {
+        if (task.kind === 'media') expect(users).toEqual(expect.arrayContaining(task.users));
+        else expect(task.users).toEqual([]);
+      }
+      if (userEvents === 'off') expect(call.media_task).toBe(false);
+    }
+  }
+
   it('publishes the pure fold of the set of inputs, whatever the batching, crashes, timeouts, departures and late returns', async () => {
     let late = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 120, size: 'max' }), async (steps) => {
-        const b = await Bench.open();
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 120, size: 'max' }), whatToFetch, async (steps, own) => {
+        const b = await Bench.open(own);
         const truth = new Map<string, CallState>();
         const feed = (value: Buffer) => {
-          for (const e of tuicallkit.toInputs(codecs.raw.decode(value))) {
-            if (!e.ok) continue;
+          const raw = codecs.raw.decode(value);
+          const source = callSourceOf(raw.source)!;
+          for (const e of source.toInputs(raw)) {
+            if (!e.ok) throw new Error(e.error);
             const key = joinKey(e.key);
             const state = truth.get(key) ?? emptyState(e.key);
             truth.set(key, state);
             addInput(state, e.input);
           }
-          b.append(value);
+          b.append(value, source.topic);
         };
         for (const s of steps) {
           if (s.do === 'input') {
             const i = s.input;
             // Nothing of a call happens before it starts.
             const at = 'event' in i && i.event === 'start_call' ? T0 : T0 + i.at * 1000;
-            const raw =
-              'result' in i
-                ? { CallId: `k${i.call}`, CallResult: i.result, EventTime: at / 1000 }
-                : body(`k${i.call}`, i.user, i.event, at, i.group ? { CallType: 'group' } : {});
-            feed(delivery(raw, b.now));
+            const CallId = `k${i.call}`;
+            if ('event' in i) feed(delivery(body(CallId, i.user, i.event, at, i.group ? { CallType: 'group' } : {}), b.now));
+            else if ('result' in i) feed(delivery({ CallId, CallResult: i.result, EventTime: at / 1000 }, b.now));
+            else if ('recorded' in i) feed(delivery(restRecord(CallId, i.recorded, at), b.now, 'call-record'));
+            else feed(delivery(mediaPoll(at), b.now, 'user-event', contextQuery({ call_id: CallId, user_id: i.polled })));
           } else if (s.do === 'drain') await b.driver.drain();
           else if (s.do === 'crash') await b.crash(s.uncommitted);
           else if (s.do === 'advance') await b.advance(s.ms);
@@ -645,6 +716,7 @@ describe('the sessions worker', () => {
           expect(b.revisions(key)).toEqual(b.revisions(key).map((_, i) => i + 1));
         }
         expect(b.processor.table.size).toBe(0);
+        expectTasks(b.tasks(), last, own);
         late += b.driver.records(LATE).length;
       }),
       { numRuns: 300 },

@@ -76,6 +76,7 @@ export function blankCall(over: Partial<Call>): Call {
     timed_out: false,
     deadline_at: null,
     record_task: false,
+    media_task: false,
     published_minutes: [],
     span_from: null,
     span_to: null,

@@ -160,6 +160,7 @@ describe('the Call record', () => {
       span_to: 5,
       deadline_at: null,
       record_task: true,
+      media_task: true,
     };
     const codec = localCodec(TOPICS.calls);
     const back = unpackCall(codec.decode(codec.encode(packCall(state, deriveCall(state), publication))), {

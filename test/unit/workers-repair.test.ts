@@ -10,6 +10,7 @@ import type { InputRecord, OutputRecord, TaskMeta } from '../../src/stream/types
 import { repairCall, type StoredInput } from '../../src/workers/repair.js';
 import { SessionsProcessor } from '../../src/workers/sessions/processor.js';
 import { REFOLD_SOURCE, refoldDelivery } from '../../src/workers/sessions/refold.js';
+import type { SessionSettings } from '../../src/workers/sessions/settings.js';
 
 const T0 = 1_700_000_000_000;
 const KEY: CallKey = { provider: 'tencent', app_id: '1', call_id: 'c' };
@@ -20,6 +21,17 @@ const codecs = {
   call: localCodec(TOPICS.calls),
   deadLetter: localCodec(TOPICS.deadLetters),
   task: localCodec(TOPICS.tasks),
+};
+const settings: SessionSettings = {
+  ringTimeout: 60_000,
+  maxCall: 600_000,
+  settle: 2_000,
+  retention: 1e6,
+  maxCallsPerTask: 10,
+  hasRecordsApi: () => false,
+  hasMediaApi: () => false,
+  userEvents: 'off',
+  recordSample: 0,
 };
 
 describe('a repair', () => {
@@ -79,7 +91,7 @@ describe('the wish to derive a call anew', () => {
     return new SessionsProcessor({
       partition: 0,
       partitions: 1,
-      settings: { ringTimeout: 60_000, maxCall: 600_000, settle: 2_000, retention: 1e6, maxCallsPerTask: 10, hasRecordsApi: () => false },
+      settings,
       codecs,
       lookup: async () => found,
       failures: { ok: () => {}, failed: () => {} },

@@ -10,6 +10,7 @@ import type { InputRecord, OutputRecord } from '../../src/stream/types.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
 import { SessionsProcessor } from '../../src/workers/sessions/processor.js';
+import type { SessionSettings } from '../../src/workers/sessions/settings.js';
 import { SessionsWorker } from '../../src/workers/sessions/worker.js';
 import { FakeBroker } from '../support/fake-kafka.js';
 
@@ -27,13 +28,16 @@ const codecs = {
   deadLetter: localCodec(TOPICS.deadLetters),
   task: localCodec(TOPICS.tasks),
 };
-const settings = {
+const settings: SessionSettings = {
   ringTimeout: 5_000,
   maxCall: 60_000,
   settle: 2_000,
   retention: 10_000,
   maxCallsPerTask: 1e6,
   hasRecordsApi: () => true,
+  hasMediaApi: () => true,
+  userEvents: 'abnormal',
+  recordSample: 0,
 };
 
 const delivery = (CallId: string, UserId: string, Event: string, at: number): Buffer =>

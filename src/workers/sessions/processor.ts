@@ -47,8 +47,6 @@ export interface SessionDeps {
 }
 
 const READERS: TextReaders = { record: readRecordText, media: readMediaText };
-/** Time for the vendor to have the record of a call that ended without a word. */
-const RECORD_TASK_DELAY_MS = 10_000;
 
 /**
  * The sessions worker's logic: folds the raw deliveries of its partition into calls, and publishes each changed call once per transaction.
@@ -144,7 +142,7 @@ export class SessionsProcessor implements Processor {
     try {
       for (const revision of this.#table.flush(now, this.#streamTime)) {
         outputs.push(this.#revisionOutput(revision));
-        if (revision.wantsRecord) tasks.push(this.#recordTask(revision, now));
+        for (const task of revision.tasks) tasks.push(this.#taskOutput(revision.key, task));
       }
     } catch (error) {
       // A call that cannot be folded is found out input by input, once its task has begun anew.
@@ -285,21 +283,7 @@ export class SessionsProcessor implements Processor {
     return { topic: TOPICS.calls.name, partition: this.#deps.partition, key, value, headers };
   }
 
-  #recordTask({ key, call }: Revision, now: number): OutputRecord {
-    const task: PollTask = {
-      kind: 'record',
-      provider: call.provider,
-      app_id: call.app_id,
-      call_id: call.call_id,
-      room_id: call.room_id,
-      user_id: '',
-      started_at: call.started_at,
-      ended_at: call.ended_at,
-      due_at: now + RECORD_TASK_DELAY_MS,
-      attempt: 0,
-      reason: 'timed_out',
-      users: [],
-    };
+  #taskOutput(key: string, task: PollTask): OutputRecord {
     return { topic: TOPICS.tasks.name, partition: this.#deps.partition, key, value: this.#deps.codecs.task.encode(task) };
   }
 

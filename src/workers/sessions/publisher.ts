@@ -1,20 +1,21 @@
 import { packCall } from '../../codec/call-record.js';
 import type { TopicCodec } from '../../codec/codec.js';
-import type { Call } from '../../codec/generated.js';
+import type { Call, PollTask } from '../../codec/generated.js';
 import { firstReceivedAt } from '../../domain/call.js';
 import { CallstreamError } from '../../domain/errors.js';
 import { deadline, deriveChanged } from '../../domain/timeouts.js';
 import type { LiveCalls } from './live-calls.js';
 import type { SessionSettings } from './settings.js';
 import { type LiveCall, pack, recordSpan, type Slot } from './slot.js';
+import { takeTasks } from './tasks.js';
 
 /** One revision to publish. */
 export interface Revision {
   key: string;
   call: Call;
   value: Buffer;
-  /** Its record should be fetched from the vendor: a timeout closed it. */
-  wantsRecord: boolean;
+  /** What should be fetched from the vendor about it. */
+  tasks: readonly PollTask[];
   /** What this revision is the first to say. */
   timedOut: boolean;
   reopened: boolean;
@@ -54,10 +55,12 @@ export class Publisher {
   /** A call at rest, once more: only its history of publication differs. What is over stays so without new input, so nothing is derived. */
   #unchanged(slot: Slot, now: number): Revision {
     const call = this.#calls.record(slot);
+    const becameFinal = slot.final && !call.final;
     call.revision++;
     call.final = slot.final;
     call.updated_at = now;
-    return { key: slot.key, call, value: this.encode(call), wantsRecord: false, timedOut: false, reopened: false };
+    const tasks = becameFinal ? takeTasks(call, true, now, this.#settings) : [];
+    return { key: slot.key, call, value: this.encode(call), tasks, timedOut: false, reopened: false };
   }
 
   #changed(slot: Slot, live: LiveCall, now: number, streamTime: number): Revision {
@@ -71,7 +74,7 @@ export class Publisher {
     if (!over) slot.final = false;
     slot.timedOutOnly = timedOutOnly;
     slot.deadline = over ? null : deadline(state, facts, this.#settings);
-    const wantsRecord = timedOutOnly && !publication.record_task && this.#settings.hasRecordsApi(state.app_id);
+    const becameFinal = slot.final && !publication.final;
     if (publication.revision === 0) publication.first_seen_at = firstReceivedAt(state);
     publication.revision++;
     publication.final = slot.final;
@@ -79,10 +82,12 @@ export class Publisher {
     publication.last_change_at = slot.lastChange;
     publication.latest_at = slot.latestAt;
     publication.deadline_at = slot.deadline;
-    publication.record_task ||= wantsRecord;
     recordSpan(publication, facts);
     live.recheck = false;
     const call = packCall(state, facts, publication);
-    return { key: slot.key, call, value: this.encode(call), wantsRecord, timedOut, reopened };
+    const tasks = takeTasks(call, becameFinal, now, this.#settings);
+    publication.record_task = call.record_task;
+    publication.media_task = call.media_task;
+    return { key: slot.key, call, value: this.encode(call), tasks, timedOut, reopened };
   }
 }

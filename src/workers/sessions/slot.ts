@@ -59,6 +59,7 @@ export function unpublished(state: CallState): LiveCall {
     span_to: null,
     deadline_at: null,
     record_task: false,
+    media_task: false,
   };
   return { state, publication, recheck: false, inputBytes: 0 };
 }
