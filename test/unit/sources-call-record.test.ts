@@ -6,6 +6,7 @@ import type { StoredEvent } from '../../src/sources/element.js';
 import { readRecordText } from '../../src/sources/readers.js';
 import { verifyUserSig } from '../../src/sources/sign/usersig.js';
 import { hostileResponses } from '../support/hostile.js';
+import { V1_RECORD, V4_RECORD } from '../support/poll-examples.js';
 
 const NOW = Date.UTC(2026, 10, 26, 7, 0, 0, 500);
 const RECEIVED = NOW + 250;
@@ -18,31 +19,9 @@ const read = (plan: CallRecordPlan, body: string | object, status = 200) =>
 const inputsOf = (body: string) =>
   callRecord.toInputs({ source: 'call-record', app_id: '88888888', received_at: RECEIVED, query: '', body: Buffer.from(body) });
 
-/** The v1 page's record, in its own lines. */
-const V1_RECORD = `{
-"callId": "2ae7d549-c441-4a9b-87c0-61810fe19582",
-"sdkAppId": 88888888,
-"mediaType": "video",
-"roomId": "123456",
-"startCallTs": 1688705638,
-"acceptTs": 1688705641,
-"endTs": 1688705668,
-"caller": "alice",
-"totalUserNumber": 2,
-"callType": "single",
-"callResult": "normal_end",
-"callees": [
-"bob1",
-"bob2"
-]
-}`;
 const v1 = (data: string, code: unknown = 0) =>
   `{"errorCode": ${JSON.stringify(code)}, "errorMessage": "Success", "requestId": "9f01db503f2006ad10c45f4f4609e38d", "data": ${data}}`;
 
-/** Of the v4 page. */
-const V4_RECORD =
-  '{"CallId": "04c9a0ac-8e38-4a19-be45-349c5ce7911b","Caller_Account": "user1","MediaType": "Audio","CallType": "MultiCall","StartTime": 1739868165,' +
-  '"EndTime": 1740064224,"AcceptTime": 1739872743,"CallResult": "NormalEnd","CalleeList_Account": ["user1","user5","user2"],"RoomId": "roomid-1434","RoomIdType": 2}';
 const v4 = (response: string, code: unknown = 0) =>
   `{"ErrorCode": ${JSON.stringify(code)},"ErrorInfo": "","ActionStatus": "OK","RequestId": "Id-da9b3ee8bece466d951a9d93965c3d2c-O-Seq-324151555","Response": ${response}}`;
 

@@ -5,6 +5,7 @@ import { readMediaText } from '../../src/sources/readers.js';
 import { tc3Authorization } from '../../src/sources/sign/tc3.js';
 import { type UserEventPlan, userEvent, userEventPlan } from '../../src/sources/user-event.js';
 import { hostileResponses } from '../support/hostile.js';
+import { MEDIA_DATA as DATA } from '../support/poll-examples.js';
 
 const NOW = Date.UTC(2026, 10, 26, 7, 0, 0, 500);
 const RECEIVED = NOW + 250;
@@ -45,28 +46,7 @@ const response = (fields: object | string) =>
 const inputsOf = (body: string | Buffer, query = 'call_id=c%201&user_id=alice&comm_id=1_2_3&room_id=1400') =>
   userEvent.toInputs({ source: 'user-event', app_id: '1400353843', received_at: RECEIVED, query, body: Buffer.from(body) });
 
-/** The vendor page's answer, in the page's own lines. */
-const event = (time: number, id: number) => `
-                        {
-                            "Type": 0,
-                            "Time": ${time},
-                            "EventId": ${id},
-                            "ParamOne": -1,
-                            "ParamTwo": -1
-                        }`;
-const peer = (id: string, ...events: string[]) => `
-                {
-                    "Content": [${events.join(',')}
-                    ],
-                    "PeerId": "${id}"
-                }`;
 const T = 1589975202782;
-const DATA = `[${[
-  peer('hyder11', event(1589975272790, 32793)),
-  peer('user_20453511', event(1589975212877, 32793)),
-  peer('user_66319581', event(T, 32769), event(T, 32791), event(T, 32768), event(T, 32788), event(T, 32793)),
-].join(',')}
-            ]`;
 const SAMPLE = `{
         "Response": {
             "Data": ${DATA},
