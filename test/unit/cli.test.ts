@@ -145,7 +145,7 @@ describe('dead letters', () => {
   it('are sent again as the very record, to the same partition, once for all elements of a delivery', async () => {
     const { deps, sent } = world({ 'callstream.raw.x:2:7': 'RAW' });
     const report = await replay([letter('callstream.raw.x:2:7:0'), letter('callstream.raw.x:2:7:3')], deps, () => {});
-    expect(report).toEqual({ sent: 1, rewrapped: 0, skipped: [] });
+    expect(report).toEqual({ sent: 1, rewrapped: 0, skipped: [], lost: [] });
     expect(sent).toEqual([{ topic: 'callstream.raw.x', partition: 2, key: Buffer.from('original key'), value: Buffer.from('RAW') }]);
   });
 
@@ -165,8 +165,22 @@ describe('dead letters', () => {
   it('of other topics are not sent: only tasks write calls', async () => {
     const { deps, sent } = world();
     const row = letter('callstream.calls:0:1', { stage: 'row' });
-    expect(await replay([row], deps, () => {})).toEqual({ sent: 0, rewrapped: 0, skipped: [row] });
+    expect(await replay([row], deps, () => {})).toEqual({ sent: 0, rewrapped: 0, skipped: [row], lost: [] });
     expect(sent).toEqual([]);
+  });
+
+  it('of polls are sent as they were: a record may be wrapped anew, media events only their query can tell of', async () => {
+    const { deps, sent } = world({ 'callstream.raw.user-event:0:1': 'MEDIA' });
+    const media = { stage: 'fold', source: 'user-event' };
+    const lost = letter('callstream.raw.user-event:0:2', media);
+    const letters = [
+      letter('callstream.raw.user-event:0:1', media),
+      lost,
+      letter('callstream.raw.user-event:0:3', { ...media, stage: 'decode' }),
+      letter('callstream.raw.call-record:0:1', { stage: 'fold', source: 'call-record' }),
+    ];
+    expect(await replay(letters, deps, () => {})).toEqual({ sent: 3, rewrapped: 2, skipped: [], lost: [lost] });
+    expect(sent.map(({ value }) => String(value))).toEqual(['MEDIA', '{', expect.stringContaining('"source":"call-record"')]);
   });
 
   it.each([

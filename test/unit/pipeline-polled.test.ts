@@ -11,6 +11,7 @@ import { tuicallkit } from '../../src/sources/tuicallkit.js';
 import { type UserEventPlan, userEvent } from '../../src/sources/user-event.js';
 import { TopologyDriver } from '../../src/stream/topology-driver.js';
 import { EventsProcessor } from '../../src/workers/events/processor.js';
+import { repairCall, type StoredInput } from '../../src/workers/repair.js';
 import { SessionsProcessor } from '../../src/workers/sessions/processor.js';
 import type { SessionSettings } from '../../src/workers/sessions/settings.js';
 import { MEDIA_DATA, V1_OFFLINE_RECORD, V1_RECORD, V4_RECORD } from '../support/poll-examples.js';
@@ -89,7 +90,7 @@ async function run(arrived: readonly Arrived[]) {
   const chunk = new Chunk();
   for (const { call, frame } of records) chunk.addCall(call, frame);
   for (const event of shown) chunk.addEvent(event);
-  return { calls, shown, dead, tasks, rows: Object.fromEntries(chunk.tables().map((t) => [t.table, t.rows])) };
+  return { sessions, calls, shown, dead, tasks, rows: Object.fromEntries(chunk.tables().map((t) => [t.table, t.rows])) };
 }
 
 const byId = (generation: 'v1' | 'v4', appId: string, callId: string): CallRecordPlan => ({ what: 'call', generation, appId, callId });
@@ -182,6 +183,16 @@ describe('call records', () => {
   });
 });
 
+/** What `call_events` keeps of an input: of several deliveries the first. */
+function storedInputs(shown: readonly CallEvent[]): StoredInput[] {
+  const first = new Map<string, CallEvent>();
+  for (const event of shown) {
+    const held = first.get(event.event_id);
+    if (held === undefined || event.received_at < held.received_at) first.set(event.event_id, event);
+  }
+  return [...first.values()];
+}
+
 describe('media events', () => {
   const appId = '1400353843';
   const T = 1_589_975_202_782;
@@ -249,6 +260,39 @@ describe('media events', () => {
     ]);
     expect(dead).toEqual([]);
     expect(rows).toMatchObject({ calls_latest: 1, call_event_rows: 7, deliveries: 7 });
+  });
+
+  it('of a call with a record and a status callback change nothing when it is repaired', async () => {
+    const record = `{"callId":"c 1","startCallTs":1589975197.5,"acceptTs":1589975202,"endTs":1589975282,"callResult":"normal_end","caller":"user_2045351","callees":["bob"]}`;
+    const status = { ...common, UserId: 'bob', Role: 'callee', CallResult: 'interrupt', EventTime: 1_589_975_283, OptPlatform: 'iOS' };
+    const { sessions, shown, calls } = await run([
+      ...callbacks,
+      callback(appId, status, T + 90_000),
+      ...polled(callRecord, appId, byId('v1', appId, 'c 1'), `{"errorCode":0,"data":${record}}`),
+      ...polled(userEvent, appId, plan('user_2045351', 'bob'), answer(MEDIA_DATA), T + 200_000),
+      ...polled(userEvent, appId, plan('bob'), answer(JSON.stringify(ofBob)), T + 201_000),
+      ...polled(userEvent, appId, plan('bob'), answer(JSON.stringify(ofBob)), T + 301_000),
+    ]);
+    const before = calls.get('c 1')!;
+    expect(before).toMatchObject({ records: { length: 2 }, media: { length: 2 }, sources: ['event', 'record', 'media'], final: true });
+    const stored = storedInputs(shown);
+    expect(stored).toHaveLength(9);
+    const repair = async (inputs: readonly StoredInput[], driver: TopologyDriver) => {
+      await repairCall(before as Call & { provider: 'tencent' }, {
+        inputsOf: async () => inputs,
+        send: async (records) => {
+          for (const { key, topic, value } of records) driver.append(topic, { partition: 0, key, value, timestamp: NOW + 70_000 });
+        },
+        ...{ codec: codecs.raw, partitions: 1, clock: { now: () => NOW + 70_000 } },
+      });
+      await driver.drain();
+      return driver.records(TOPICS.calls.name).map((r) => codecs.call.decode(r.value!));
+    };
+    const published = sessions.records(TOPICS.calls.name).length;
+    expect(await repair(stored, sessions)).toHaveLength(published);
+    // It is those inputs that the repair is made of: one that has changed would show.
+    const spoilt = stored.map((e) => (e.event === 'media' ? { ...e, detail: e.detail.replace('"Data":[', '"Data":[ ') } : e));
+    expect((await repair(spoilt, sessions)).slice(published)).toMatchObject([{ revision: before.revision + 1, media: { length: 4 } }]);
   });
 
   it('whose delivery does not say which call they are of are dead letters, and nobody else suffers', async () => {

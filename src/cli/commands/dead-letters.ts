@@ -177,7 +177,9 @@ async function resend(io: Io, origins: string[], options: FilterOptions & { all?
     if (report.rewrapped > 0)
       line(io, `${report.rewrapped} of them from their dead letters: the raw topic no longer has them, so their query strings are gone.`);
     for (const letter of report.skipped) line(io, `not sent: ${letter.origin} is no delivery. ${advise(letter)}`);
-    return unknown.length > 0 || report.skipped.length > 0 ? EXIT.failure : EXIT.ok;
+    for (const letter of report.lost)
+      line(io, `not sent: the raw topic no longer has ${letter.origin}, and only its query said which call it is about.`);
+    return unknown.length > 0 || report.skipped.length > 0 || report.lost.length > 0 ? EXIT.failure : EXIT.ok;
   } finally {
     await Promise.all([producer.close(), clickhouse.close(), ...[...readers.values()].map((reader) => reader.close())]);
   }

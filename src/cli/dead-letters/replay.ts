@@ -1,5 +1,6 @@
 import type { TopicCodec } from '../../codec/codec.js';
 import type { RawEvent } from '../../codec/generated.js';
+import { userEvent } from '../../sources/user-event.js';
 import type { OutputRecord } from '../../stream/types.js';
 import type { DeadLetterRow } from './read.js';
 
@@ -21,7 +22,12 @@ export interface ReplayReport {
   rewrapped: number;
   /** Dead letters that no raw record can mend. */
   skipped: DeadLetterRow[];
+  /** Not sent: the raw topic no longer holds the delivery, and without its query nobody knows what it is about. */
+  lost: DeadLetterRow[];
 }
+
+/** Sources whose deliveries tell in the query alone what they are about. */
+const NEED_QUERY: ReadonlySet<string> = new Set([userEvent.name]);
 
 const isRaw = (topic: string): boolean => topic.startsWith('callstream.raw.');
 
@@ -35,12 +41,16 @@ export async function replay(
   onSent: (sent: number) => void,
   signal?: AbortSignal,
 ): Promise<ReplayReport> {
-  const report: ReplayReport = { sent: 0, rewrapped: 0, skipped: letters.filter((l) => !isRaw(l.topic)) };
+  const report: ReplayReport = { sent: 0, rewrapped: 0, skipped: letters.filter((l) => !isRaw(l.topic)), lost: [] };
   const deliveries = new Map(letters.filter((l) => isRaw(l.topic)).map((l) => [`${l.topic}:${l.partition}:${l.offset}`, l]));
   for (const letter of deliveries.values()) {
     if (signal?.aborted) break;
     const { topic, partition } = letter;
     const original = await deps.original(topic, partition, letter.offset);
+    if (original === null && letter.stage !== 'decode' && NEED_QUERY.has(letter.source)) {
+      report.lost.push(letter);
+      continue;
+    }
     if (original === null) report.rewrapped += 1;
     await deps.send({
       topic,
