@@ -38,12 +38,13 @@ export const REVISION_COLUMNS = [
   'revision',
 ] as const;
 
-export const LATEST_COLUMNS = [...REVISION_COLUMNS, 'legs', 'state'] as const;
+export const LATEST_COLUMNS = [...REVISION_COLUMNS, 'legs', 'records_only', 'state'] as const;
 
 /** What the tables need of a Call record besides its bytes; the rest need not be decoded. */
 export const CALL_FIELDS = [
   ...REVISION_COLUMNS,
   'legs',
+  'records',
   'published_minutes',
   'span_from',
   'span_to',
@@ -79,6 +80,10 @@ export function writeRevision(w: RowWriter, c: CallRow): void {
   w.u64(c.revision);
 }
 
+/** No callback has told of the call, only records that were polled; a status callback counts as one also where a record has won over it. */
+const isFromRecordsOnly = ({ sources, records }: CallRow): boolean =>
+  records.length > 0 && !sources.includes('event') && records.every(({ origin }) => origin === 'record');
+
 /** What {@link LATEST_COLUMNS} has beyond a revision. `frame` is the record's value as it stands on the topic. */
 export function writeLegsAndState(w: RowWriter, c: CallRow, frame: Uint8Array): void {
   w.count(c.legs.length);
@@ -97,6 +102,7 @@ export function writeLegsAndState(w: RowWriter, c: CallRow, frame: Uint8Array): 
     w.nullableTime(leg.media_left_at);
     w.i32(leg.media_drops);
   }
+  w.bool(isFromRecordsOnly(c));
   w.bytes(frame);
 }
 

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Chunk, ClickHouse, Flush, migrateClickHouse, Roller } from '../../src/clickhouse/index.js';
 import { localCodec } from '../../src/codec/codec.js';
-import type { Call } from '../../src/codec/generated.js';
+import type { Call, CallEvent } from '../../src/codec/generated.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
 import { blankCall, Dice, latestOf, randomDeadLetters, randomDeliveries, randomRevisions } from '../support/clickhouse-model.js';
@@ -234,6 +234,79 @@ describe('rollups', () => {
     );
     expect(minutes.length).toBe(60);
     expect(minutes.every((m) => m.peak === 1 && m.average === 1 && m.b <= m.now)).toBe(true);
+  });
+});
+
+describe('calls that are known from records alone', () => {
+  const minute = 60_000;
+  const records = (...origins: string[]): Call['records'] => origins.map((origin) => ({ origin, text: '{}', received_at: start }));
+  const known = (call_id: string, revision: number, more: Partial<Call>): Call =>
+    over({
+      app_id: 'lost',
+      call_id,
+      revision,
+      started_at: start,
+      first_seen_at: start,
+      sources: ['record'],
+      records: records('record'),
+      ...more,
+    });
+  let client: ClickHouse;
+  beforeAll(async () => {
+    client = await freshDatabase();
+  });
+  const health = () =>
+    client.query<{ b: number; source: string; n: number }>(
+      `SELECT toUnixTimestamp(bucket) * 1000 AS b, source, calls_from_records_only AS n FROM delivery_health
+       WHERE app_id = 'lost' AND calls_from_records_only > 0 ORDER BY b`,
+    );
+  const shown = (b: number, n: number) => ({ b, source: 'call-record', n });
+
+  test('count in the minute in which they started, until the first callback arrives: also one over which the record wins', async () => {
+    await store(client, { calls: ['moves', 'event', 'status', 'stays'].map((call) => known(call, 1, {})) });
+    expect(await health()).toEqual([shown(start, 4)]);
+    await store(client, { calls: [known('moves', 2, { started_at: start + minute, records: records('record', 'record') })] });
+    expect(await health()).toEqual([shown(start, 3), shown(start + minute, 1)]);
+    await store(client, { calls: [known('event', 2, { sources: ['event', 'record'] })] });
+    expect(await health()).toEqual([shown(start, 2), shown(start + minute, 1)]);
+    await store(client, { calls: [known('status', 2, { records: records('record', 'status') })] });
+    expect(await health()).toEqual([shown(start, 1), shown(start + minute, 1)]);
+    await store(client, { calls: [known('stays', 2, { sources: ['record', 'media'] }), known('stays', 1, {})] });
+    expect(await health()).toEqual([shown(start, 1), shown(start + minute, 1)]);
+  });
+
+  test('come by deliveries that have no delay, and of which each distinct element is one', async () => {
+    const poll = (event_id: string, offset: number, source: string, event_at: number | null): CallEvent => ({
+      ...{
+        provider: 'tencent',
+        app_id: 'polled',
+        call_id: 'c',
+        room_id: '',
+        user_id: '',
+        role: '',
+        event: 'record',
+        event_at,
+        source,
+        event_id,
+      },
+      ...{ platform: '', call_result: '', received_at: start + offset * 1000, raw_topic: `callstream.raw.${source}`, raw_partition: 0 },
+      ...{ raw_offset: offset, raw_index: 0, detail: '{}' },
+    });
+    const events = [
+      ...[0, 1, 2].map((offset) => poll('one', offset, 'call-record', null)),
+      poll('other', 3, 'call-record', start - 3_600_000),
+      ...[0, 1].map((offset) => poll('of a user', offset, 'user-event', start - 3_600_000)),
+    ];
+    await store(client, { events });
+    await store(client, { events: events.slice(0, 2) });
+    expect(
+      await client.query(
+        "SELECT source, received, duplicates, delay_p50_ms, delay_p95_ms FROM delivery_health WHERE app_id = 'polled' ORDER BY source",
+      ),
+    ).toEqual([
+      { source: 'call-record', received: 4, duplicates: 2, delay_p50_ms: null, delay_p95_ms: null },
+      { source: 'user-event', received: 2, duplicates: 1, delay_p50_ms: null, delay_p95_ms: null },
+    ]);
   });
 });
 

@@ -114,6 +114,9 @@ export function randomRevisions(dice: Dice, calls: number, now: number): Call[] 
   return out;
 }
 
+const recordsOf = (...origins: ('record' | 'status')[]): Call['records'] =>
+  origins.map((origin, i) => ({ origin, text: `${i}`, received_at: i }));
+
 function randomHistory(dice: Dice, call_id: string, now: number): Call[] {
   const app_id = dice.pick(['1400000001', "app'2"]);
   const first = now - 100 * MINUTE + dice.int(60 * MINUTE);
@@ -165,7 +168,15 @@ function randomHistory(dice: Dice, call_id: string, now: number): Call[] {
         talk_ms: over && outcome === 'answered' ? dice.int(dice.pick([10, 300, 3_000, 600_000, 86_400_000])) : 0,
         missed: over && outcome === 'no_answer',
         missed_inclusive: over && ['no_answer', 'busy', 'cancelled'].includes(outcome),
-        sources: dice.pick([['event'], ['event', 'record'], ['record'], ['record', 'media'], ['status'], ['record', 'status']]),
+        ...dice.pick([
+          { sources: ['event'], records: [] },
+          { sources: ['event', 'record'], records: recordsOf('record') },
+          { sources: ['record'], records: recordsOf('record', 'record') },
+          { sources: ['record', 'media'], records: recordsOf('record') },
+          { sources: ['status'], records: recordsOf('status') },
+          // The status callback has lost, and is a callback all the same.
+          { sources: ['record'], records: recordsOf('record', 'status') },
+        ]),
         anomalies: dice.chance(0.2) ? ['missing_end', 'time_conflict'] : [],
         first_seen_at: first,
         updated_at: first + revision * 1000,
@@ -441,7 +452,8 @@ export function deliveryMinutesOf(
   }
   for (const d of died) row(d.received_at, d.app_id, d.source).dead++;
   for (const c of calls) {
-    if (c.end_reason !== 'merged' && c.sources.includes('record') && !c.sources.includes('event') && !c.sources.includes('status')) {
+    const callbacks = c.sources.includes('event') || c.records.some(({ origin }) => origin === 'status');
+    if (c.end_reason !== 'merged' && c.sources.includes('record') && !callbacks) {
       row(c.started_at, c.app_id, 'call-record').records++;
     }
   }

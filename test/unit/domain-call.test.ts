@@ -194,6 +194,19 @@ describe('a call is over', () => {
   test('not while a callee seen has none', () => {
     expect(over(START, ev(9, 'bob', 'reject_call'), ev(9, 'carol', 'receive_call'))).toBe(false);
   });
+  test('not by the result of a record that has lost: the one that wins as a whole is asked alone, in either order', () => {
+    const told = status({ result: 'normal_end', end_at: sec(30), users: ['alice', 'bob'] });
+    const silent = rest({ start_at: sec(0), users: ['alice'] });
+    for (const inputs of [
+      [START, told, silent],
+      [silent, told, START],
+    ])
+      expect(fold(...inputs)).toMatchObject({ status: 'ringing', outcome: 'unknown', ended_at: null, sources: ['event', 'record'] });
+    expect(fold(START, told)).toMatchObject({ status: 'ended', outcome: 'answered', ended_at: sec(30) });
+    // A timeout closes it, as any other call of which no end is known.
+    expect(foldTimedOut(START, told, silent)).toMatchObject({ status: 'ended', outcome: 'unknown', end_reason: 'timed_out' });
+  });
+
   test("not while callees are missing: TotalNum or the record's total count them", () => {
     expect(over(GROUP, ev(9, 'bob', 'reject_call'))).toBe(false);
     expect(over(START, ev(9, 'bob', 'reject_call'), rest({ total_users: 3 }))).toBe(false);
