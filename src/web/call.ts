@@ -1,11 +1,12 @@
 import { Failure, get } from './client.js';
 import { h, hidden, s } from './dom.js';
 import { clockTime, count, duration, exactTime, offset } from './format.js';
+import { inputsTable } from './inputs.js';
 import { ladder, lanesOf, mark } from './ladder.js';
 import type { Frame, Page } from './page.js';
 import type { State } from './state.js';
-import type { Call, CallDetail, CallEvent, Leg } from './types.js';
-import { anomalyText, endReason, eventText, outcomeBadge, outcomeMark, typeText } from './words.js';
+import type { Call, CallDetail, Leg } from './types.js';
+import { anomalyText, endReason, outcomeBadge, outcomeMark, typeText } from './words.js';
 
 /** An open call's picture grows by itself. */
 const GROW_MS = 1000;
@@ -151,7 +152,11 @@ export class CallPage implements Page {
         'section',
         { class: 'card' },
         h('h2', {}, 'What arrived ', h('small', {}, `${count(events.length)} distinct inputs, by the time they speak of`)),
-        h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'What arrived' }, this.#events(events, call)),
+        h(
+          'div',
+          { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'What arrived' },
+          inputsTable(events, call, this.#frame.state.tz, this.#openEvents),
+        ),
       ),
     );
     this.#draw();
@@ -188,11 +193,14 @@ export class CallPage implements Page {
       at === null
         ? h('td', { class: 'n' }, '–')
         : h('td', { class: 'n', title: exactTime(at, tz) }, clockTime(at, tz), h('small', {}, ` ${offset(at - call.started_at)}`));
-    const heads = ['User', 'Role', 'Outcome', 'Rang', 'Joined', 'Left', 'Talk', 'Platform'];
+    // Only some calls are asked about: without any answer the columns would say that nobody had media.
+    const media = legs.some((leg) => leg.media_joined_at !== null || leg.media_left_at !== null || leg.media_drops > 0);
+    const numbers = ['Rang', 'Joined', 'Left', 'Talk', ...(media ? ['Media from', 'Media until', 'Drops'] : [])];
+    const heads = ['User', 'Role', 'Outcome', ...numbers, 'Platform'];
     return h(
       'table',
       { class: 'legs' },
-      h('thead', {}, h('tr', {}, ...heads.map((name, i) => h('th', { scope: 'col', class: i > 2 && i < 7 ? 'n' : '' }, name)))),
+      h('thead', {}, h('tr', {}, ...heads.map((name) => h('th', { scope: 'col', class: numbers.includes(name) ? 'n' : '' }, name)))),
       h(
         'tbody',
         {},
@@ -212,71 +220,11 @@ export class CallPage implements Page {
             time(leg.joined_at),
             time(leg.left_at),
             h('td', { class: 'n' }, leg.talk_ms > 0 ? duration(leg.talk_ms) : '–'),
+            ...(media ? [time(leg.media_joined_at), time(leg.media_left_at), h('td', { class: 'n' }, count(leg.media_drops))] : []),
             h('td', {}, leg.platform || '–'),
           ),
         ),
       ),
-    );
-  }
-
-  #events(events: CallEvent[], call: Call): HTMLElement {
-    const { tz } = this.#frame.state;
-    const rows = events.flatMap((event) => {
-      const body = h(
-        'tr',
-        { class: 'body', hidden: !this.#openEvents.has(event.event_id) },
-        h('td', { colspan: 6 }, h('pre', {}, pretty(event.detail))),
-      );
-      const button = h(
-        'button',
-        {
-          type: 'button',
-          class: 'plain',
-          'aria-expanded': body.hidden ? 'false' : 'true',
-          'aria-label': `Fields of ${event.event}`,
-          click: () => {
-            body.hidden = !body.hidden;
-            button.setAttribute('aria-expanded', String(!body.hidden));
-            if (body.hidden) this.#openEvents.delete(event.event_id);
-            else this.#openEvents.add(event.event_id);
-          },
-        },
-        'fields',
-      );
-      return [
-        h(
-          'tr',
-          {},
-          h(
-            'td',
-            { title: exactTime(event.event_at, tz) },
-            clockTime(event.event_at, tz),
-            h('small', {}, ` ${offset(event.event_at - call.started_at)}`),
-          ),
-          h('td', { title: event.user_id }, h('span', { class: 'user' }, event.user_id || '–')),
-          h('td', {}, eventText(event.event), h('small', {}, ` ${event.event}`)),
-          h('td', { class: 'dim' }, event.source),
-          h('td', { class: 'n', title: `Received ${exactTime(event.received_at, tz)}` }, duration(event.received_at - event.event_at)),
-          h('td', {}, button),
-        ),
-        body,
-      ];
-    });
-    return h(
-      'table',
-      { class: 'events' },
-      h(
-        'thead',
-        {},
-        h(
-          'tr',
-          {},
-          ...['Time', 'User', 'Event', 'Source', 'Arrived after', ''].map((name, i) =>
-            h('th', { scope: 'col', class: i === 4 ? 'n' : '' }, name || hidden('Fields')),
-          ),
-        ),
-      ),
-      h('tbody', {}, ...rows),
     );
   }
 }
@@ -284,14 +232,6 @@ export class CallPage implements Page {
 /** At most three names: a group call's others stand among the participants. */
 const several = (users: string[]): string =>
   users.length === 0 ? 'nobody yet' : users.length <= 3 ? users.join(', ') : `${users.slice(0, 2).join(', ')} and ${users.length - 2} more`;
-
-function pretty(json: string): string {
-  try {
-    return JSON.stringify(JSON.parse(json), null, 2);
-  } catch {
-    return json;
-  }
-}
 
 /** What the marks and bars of the ladder mean. */
 function key(): HTMLElement {

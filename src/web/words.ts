@@ -60,7 +60,7 @@ const EVENTS: Record<string, string> = {
   invite_user: 'was invited',
   join_in_group_call: 'joined the group call',
   record: 'record of the call',
-  media: 'media events',
+  media: 'media events of this user',
 };
 
 export const eventText = (event: string): string => EVENTS[event] ?? event;

@@ -46,6 +46,32 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
   });
   // The status callback of the call: an input of its own, which names the caller.
   refused.events.push({ ...refused.events[0], event: 'record', event_at: started - 50_000, event_id: 'status' });
+  // What was polled: speaks of no moment of its own, and names no caller.
+  refused.events.push(
+    {
+      ...refused.events[0]!,
+      event: 'record',
+      source: 'call-record',
+      user_id: '',
+      event_at: started,
+      received_at: started,
+      event_id: 'rest',
+    },
+    {
+      ...refused.events[0]!,
+      event: 'media',
+      source: 'user-event',
+      user_id: 'ivan',
+      event_at: started + 1,
+      received_at: started + 1,
+      event_id: 'media',
+    },
+  );
+  Object.assign(refused.call.legs.find((leg) => leg.user_id === 'ivan')!, {
+    media_joined_at: started - 140_000,
+    media_left_at: started - 61_000,
+    media_drops: 3,
+  });
   const stories: Story[] = [
     ...day(started, 800),
     refused,
@@ -181,10 +207,32 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     expect(await page.locator('.events tbody tr:not(.body)').count()).toBe(stories.at(-2)!.events.length);
     expect(await page.locator('.odd-card').textContent()).toContain('The record wins');
     await page.getByRole('button', { name: 'Fields of start_call' }).click();
-    expect(await page.locator('.events pre').first().textContent()).toContain('"CallId": "call-to-look-at"');
+    expect(await page.locator('.events pre:visible').textContent()).toContain('"CallId": "call-to-look-at"');
     await page.goBack();
     await page.locator('tr[data-call=call-to-look-at]').waitFor();
     expect(new URL(page.url()).searchParams.get('window')).toBe('6h');
+    await page.context().close();
+  });
+
+  it('shows what was polled by its arrival, and the media of the legs; the ladder has neither', async () => {
+    const page = await open(`/call?${new URLSearchParams({ provider: 'tencent', app_id: '1400000001', id: 'refused-by-one' })}`);
+    await page.locator('svg.ladder[role=img]').waitFor();
+    const rows = page.locator('.events tbody tr:not(.body)');
+    const polled = rows.filter({ hasText: 'polled' });
+    expect(await polled.locator('td:nth-child(4)').allTextContents()).toEqual(['call-record', 'user-event']);
+    expect(await polled.locator('td:nth-child(5)').allTextContents()).toEqual(['–', '–']);
+    expect(await rows.count()).toBe(refused.events.length);
+    expect(await page.locator('svg.ladder .mark title', { hasText: 'media' }).count()).toBe(0);
+    expect(await page.locator('.legs thead th').allTextContents()).toEqual(
+      expect.arrayContaining(['Talk', 'Media from', 'Media until', 'Drops', 'Platform']),
+    );
+    const ivan = page.locator('.legs tbody tr').filter({ hasText: 'ivan' });
+    expect(await ivan.locator('td').allTextContents()).toEqual(expect.arrayContaining(['3']));
+    const lena = page.locator('.legs tbody tr').filter({ hasText: 'lena' });
+    expect((await lena.locator('td').allTextContents()).slice(-4, -1)).toEqual(['–', '–', '0']);
+    expect(await page.locator('.events pre').allTextContents()).toEqual(refused.events.map(() => ''));
+    await page.getByRole('button', { name: 'Fields of media' }).click();
+    expect(await page.locator('.events pre:visible').count()).toBe(1);
     await page.context().close();
   });
 

@@ -88,8 +88,8 @@ interface StoredLeg {
   missed: boolean;
   missed_inclusive: boolean;
   platform: string;
-  media_joined_at: null;
-  media_left_at: null;
+  media_joined_at: number | null;
+  media_left_at: number | null;
   media_drops: number;
 }
 
@@ -103,6 +103,7 @@ export interface Story {
     ring_ms: number;
     talk_ms: number;
     missed: boolean;
+    legs: StoredLeg[];
     [column: string]: unknown;
   };
   events: object[];
