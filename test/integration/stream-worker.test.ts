@@ -53,6 +53,27 @@ describe('a stream worker', () => {
     }
   });
 
+  it('goes on where it was when an input topic is added, beside a member that does not know it and then without', async () => {
+    const added = `added-${Date.now()}`;
+    scene = await new Scene(broker).create([added]);
+    const first = additions(500, 10);
+    await scene.add(first.list);
+    await scene.add(first.list, added);
+    const old = await scene.worker();
+    await scene.drained();
+    // The first is one that both know: by it a member learns of its tasks.
+    const inputs = [scene.input, added];
+    await scene.worker({ inputs });
+    await scene.add(first.list);
+    await scene.drained();
+    await old.stop();
+    await scene.add(first.list);
+    await scene.drained(inputs);
+    const sums = new Map([...first.sums].map(([key, sum]) => [key, sum * 4]));
+    expect(problemsOf(await scene.published(), sums)).toEqual([]);
+    expect(scene.fatal).toEqual([]);
+  });
+
   it('restores no more than from restoreFrom to its last output', async () => {
     scene = await new Scene(broker, 1).create();
     const worker = await scene.worker();
