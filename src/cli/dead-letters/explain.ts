@@ -12,7 +12,7 @@ export interface Cause {
 const STAGES: Readonly<Record<string, string>> = {
   decode: 'The record could not be decoded: its frame or its Avro is not what the schema says.',
   parse:
-    'The callback was authentic, but its body could not be understood as an event of a call or of a recording. It was answered 200 and kept as it came.',
+    'The delivery was authentic, but its body could not be understood as an event of a call or of a recording, nor as what a poll asked for. It was kept as it came; a callback was answered 200.',
   fold: 'The event was understood, but could not be folded into its call or recording, which stands as its other events say.',
   row: 'The record is on Kafka, but no row of ClickHouse can hold it.',
 };
@@ -23,7 +23,7 @@ const PARSE_REASONS: Readonly<Record<ParseReason, string>> = {
   not_json: 'the body is not JSON',
   not_an_object: 'the body, or an entry of the list it consists of, is JSON but not an object',
   too_deep: 'the body is nested deeper than any event of the vendor',
-  no_call_id: 'the body has no usable CallId, so the event belongs to no call',
+  no_call_id: 'the body, or the query of a media poll, has no usable call id, so it belongs to no call',
   no_task_id: 'the body has no usable TaskId, so the event belongs to no recording',
   unknown_event: 'the Event, the ActionType, the CallbackCommand or the EventType is none of those that callstream reads of this vendor',
   no_event: 'the body names no event and has no CallResult, and tells of no user',
