@@ -280,6 +280,19 @@ describe('the sessions worker', () => {
     expect(b.last().get(KEY)?.events).toHaveLength(4);
   });
 
+  it('takes the media events of long calls by their very size', async () => {
+    const b = await Bench.open();
+    const content = Array.from({ length: 13_000 }, (_, i) => ({ Type: 0, Time: T0 + i, EventId: 3001, ParamOne: i % 4, ParamTwo: -1 }));
+    for (let user = 0; user < 8; user++) {
+      const query = contextQuery({ call_id: 'c', user_id: `u${user}` });
+      b.append(delivery([{ PeerId: `${user}`, Content: content }], T0, 'user-event', query), TOPICS.rawUserEvent.name);
+    }
+    await b.driver.drain();
+    const dead = b.driver.records(TOPICS.deadLetters.name).map((r) => codecs.deadLetter.decode(r.value!));
+    expect(dead.map((d) => [d.reason, d.origin_offset])).toEqual([['call_too_large', 7]]);
+    expect(b.last().get(KEY)?.media).toHaveLength(7);
+  });
+
   it('takes a start that its vendor dated ahead for the old one that it is, when it comes again', async () => {
     const b = await Bench.open();
     const start = body('c', 'a', 'start_call', T0 + 60_000);

@@ -211,7 +211,12 @@ export function randomDeliveries(dice: Dice, events: number, now: number): CallE
     const event_at = dice.chance(0.1) ? null : now - 60 * MINUTE + dice.int(30 * MINUTE);
     const copies = dice.chance(0.5) ? 1 : 1 + dice.int(4);
     for (let copy = 0; copy < copies; copy++) {
-      const record = dice.chance(0.3);
+      const [source, event] = dice.pick([
+        ['tuicallkit', 'start_call'],
+        ['tuicallkit', 'start_call'],
+        ['call-record', 'record'],
+        ['user-event', 'media'],
+      ] as const);
       out.push({
         provider: 'tencent',
         app_id,
@@ -219,14 +224,14 @@ export function randomDeliveries(dice: Dice, events: number, now: number): CallE
         room_id: `${copy}`,
         user_id: 'ann',
         role: 'caller',
-        event: record ? 'record' : 'start_call',
+        event,
         event_at,
         received_at: now - 20 * MINUTE + dice.int(dice.pick([1, 3, 15 * MINUTE])),
-        source: record ? 'call-record' : 'tuicallkit',
+        source,
         platform: '',
         call_result: '',
         event_id: `event-${i}`,
-        raw_topic: `callstream.raw.${record ? 'call-record' : 'tuicallkit'}`,
+        raw_topic: `callstream.raw.${source}`,
         raw_partition: dice.int(3),
         raw_offset: offset++ * dice.pick([1, 1, 5_000_000_000]),
         raw_index: dice.int(3),

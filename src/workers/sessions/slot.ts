@@ -109,7 +109,9 @@ const PLACES_OF_OTHERS = 2;
 
 /** The bytes that an input takes in the record of its call, at most; the leg of its user included. */
 export function sizeOf(input: CallInput): number {
-  if (input.kind !== 'event') return 16 + BYTES_PER_UNIT * (1 + PLACES_OF_A_USER) * input.text.length;
+  if (input.kind === 'record') return 16 + BYTES_PER_UNIT * (1 + PLACES_OF_A_USER) * input.text.length;
+  // Names nobody who is not in the call anyway, and may be long: its very bytes.
+  if (input.kind === 'media') return 16 + BYTES_PER_UNIT * input.user_id.length + Buffer.byteLength(input.text);
   const others = input.room_id.length + input.platform.length + input.call_result.length;
   return 200 + BYTES_PER_UNIT * (PLACES_OF_A_USER * input.user_id.length + PLACES_OF_OTHERS * others);
 }
