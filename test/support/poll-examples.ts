@@ -24,7 +24,7 @@ export const V4_RECORD =
   '{"CallId": "04c9a0ac-8e38-4a19-be45-349c5ce7911b","Caller_Account": "user1","MediaType": "Audio","CallType": "MultiCall","StartTime": 1739868165,' +
   '"EndTime": 1740064224,"AcceptTime": 1739872743,"CallResult": "NormalEnd","CalleeList_Account": ["user1","user5","user2"],"RoomId": "roomid-1434","RoomIdType": 2}';
 
-/** A record as a list of v1 has them too: a result and a count that no table of the vendor knows (vendors.md §4.1). */
+/** Ours, but odd as records of the vendor's list are: a result and a count that no table of its knows, and the caller among the callees (vendors.md §4.1). */
 export const V1_OFFLINE_RECORD = `{
 "callId": "5f1c7a3e-62a1-4b60-9d4f-0a6c7d1b2e33",
 "sdkAppId": 88888888,
