@@ -50,6 +50,14 @@ export const aliyunRtc: PolledSource<AliyunPlan, AliyunCredentials> = {
   topic: 'callstream.raw.aliyun-rtc',
   provider: PROVIDER,
   limits: { perSecond: { [ACTION]: 50 }, lookBackMs: 7 * DAY_MS, windowMs: 7 * DAY_MS, granularityMs: MINUTE_MS },
+  section: 'api',
+  credentialsOf: (app) => app.api ?? null,
+  sweeping: {
+    byStart: false,
+    scopesOf: (app) => app.api?.subscribeIds ?? [],
+    first: ({ appId }, subscribeId, { from, to }) => ({ appId, subscribeId, from, to, page: 1 }),
+  },
+  tasking: null,
   operationOf: () => ACTION,
 
   request(plan, credentials, now, nonce) {

@@ -6,12 +6,12 @@
 import { canonicalResult } from '../domain/record.js';
 import type { RecordFields, RecordInput } from '../domain/types.js';
 import type { CallType, MediaType } from '../domain/vocabulary.js';
-import { errorRule, type Generation, OPERATIONS, readReply } from './call-record-api.js';
+import { errorRule, type Generation, generationOf, OPERATIONS, readReply } from './call-record-api.js';
 import { type Delivery, type Element, type ReadElement, type StoredEvent, unread } from './element.js';
 import { countOf, idOf, isGiven, type JsonObject, parseObject, timeOf, valueAt, wordOf } from './json.js';
 import { isObject, listAt, objectAt } from './nested.js';
 import { failure, httpFailure, malformed, vendorFailure } from './poll-failure.js';
-import { elementOf, type PollAnswer, type PolledElement, type PolledSource, strayElement } from './polled.js';
+import { elementOf, type PollAnswer, type PolledApp, type PolledElement, type PolledSource, strayElement } from './polled.js';
 import type { SourceOf } from './registry.js';
 import { sha256Hex } from './sign/digest.js';
 import { userSig } from './sign/usersig.js';
@@ -70,6 +70,17 @@ export const callRecord: Omit<SourceOf<'call'>, 'webhook'> & PolledSource<CallRe
     windowMs: 7 * DAY_MS,
     granularityMs: 1000,
   },
+  section: 'records',
+  credentialsOf: (app) => app.records ?? null,
+  sweeping: {
+    byStart: true,
+    scopesOf: () => [''],
+    first: (app, _scope, { from, to }, now, longestMs) => firstPage(configured(app), app.appId, from, Math.min(now, to + longestMs)),
+  },
+  tasking: {
+    kind: 'record',
+    first: (app, { call_id }) => ({ what: 'call', generation: configured(app), appId: app.appId, callId: call_id }),
+  },
   operationOf,
 
   request(plan, credentials, now, nonce) {
@@ -106,6 +117,8 @@ export const callRecord: Omit<SourceOf<'call'>, 'webhook'> & PolledSource<CallRe
   describe: (element: ReadElement) => (element.input.kind === 'record' ? element.input.text : '{}'),
   rebuild: (stored: StoredEvent) => ({ query: '', body: Buffer.from(stored.detail) }),
 };
+
+const configured = ({ records }: PolledApp): Generation => records?.generation ?? generationOf(records?.endpoint ?? '');
 
 function operationOf(plan: CallRecordPlan): string {
   return OPERATIONS[plan.generation][plan.what];

@@ -9,8 +9,12 @@
 import { joinKey } from '../domain/key.js';
 import type { CallKey } from '../domain/types.js';
 import type { Provider } from '../domain/vocabulary.js';
+import type { AliyunCredentials } from './aliyun-rtc.js';
+import type { CallRecordCredentials } from './call-record.js';
+import type { Generation } from './call-record-api.js';
 import { recordKey } from './element.js';
 import { sha256Hex } from './sign/digest.js';
+import type { CloudApiCredentials } from './user-event.js';
 
 export interface PollRequest {
   method: 'POST';
@@ -70,6 +74,49 @@ export interface PollLimits {
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
+/** What a source may see of an app: who it is, and the sections of its configuration that hold an API's address and keys. */
+export interface PolledApp {
+  readonly provider: Provider;
+  readonly appId: string;
+  /** `generation` absent: as the endpoint tells. */
+  readonly records?: CallRecordCredentials & { readonly generation?: Generation | undefined };
+  readonly cloudApi?: CloudApiCredentials;
+  readonly api?: AliyunCredentials & { readonly subscribeIds: readonly string[] };
+}
+
+/** What a task says of the call to be asked about: PollTask of schemas/avro/poll-task.avsc. Times in epoch milliseconds, null: not known. */
+export interface TaskSubject {
+  readonly call_id: string;
+  readonly room_id: string;
+  /** One user, or '': all of `users`. */
+  readonly user_id: string;
+  readonly users: readonly string[];
+  readonly started_at: number | null;
+  readonly ended_at: number | null;
+}
+
+/** How a source is asked for everything of a time range. */
+export interface Sweeping<Plan> {
+  /**
+   * Ranges select by the start of what an element tells of, which is there only after the end: what took long appears behind a sweep that trails now, so a
+   * deep one must follow.
+   */
+  readonly byStart: boolean;
+  /** What is swept by itself, each with a cursor of its own: subscriptions; [''] where it is the app as a whole. */
+  scopesOf(app: PolledApp): readonly string[];
+  /** The first plan of a range that {@link windowsOf} gave. `longestMs`: how long what an element tells of may take. */
+  first(app: PolledApp, scope: string, range: TimeRange, now: number, longestMs: number): Plan;
+}
+
+/** How a source is asked about one call. */
+export interface Tasking<Plan> {
+  /** PollTask.kind. */
+  readonly kind: string;
+  /** The first plan of a task; null when there is nothing that could be asked. `now`: epoch milliseconds. */
+  first(app: PolledApp, task: TaskSubject, now: number): Plan | null;
+}
+
+/** A plan goes only to the source that made it: whoever drives several sources sees {@link AnyPolledSource}. */
 export interface PolledSource<Plan, Credentials> {
   /** RawEvent.source. */
   readonly name: string;
@@ -77,6 +124,13 @@ export interface PolledSource<Plan, Credentials> {
   readonly topic: string;
   readonly provider: Provider;
   readonly limits: PollLimits;
+  /** Name of the section of an app's configuration that the credentials come from. */
+  readonly section: 'records' | 'cloudApi' | 'api';
+  /** null: the configuration has none for this app, which is not polled then. */
+  credentialsOf(app: PolledApp): Credentials | null;
+  /** null: the vendor has no such question. */
+  readonly sweeping: Sweeping<Plan> | null;
+  readonly tasking: Tasking<Plan> | null;
   operationOf(plan: Plan): string;
   /**
    * The request of a plan. `now`: epoch milliseconds. `nonce`: at least 8 random hexadecimal digits, new for each request.
@@ -86,6 +140,8 @@ export interface PolledSource<Plan, Credentials> {
   /** What a response to the plan means. Header names in lower case. Never throws. */
   readResponse(status: number, headers: ResponseHeaders, body: Buffer, plan: Plan): PollAnswer<Plan>;
 }
+
+export type AnyPolledSource = PolledSource<unknown, unknown>;
 
 /** A half-open time range, epoch milliseconds. */
 export interface TimeRange {

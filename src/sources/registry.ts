@@ -1,7 +1,9 @@
 /** Every vendor source, by name. A new vendor is one file beside this one, and one line here. */
 import type { Provider } from '../domain/vocabulary.js';
+import { aliyunRtc } from './aliyun-rtc.js';
 import { callRecord } from './call-record.js';
 import type { Delivery, Element, ReadElement, StoredEvent, Subject } from './element.js';
+import type { AnyPolledSource } from './polled.js';
 import { tiw } from './tiw.js';
 import { tuicallkit } from './tuicallkit.js';
 import { userEvent } from './user-event.js';
@@ -27,6 +29,9 @@ export interface SourceOf<S extends Subject> {
 export type Source = { [S in Subject]: SourceOf<S> }[Subject];
 
 export const SOURCES: readonly Source[] = [tuicallkit, tiw, callRecord, userEvent];
+
+/** Those that ask a vendor's API. */
+export const POLLED_SOURCES: readonly AnyPolledSource[] = [callRecord, userEvent, aliyunRtc];
 
 const byName = new Map(SOURCES.map((s) => [s.name, s]));
 const callsByName = new Map(SOURCES.flatMap((s) => (s.subject === 'call' ? [[s.name, s] as const] : [])));

@@ -93,6 +93,16 @@ export const userEvent: Omit<SourceOf<'call'>, 'webhook'> & PolledSource<UserEve
   topic: TOPIC,
   provider: PROVIDER,
   limits: LIMITS,
+  section: 'cloudApi',
+  credentialsOf: (app) => app.cloudApi ?? null,
+  sweeping: null,
+  tasking: {
+    kind: 'media',
+    first({ appId }, { call_id: callId, room_id: roomId, user_id, users, started_at: startedAt, ended_at: endedAt }, now) {
+      if (startedAt === null) return null;
+      return userEventPlan({ appId, callId, roomId, users: user_id === '' ? users : [user_id], startedAt, endedAt }, now);
+    },
+  },
   operationOf,
 
   request(plan, credentials, now) {

@@ -38,7 +38,7 @@ interface Arrived {
 }
 
 /** The elements of an answer, as the poller puts them on the raw topic. */
-function polled<Plan>(source: PolledSource<Plan, never>, appId: string, plan: Plan, answer: string, receivedAt = NOW): Arrived[] {
+function polled<Plan>(source: PolledSource<Plan, unknown>, appId: string, plan: Plan, answer: string, receivedAt = NOW): Arrived[] {
   const read = source.readResponse(200, {}, Buffer.from(answer), plan);
   if (read.kind !== 'page') throw new Error(`${read.kind}: ${read.message}`);
   const arrived = ({ key, query, body }: PolledElement): Arrived => ({
