@@ -80,6 +80,43 @@ export const METRICS = {
   callstream_sink_lag: { type: 'gauge', labels: ['topic'], help: 'Records not yet in ClickHouse.' },
   callstream_roller_buckets_total: { type: 'counter', labels: [], help: 'Rollup minutes recomputed.' },
   callstream_roller_dirty: { type: 'gauge', labels: [], help: 'Rollup minutes touched and not yet rolled.' },
+  callstream_poll_active: { type: 'gauge', labels: [], help: '1 in the one process that polls, 0 in those that stand by.' },
+  callstream_poll_requests_total: {
+    type: 'counter',
+    labels: ['source', 'operation', 'result'],
+    help: 'Questions to vendors, by what came of them (page, not_yet, retry, slow_down, renew, refused, stop; host: no answer).',
+  },
+  callstream_poll_elements_total: {
+    type: 'counter',
+    labels: ['source', 'result'],
+    help: 'Polled elements: published, or known already.',
+  },
+  callstream_poll_tasks_total: {
+    type: 'counter',
+    labels: ['kind', 'result'],
+    help: 'Tasks by what became of them (done, put_off, given_up, refused, too_old, dropped, unserved, unreadable).',
+  },
+  callstream_poll_tasks_waiting: { type: 'gauge', labels: [], help: 'Tasks in memory that are not done.' },
+  callstream_poll_stopped: {
+    type: 'gauge',
+    labels: ['source', 'app'],
+    help: '1 where the vendor is left alone until the configuration of the app is put in order.',
+  },
+  callstream_poll_breaker_open: {
+    type: 'gauge',
+    labels: ['host'],
+    help: '1 where a vendor host does not answer, and is asked now and then only.',
+  },
+  callstream_poll_swept_to_seconds: {
+    type: 'gauge',
+    labels: ['source', 'app', 'sweep'],
+    help: 'Everything that the vendor had up to here is on the raw topic, epoch seconds.',
+  },
+  callstream_poll_lost_seconds_total: {
+    type: 'counter',
+    labels: ['source', 'app'],
+    help: 'Time that was not swept before the vendor forgot it.',
+  },
   callstream_api_request_seconds: {
     type: 'histogram',
     labels: ['route', 'code'],

@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto';
+import type { TopicCodec } from '../codec/codec.js';
+import type { RawEvent } from '../codec/generated.js';
+import type { AnyPolledSource, PolledElement } from '../sources/polled.js';
+import { partitionOf } from '../stream/partition.js';
+import type { OutputRecord } from '../stream/types.js';
+import type { Clock } from '../telemetry/clock.js';
+import type { Logger } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { Acknowledged } from './acknowledged.js';
+import type { Environment } from './environment.js';
+
+/** Resolves when every record is on all in-sync replicas: DurableProducer of src/stream. */
+export interface Producer {
+  send(records: readonly OutputRecord[]): Promise<void>;
+}
+
+export interface OutletDeps {
+  producer: Producer;
+  /** By topic name. */
+  codecs: ReadonlyMap<string, Pick<TopicCodec<RawEvent>, 'encode'>>;
+  /** Partitions of every raw topic. */
+  partitions: number;
+  acknowledged: Acknowledged;
+  environment: Environment;
+  clock: Clock;
+  logger: Logger;
+  metrics: Metrics;
+}
+
+/** What still fits into a Kafka message of ours, key and envelope aside. */
+const MAX_BODY_BYTES = 7 * 1024 * 1024;
+
+/** The id of a polled delivery: equal for equal text of one app, so that asking again is a repeat. 128 bits. */
+export const polledId = (source: string, appId: string, { query, body }: PolledElement): string =>
+  createHash('sha256')
+    .update(JSON.stringify([source, appId, query, body]))
+    .digest('hex')
+    .slice(0, 32);
+
+/** Elements onto the raw topics, durable. What has been acknowledged lately is not sent again: sweeps overlap. */
+export class PollOutlet {
+  readonly #deps: OutletDeps;
+
+  constructor(deps: OutletDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Resolves when all are durable.
+   * @throws the signal's reason
+   */
+  async publish(source: AnyPolledSource, appId: string, elements: readonly PolledElement[], signal: AbortSignal): Promise<void> {
+    const { acknowledged, environment, producer, metrics, clock } = this.#deps;
+    const receivedAt = clock.now();
+    const fresh = new Map<string, OutputRecord>();
+    for (const element of elements) {
+      const id = polledId(source.name, appId, element);
+      if (fresh.has(id) || acknowledged.has(id)) continue;
+      const record = this.#record(source, appId, id, receivedAt, element);
+      if (record !== null) fresh.set(id, record);
+    }
+    if (fresh.size > 0) await environment.until('Kafka', signal, () => producer.send([...fresh.values()]));
+    for (const id of fresh.keys()) acknowledged.add(id);
+    metrics.callstream_poll_elements_total.inc({ source: source.name, result: 'published' }, fresh.size);
+    metrics.callstream_poll_elements_total.inc({ source: source.name, result: 'known' }, elements.length - fresh.size);
+  }
+
+  #record(
+    source: AnyPolledSource,
+    appId: string,
+    id: string,
+    receivedAt: number,
+    { key, query, body }: PolledElement,
+  ): OutputRecord | null {
+    const { codecs, partitions, logger } = this.#deps;
+    const bytes = Buffer.from(body);
+    if (bytes.length > MAX_BODY_BYTES) {
+      logger.error({ source: source.name, app: appId, bytes: bytes.length }, 'an element is larger than Kafka takes, and left out');
+      return null;
+    }
+    const codec = codecs.get(source.topic);
+    if (codec === undefined) throw new Error(`no codec for ${source.topic}`);
+    const event = { id, source: source.name, app_id: appId, received_at: receivedAt, auth: 'polled', remote_addr: '', query, body: bytes };
+    return { topic: source.topic, partition: partitionOf(key, partitions), key, value: codec.encode(event) };
+  }
+}

@@ -1,0 +1,73 @@
+import type { PollTask } from '../codec/generated.js';
+
+/** A task in memory, and its place on the topic. */
+export interface QueuedTask {
+  task: PollTask;
+  /** Record key on the topic. */
+  key: Buffer;
+  partition: number;
+  offset: number;
+  /** Not before, epoch milliseconds: the task's own due_at, or later after a failure. */
+  dueAt: number;
+  /** Rounds that ended in answers which may be better next time. */
+  rounds: number;
+}
+
+/** Tasks of one source of one app by due time: a binary heap. Pure: time is an argument. */
+export class TaskQueue {
+  readonly #heap: QueuedTask[] = [];
+  #questions = 0;
+
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  /** Requests that all of it will take, at least. */
+  get questions(): number {
+    return this.#questions;
+  }
+
+  /** When the first is due, epoch milliseconds; null: there is none. */
+  get nextDue(): number | null {
+    return this.#heap[0]?.dueAt ?? null;
+  }
+
+  push(entry: QueuedTask): void {
+    this.#questions += questionsOf(entry);
+    const heap = this.#heap;
+    let at = heap.push(entry) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (heap[parent]!.dueAt <= entry.dueAt) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = entry;
+  }
+
+  /** Takes out the one that has been due for longest; null when none is. */
+  pop(now: number): QueuedTask | null {
+    const first = this.#heap[0];
+    if (first === undefined || first.dueAt > now) return null;
+    this.#questions -= questionsOf(first);
+    const last = this.#heap.pop()!;
+    if (this.#heap.length > 0) this.#sink(last);
+    return first;
+  }
+
+  #sink(entry: QueuedTask): void {
+    const heap = this.#heap;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child + 1 < heap.length && heap[child + 1]!.dueAt < heap[child]!.dueAt) child += 1;
+      if (child >= heap.length || heap[child]!.dueAt >= entry.dueAt) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = entry;
+  }
+}
+
+/** One for each user who is asked about; where users are none of the question, one. */
+const questionsOf = ({ task }: QueuedTask): number => (task.user_id === '' ? Math.max(1, task.users.length) : 1);
