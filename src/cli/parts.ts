@@ -21,6 +21,7 @@ export const INPUTS = {
   recordings: topicsAbout('recording'),
   events: RAW_TOPICS,
   sink: SINK_TOPICS,
+  poll: [TOPICS.tasks.name],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 export type Worker = keyof typeof INPUTS;

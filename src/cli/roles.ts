@@ -7,7 +7,8 @@ import type { RawEvent } from '../codec/generated.js';
 import { TOPICS, type Topic } from '../codec/topics.js';
 import type { Config } from '../config/index.js';
 import { kafkaOutlet, startIngest } from '../ingest/index.js';
-import { SOURCES } from '../sources/registry.js';
+import { hasCredentials, Poller, systemChance } from '../poll/index.js';
+import { POLLED_SOURCES, SOURCES } from '../sources/registry.js';
 import type { Readiness } from '../telemetry/admin-server.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
@@ -18,12 +19,13 @@ import { DEFAULT_MAX_CALLS_PER_TASK } from '../workers/sessions/settings.js';
 import { SessionsWorker } from '../workers/sessions/worker.js';
 import { Sink } from '../workers/sink/sink.js';
 import { countPartitions, groupOf, kafkaConnection, openClickHouse, openProducer, openRegistry, RAW_TOPICS } from './parts.js';
+import { openPolledCodecs, readCursors, sweepSettings } from './poll-parts.js';
 
-export const ROLES = ['ingest', 'sessions', 'events', 'sink', 'api'] as const;
+export const ROLES = ['ingest', 'poll', 'sessions', 'events', 'sink', 'api'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Of the contract, but not built yet. */
-export const LATER_ROLES = ['poll', 'alerts'] as const;
+export const LATER_ROLES = ['alerts'] as const;
 
 export const isRole = (name: string): name is Role => (ROLES as readonly string[]).includes(name);
 
@@ -52,7 +54,7 @@ export function startRole(role: Role, context: RoleContext): Promise<RunningRole
   return STARTERS[role](context);
 }
 
-const STARTERS: Record<Role, (context: RoleContext) => Promise<RunningRole>> = { ingest, sessions, events, sink, api };
+const STARTERS: Record<Role, (context: RoleContext) => Promise<RunningRole>> = { ingest, poll, sessions, events, sink, api };
 
 /** Callbacks in, over HTTP; raw records out, durable. Takes callbacks into its spool while Kafka or the registry is away. */
 async function ingest({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
@@ -90,6 +92,38 @@ async function ingest({ config, logger, metrics, clock }: RoleContext): Promise<
       await producer.close();
     },
   };
+}
+
+/** What the vendors' APIs have, onto the raw topics; one process at a time. */
+async function poll({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
+  if (!hasCredentials(POLLED_SOURCES, config.apps)) {
+    logger.info('nothing to poll: no app has records, cloudApi or api');
+    return { ready: () => readyUnless([]), failed: NEVER, stop: async () => {} };
+  }
+  const registry = openRegistry(config);
+  const failure = new Failure();
+  const producer = openProducer(config, logger);
+  const cursor = await openCodec(TOPICS.pollCursors, registry);
+  const poller = new Poller({
+    kafka: kafkaConnection(config),
+    groupId: groupOf(config, 'poll'),
+    apps: config.apps,
+    sources: POLLED_SOURCES,
+    settings: sweepSettings(config),
+    codecs: { raw: await openPolledCodecs(registry), task: await openCodec(TOPICS.tasks, registry), cursor },
+    partitions: await countPartitions(config, logger),
+    producer,
+    readCursors: () => readCursors(config, cursor, logger),
+    clock,
+    chance: systemChance,
+    logger,
+    metrics,
+    onFatal: failure.report,
+  });
+  const running = await startWorkers([poller], failure, () => producer.close());
+  // A vendor that is not to be asked keeps nothing else from working: said, and yet ready.
+  const ready = (): Readiness => ({ ok: poller.problems().length === 0, problems: [...poller.problems(), ...poller.remarks()] });
+  return { ...running, ready };
 }
 
 /** Raw records into calls, and those of recordings into recordings, exactly once. */

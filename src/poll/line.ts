@@ -199,6 +199,10 @@ export class Line {
 /** Those who wait while a line is stopped look up so often. */
 const LOOK_EVERY_MS = 1_000;
 
+/** Whether there is anything to poll. */
+export const hasCredentials = (sources: readonly AnyPolledSource[], apps: readonly PolledApp[]): boolean =>
+  apps.some((app) => sources.some((source) => source.provider === app.provider && source.credentialsOf(app) !== null));
+
 /** Every source that an app's configuration gives credentials for. */
 export function openLines(sources: readonly AnyPolledSource[], apps: readonly PolledApp[], deps: LineDeps): Line[] {
   return apps.flatMap((app, i) =>

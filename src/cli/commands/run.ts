@@ -28,6 +28,7 @@ export const run: Register = (program, action) => {
       `
 Roles:
   ingest     takes the vendors' callbacks over HTTP and writes them, raw and durable, to Kafka
+  poll       asks the vendors' APIs for what callbacks do not tell; one process at a time, others stand by
   sessions   joins raw inputs into calls, and into recordings, exactly once
   events     publishes canonical events, and dead letters for what cannot be read
   sink       writes calls, recordings, events and rollups into ClickHouse
