@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { TopicCodec } from '../codec/codec.js';
 import type { RawEvent } from '../codec/generated.js';
 import type { AnyPolledSource, PolledElement } from '../sources/polled.js';
+import { sha256Hex } from '../sources/sign/digest.js';
 import { partitionOf } from '../stream/partition.js';
 import type { OutputRecord } from '../stream/types.js';
 import type { Clock } from '../telemetry/clock.js';
@@ -33,10 +33,7 @@ const MAX_BODY_BYTES = 7 * 1024 * 1024;
 
 /** The id of a polled delivery: equal for equal text of one app, so that asking again is a repeat. 128 bits. */
 export const polledId = (source: string, appId: string, { query, body }: PolledElement): string =>
-  createHash('sha256')
-    .update(JSON.stringify([source, appId, query, body]))
-    .digest('hex')
-    .slice(0, 32);
+  sha256Hex(JSON.stringify([source, appId, query, body])).slice(0, 32);
 
 /** Elements onto the raw topics, durable. What has been acknowledged lately is not sent again: sweeps overlap. */
 export class PollOutlet {
