@@ -66,6 +66,35 @@ export function findCalls(client: ClickHouse, range: CallRange): Promise<CallKey
   );
 }
 
+const PARTIES = { call_id: 'text', room_id: 'text', caller: 'text', callees: 'texts', started_at: 'time', ended_at: 'time?' } as const;
+
+/** A call that is over, as its media events are asked for. */
+export interface FinishedCall {
+  call_id: string;
+  room_id: string;
+  users: string[];
+  /** Epoch milliseconds. */
+  started_at: number;
+  ended_at: number | null;
+}
+
+/** The calls of an app that started in [from, to) (epoch ms) and are over, by start. Sessions of channels are none. */
+export async function findFinishedCalls(client: ClickHouse, range: Required<CallRange>): Promise<FinishedCall[]> {
+  const rows = await client.query<Record<string, unknown>>(
+    `SELECT ${selectOf(PARTIES)}
+     FROM calls AS t
+     WHERE t.started_at >= fromUnixTimestamp64Milli({from:Int64}) AND t.started_at < fromUnixTimestamp64Milli({to:Int64})
+       AND t.app_id = {app:String} AND t.status = 'ended' AND t.call_type != 'channel'
+     ORDER BY t.started_at, t.call_id`,
+    { from: range.from, to: range.to, app: range.app_id },
+    TIMEOUT_MS,
+  );
+  return rows.map((row) => {
+    const { caller, callees, ...call } = rowOf(PARTIES, row);
+    return { ...call, users: caller === '' ? callees : [caller, ...callees] };
+  });
+}
+
 /** One distinct input of a call as `call_events` has it, with what a fold needs: unknown times stay unknown. Times in epoch ms. */
 export type StoredInput = CallEvent & CallKey;
 

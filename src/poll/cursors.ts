@@ -19,7 +19,7 @@ export interface CursorDeps {
   read(): Promise<readonly PollCursor[]>;
   /** Resolves when this process is known to be the one that polls; before each write. */
   confirmed(): Promise<void>;
-  environment: Environment;
+  environment: Pick<Environment, 'until'>;
   clock: Clock;
   metrics: Metrics;
 }

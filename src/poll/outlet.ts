@@ -22,7 +22,7 @@ export interface OutletDeps {
   /** Partitions of every raw topic. */
   partitions: number;
   acknowledged: Acknowledged;
-  environment: Environment;
+  environment: Pick<Environment, 'until'>;
   clock: Clock;
   logger: Logger;
   metrics: Metrics;

@@ -33,6 +33,9 @@ export const SOURCES: readonly Source[] = [tuicallkit, tiw, callRecord, userEven
 /** Those that ask a vendor's API. */
 export const POLLED_SOURCES: readonly AnyPolledSource[] = [callRecord, userEvent, aliyunRtc];
 
+/** As {@link sourceOf}, of the polled ones. */
+export const polledSourceOf = (name: string): AnyPolledSource | undefined => POLLED_SOURCES.find((source) => source.name === name);
+
 const byName = new Map(SOURCES.map((s) => [s.name, s]));
 const callsByName = new Map(SOURCES.flatMap((s) => (s.subject === 'call' ? [[s.name, s] as const] : [])));
 const recordingsByName = new Map(SOURCES.flatMap((s) => (s.subject === 'recording' ? [[s.name, s] as const] : [])));
