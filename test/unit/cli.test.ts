@@ -18,6 +18,9 @@ import { terminal } from '../support/terminal.js';
 const dir = mkdtempSync(join(tmpdir(), 'callstream-cli-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
+/** So many hours ago, as a command line has it. */
+const HOURS = (ago: number): string => String(Date.now() - ago * 3_600_000);
+
 const run = async (...args: string[]) => {
   const { io, written } = terminal();
   const code = await runCli(args, io);
@@ -28,17 +31,20 @@ describe('the command line', () => {
   it('explains itself: every command, the exit codes, where to start', async () => {
     const { code, out } = await run('--help');
     expect(code).toBe(0);
-    for (const command of ['up', 'run', 'migrate', 'simulate', 'dead-letters', 'repair', 'doctor'])
+    for (const command of ['up', 'run', 'migrate', 'simulate', 'backfill', 'dead-letters', 'repair', 'doctor'])
       expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
     expect(out).toContain('Exit codes: 0 done, 1 failed or differences found, 2 wrong command line or configuration.');
     expect(out).toContain('callstream up --simulate');
   });
 
-  it.each(['up', 'run', 'migrate', 'simulate', 'dead-letters', 'repair', 'doctor'])('%s --help has examples', async (command) => {
-    const { code, out } = await run(command, '--help');
-    expect(code).toBe(0);
-    expect(out).toMatch(new RegExp(`Examples:\\n  \\$ .*callstream ${command}`));
-  });
+  it.each(['up', 'run', 'migrate', 'simulate', 'backfill', 'dead-letters', 'repair', 'doctor'])(
+    '%s --help has examples',
+    async (command) => {
+      const { code, out } = await run(command, '--help');
+      expect(code).toBe(0);
+      expect(out).toMatch(new RegExp(`Examples:\\n  \\$ .*callstream ${command}`));
+    },
+  );
 
   it('says its version', async () =>
     expect(await run('--version')).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) }));
@@ -56,6 +62,9 @@ describe('the command line', () => {
     [['repair', '--call', 'a'], /--call APP CALL/],
     [['repair', '--from', '2026-01-01'], /--from T --to T/],
     [['dead-letters', 'replay'], /say which/],
+    [['backfill', 'tuicallkit', '--from', '2026-01-01', '--to', '2026-01-02'], /Allowed choices are call-record, user-event, aliyun-rtc/],
+    [['backfill', 'call-record', '--from', '2026-01-01'], /required option '--to <time>'/],
+    [['backfill', 'call-record', '--from', 'monday', '--to', '2026-01-02'], /Write a UTC time/],
     [['run', 'ingest', '--config', join(dir, 'none.yaml')], /there is no such file/],
   ])('%j is a usage error', async (args, message) => {
     const { code, err } = await run(...args);
@@ -79,6 +88,40 @@ describe('the command line', () => {
     writeFileSync(join(data, 'demo.yaml'), 'apps: [{ provider: tencent, appId: "77" }]');
     const named = terminal({ ...env, CLICKHOUSE_URL: 'http://127.0.0.1:9' });
     expect(loadForClient(named.io, {})).toMatchObject({ config: { apps: [{ appId: '77' }], clickhouse: { url: 'http://127.0.0.1:9' } } });
+  });
+
+  it.each<[string, string[], RegExp]>([
+    [
+      'a range the wrong way round',
+      ['call-record', '--from', HOURS(1), '--to', HOURS(2)],
+      /--from .* is not before --to .* \[BACKFILL_RANGE\]/,
+    ],
+    ['a range that is too old', ['call-record', '--from', HOURS(200), '--to', HOURS(1)], /7 days back.*the oldest that can be had now is/],
+    ['a range still to come', ['call-record', '--from', HOURS(1), '--to', HOURS(-1)], /still to come/],
+    [
+      'nobody with credentials',
+      ['user-event', '--from', HOURS(2), '--to', HOURS(1)],
+      /no app has cloudApi, which user-event needs: set cloudApi/,
+    ],
+    [
+      'an unknown app',
+      ['call-record', '--from', HOURS(2), '--to', HOURS(1), '--app', '9'],
+      /no app 9, .* or take one of 2 \[BACKFILL_APP\]/,
+    ],
+    [
+      'an app without',
+      ['call-record', '--from', HOURS(2), '--to', HOURS(1), '--app', '1'],
+      /apps\[0\] \(1\) has no records, .* or take one of 2/,
+    ],
+    ['an app of others', ['aliyun-rtc', '--from', HOURS(2), '--to', HOURS(1), '--app', '1'], /app 1 is no app of aliyun/],
+  ])('backfill says what is wrong with %s, before it touches a server', async (_, args, message) => {
+    const file = join(dir, 'backfill.yaml');
+    const records = 'records: { endpoint: "http://127.0.0.1:1", identifier: administrator, secretKey: k }';
+    writeFileSync(file, `apps:\n- { provider: tencent, appId: "1" }\n- { provider: tencent, appId: "2", ${records} }\n`);
+    const { code, err } = await run('backfill', ...args, '--config', file);
+    expect(err).toMatch(message);
+    expect(err.trim()).not.toContain('\n');
+    expect(code).toBe(1);
   });
 
   it('reports every configuration problem, with exit code 2', async () => {
