@@ -3,7 +3,7 @@ export { BACKFILL_SHARE, Backfill, type BackfillProgress, checkRange } from './b
 export { systemChance } from './chance.js';
 export { Cursors } from './cursors.js';
 export { Hosts } from './host.js';
-export { hasCredentials, type Line, openLines } from './line.js';
+export { type Asked, hasCredentials, type Line, openLines } from './line.js';
 export { PollOutlet } from './outlet.js';
 export { Poller } from './poller.js';
 export type { SweepSettings } from './sweep-range.js';

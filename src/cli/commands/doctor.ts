@@ -6,6 +6,7 @@ import { Gaps } from '../doctor/gap.js';
 import { checkKafka } from '../doctor/kafka.js';
 import { checkRegistry } from '../doctor/registry.js';
 import { checkRoles } from '../doctor/roles.js';
+import { checkVendors } from '../doctor/vendors.js';
 import { EXIT } from '../exit.js';
 import { type Io, line } from '../io.js';
 import type { Register } from '../program.js';
@@ -80,6 +81,7 @@ async function examine(io: Io, options: ConfigOption): Promise<number> {
   tell(await checkKafka(config, logger, now));
   tell(await checkRegistry(config));
   tell(await checkClickHouse(config, now));
+  tell(await checkVendors(config));
   tell(await checkRoles(config));
   const count = (level: Finding['level']): number => all.filter((f) => f.level === level).length;
   const [problems, warnings] = [count('problem'), count('warning')];

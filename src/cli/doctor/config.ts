@@ -1,15 +1,15 @@
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type App, type Config, isLoopback, type Loaded } from '../../config/index.js';
-import { SOURCES } from '../../sources/registry.js';
+import { type App, type Config, formatDuration, isLoopback, type Loaded } from '../../config/index.js';
+import { hasCredentials } from '../../poll/index.js';
+import { POLLED_SOURCES, SOURCES } from '../../sources/registry.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
 const SHORT_SECRET = 16;
 const GIB = 1024 ** 3;
 
 /** Sections and fields that are checked at boot, but which nothing reads yet. */
-const LATER_SECTIONS = ['polling', 'alerts', 'webhooks', 'sessions.channelGap', 'privacy.key'] as const;
-const LATER_APP_FIELDS = ['records', 'cloudApi', 'api'] as const;
+const LATER_SECTIONS = ['alerts', 'webhooks', 'sessions.channelGap', 'privacy.key'] as const;
 
 /** Values that are valid, and still not wise. */
 export function checkConfig({ config, file, demo, explicit }: Loaded): Finding[] {
@@ -39,16 +39,41 @@ export function checkConfig({ config, file, demo, explicit }: Loaded): Finding[]
       );
     }
   });
-  findings.push(...checkTransport(config), ...checkUnread(config, explicit));
+  findings.push(...checkTransport(config), ...checkPolling(config, explicit), ...checkUnread(config, explicit));
+  return findings;
+}
+
+/** Settings of `polling` that do nothing, or less than they say. */
+function checkPolling({ apps, polling }: Config, explicit: ReadonlySet<string>): Finding[] {
+  const sets = (name: string): boolean => explicit.has(`polling.${name}`);
+  const has = (section: 'records' | 'cloudApi'): boolean => apps.some((app) => app.provider === 'tencent' && app[section] !== undefined);
+  const findings: Finding[] = [];
+  const warn = (is: string, todo: string): void => void findings.push(warning('polling', is, todo));
+  if (!hasCredentials(POLLED_SOURCES, apps)) {
+    if ([...explicit].some((path) => path.startsWith('polling.')))
+      warn('nothing is polled', 'give an app records, cloudApi or api: its credentials for the vendor’s APIs');
+    return findings;
+  }
+  if (sets('userEvents') && polling.userEvents !== 'off' && !has('cloudApi'))
+    warn(
+      `userEvents is ${polling.userEvents}, but no app has cloudApi to fetch them with`,
+      'give the apps cloudApi, or set userEvents: off',
+    );
+  if (polling.recordSample > 0 && !has('records'))
+    warn('recordSample is set, but no app has records to fetch them with', 'give the apps records, or leave recordSample out');
+  for (const { name, sweeping, limits } of POLLED_SOURCES.filter((source) => hasCredentials([source], apps))) {
+    if (sweeping !== null && polling.backfillOnStart > limits.lookBackMs)
+      warn(
+        `backfillOnStart is ${formatDuration(polling.backfillOnStart)}, but the vendor answers ${name} ${formatDuration(limits.lookBackMs)} back`,
+        'nothing, or make it shorter',
+      );
+  }
   return findings;
 }
 
 /** What a user may think is in force, and is not. */
 function checkUnread(config: Config, explicit: ReadonlySet<string>): Finding[] {
-  const unread = [
-    ...config.apps.flatMap((app, i) => LATER_APP_FIELDS.filter((name) => name in app).map((name) => `apps[${i}].${name}`)),
-    ...LATER_SECTIONS.filter((name) => [...explicit].some((path) => path === name || path.startsWith(`${name}.`))),
-  ];
+  const unread = [...LATER_SECTIONS.filter((name) => [...explicit].some((path) => path === name || path.startsWith(`${name}.`)))];
   const silent = config.apps.flatMap((app, i) => (hasCallbacks(app) ? [] : [`apps[${i}]`]));
   return [
     ...(unread.length === 0 ? [] : [warning('not used yet', unread.join(', '), 'nothing: a later version reads them')]),

@@ -1,5 +1,7 @@
 import { TOPICS } from '../../codec/topics.js';
 import { type Config, formatDuration } from '../../config/index.js';
+import { hasCredentials } from '../../poll/index.js';
+import { POLLED_SOURCES } from '../../sources/registry.js';
 import { TopicAdmin, WANTED_OFFSETS_RETENTION_MINUTES } from '../../stream/admin.js';
 import { createClients } from '../../stream/client.js';
 import { TaskProducer } from '../../stream/task-producer.js';
@@ -118,13 +120,15 @@ async function checkTransactions(config: Config, logger: Logger): Promise<Findin
 }
 
 async function checkGroups(config: Config, admin: TopicAdmin, logger: Logger): Promise<Finding[]> {
+  // The role poll joins no group where there is nothing to poll.
+  const working = WORKERS.filter((worker) => worker !== 'poll' || hasCredentials(POLLED_SOURCES, config.apps));
   const members = await countMembers(
     config,
-    WORKERS.map((worker) => groupOf(config, worker)),
+    working.map((worker) => groupOf(config, worker)),
     logger,
   );
   return Promise.all(
-    WORKERS.map(async (worker) => {
+    working.map(async (worker) => {
       const group = groupOf(config, worker);
       const lag = await admin.lag(group, INPUTS[worker]);
       const behind = [...lag.values()].reduce((sum, n) => sum + n, 0);
