@@ -38,6 +38,8 @@ export const polledId = (source: string, appId: string, { query, body }: PolledE
 /** Elements onto the raw topics, durable. What has been acknowledged lately is not sent again: sweeps overlap. */
 export class PollOutlet {
   readonly #deps: OutletDeps;
+  /** Ids that are on their way: sweeps that overlap may both have one. */
+  readonly #flying = new Map<string, Promise<void>>();
 
   constructor(deps: OutletDeps) {
     this.#deps = deps;
@@ -48,19 +50,37 @@ export class PollOutlet {
    * @throws the signal's reason
    */
   async publish(source: AnyPolledSource, appId: string, elements: readonly PolledElement[], signal: AbortSignal): Promise<void> {
-    const { acknowledged, environment, producer, metrics, clock } = this.#deps;
+    const { acknowledged, metrics, clock } = this.#deps;
     const receivedAt = clock.now();
     const fresh = new Map<string, OutputRecord>();
+    const flights = new Set<Promise<void>>();
     for (const element of elements) {
       const id = polledId(source.name, appId, element);
       if (fresh.has(id) || acknowledged.has(id)) continue;
-      const record = this.#record(source, appId, id, receivedAt, element);
+      const flight = this.#flying.get(id);
+      const record = flight === undefined ? this.#record(source, appId, id, receivedAt, element) : null;
+      if (flight !== undefined) flights.add(flight);
       if (record !== null) fresh.set(id, record);
     }
-    if (fresh.size > 0) await environment.until('Kafka', signal, () => producer.send([...fresh.values()]));
-    for (const id of fresh.keys()) acknowledged.add(id);
+    if (fresh.size > 0) flights.add(this.#fly(fresh, signal));
+    await Promise.all(flights);
     metrics.callstream_poll_elements_total.inc({ source: source.name, result: 'published' }, fresh.size);
     metrics.callstream_poll_elements_total.inc({ source: source.name, result: 'known' }, elements.length - fresh.size);
+  }
+
+  /** Nothing comes between the look at what is flying and this. */
+  #fly(records: ReadonlyMap<string, OutputRecord>, signal: AbortSignal): Promise<void> {
+    const { acknowledged, environment, producer } = this.#deps;
+    const flight = (async () => {
+      try {
+        await environment.until('Kafka', signal, () => producer.send([...records.values()]));
+        for (const id of records.keys()) acknowledged.add(id);
+      } finally {
+        for (const id of records.keys()) this.#flying.delete(id);
+      }
+    })();
+    for (const id of records.keys()) this.#flying.set(id, flight);
+    return flight;
   }
 
   #record(

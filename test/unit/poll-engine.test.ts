@@ -61,6 +61,12 @@ describe('a walk', () => {
     ]);
   });
 
+  it('sends once what two sweeps find at the same time', async () => {
+    addRecords(90);
+    await Promise.all([stage.sweepAll(), stage.sweepAll()]);
+    expect(stage.written).toHaveLength(90);
+  });
+
   it('gives the same ids after a restart', async () => {
     addRecords(3);
     await stage.sweepAll();
