@@ -4,6 +4,7 @@ import type { PollTask } from '../../src/codec/generated.js';
 import { Acknowledged } from '../../src/poll/acknowledged.js';
 import { about, JitteredBackoff } from '../../src/poll/backoff.js';
 import { Breaker } from '../../src/poll/breaker.js';
+import { Budget, type Lane } from '../../src/poll/budget.js';
 import type { Chance } from '../../src/poll/chance.js';
 import { Complaints } from '../../src/poll/complaints.js';
 import { Pace } from '../../src/poll/pace.js';
@@ -13,6 +14,7 @@ import { TaskLedger } from '../../src/poll/task-ledger.js';
 import { type QueuedTask, TaskQueue } from '../../src/poll/task-queue.js';
 import { aliyunRtc } from '../../src/sources/aliyun-rtc.js';
 import { chooseOwner } from '../../src/stream/sole-owner.js';
+import { systemClock } from '../../src/telemetry/clock.js';
 
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
@@ -83,6 +85,37 @@ describe('the pace', () => {
     pace.pause(9_000);
     expect(pace.wait(6_500)).toBe(2_500);
     expect(pace.wait(9_000)).toBe(0);
+  });
+});
+
+describe('a budget', () => {
+  const { signal } = new AbortController();
+
+  it('gives sweeps and tasks their turns while both wait', async () => {
+    const budget = new Budget(new Pace(200), systemClock);
+    const order: Lane[] = [];
+    const ask = (lane: Lane) =>
+      budget.turn(lane, signal).then((answered) => {
+        order.push(lane);
+        answered();
+      });
+    await Promise.all([...Array.from({ length: 8 }, () => ask('sweep')), ask('task'), ask('task')]);
+    expect(order.indexOf('task')).toBeLessThan(4);
+    expect(order.lastIndexOf('task')).toBeLessThan(6);
+  });
+
+  it('forgets who does not wait any more, and waits as long as it was told to', async () => {
+    const budget = new Budget(new Pace(50), systemClock);
+    budget.pause(60);
+    const began = performance.now();
+    const leaving = new AbortController();
+    const left = budget.turn('task', leaving.signal);
+    const stayed = budget.turn('task', signal);
+    leaving.abort(new Error('gone'));
+    await expect(left).rejects.toThrow('gone');
+    (await stayed)();
+    expect(performance.now() - began).toBeGreaterThan(55);
+    await expect(budget.turn('task', leaving.signal)).rejects.toThrow('gone');
   });
 });
 
