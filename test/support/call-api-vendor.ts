@@ -101,7 +101,8 @@ export class CallApiVendor {
       }
       case 'DescribeUserEvent': {
         const there = this.rooms.get(String(body.RoomId))?.users.has(String(body.UserId)) === true;
-        const events = [{ Time: Number(body.StartTime) * 1000, EventId: 5003, ParamOne: 1, ParamTwo: -1, Type: 0 }];
+        // Questions begin five minutes before the call.
+        const events = [{ Time: (Number(body.StartTime) + 300) * 1000, EventId: 5003, ParamOne: 1, ParamTwo: -1, Type: 0 }];
         return cloud({ Data: there ? [{ PeerId: body.UserId, Content: events }] : [], RequestId: 'r-4' });
       }
       default:
