@@ -188,3 +188,22 @@ it('loses nothing and leaves out no task, whenever the poller is killed', async 
   expect(last!.process.exitCode).toBe(0);
   await until(() => expect(active()).toHaveLength(1), 5_000);
 }, 180_000);
+
+it('goes on when the broker was away', async () => {
+  let over = false;
+  // As the supervisor does with one that cannot go on.
+  const watch = (child: Child): void => void child.gone.then(() => over || watch(startPoller()));
+  for (const child of children) watch(child);
+  await servers.stack.kill('kafka', 'SIGKILL');
+  vendor.records.push({ callId: 'meanwhile', startCallTs: Math.floor(Date.now() / 1000) });
+  await servers.stack.restart('kafka');
+  vendor.records.push({ callId: 'after', startCallTs: Math.floor(Date.now() / 1000) });
+  try {
+    await until(async () => {
+      const calls = (await read(TOPICS.rawCallRecord)).map(({ body }) => (JSON.parse(String(body)) as { callId: string }).callId);
+      expect(calls).toEqual(expect.arrayContaining(['meanwhile', 'after']));
+    });
+  } finally {
+    over = true;
+  }
+}, 120_000);

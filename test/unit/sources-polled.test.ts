@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { aliyunRtc } from '../../src/sources/aliyun-rtc.js';
+import { callRecord } from '../../src/sources/call-record.js';
 import { httpFailure, malformed, retryAfterOf, vendorFailure } from '../../src/sources/poll-failure.js';
-import { contextQuery, elementOf, type PollLimits, strayElement, windowsOf } from '../../src/sources/polled.js';
+import { contextQuery, elementOf, type PolledApp, type PollLimits, strayElement, windowsOf } from '../../src/sources/polled.js';
 import { queryParameter } from '../../src/sources/query.js';
+import { POLLED_SOURCES, polledSourceOf } from '../../src/sources/registry.js';
+import { userEvent } from '../../src/sources/user-event.js';
 
 const DAY = 86_400_000;
 const MINUTE = 60_000;
@@ -141,5 +145,68 @@ describe('failures', () => {
     const failed = vendorFailure('Op', ['stop', 'a hint'], { code: 'a\nb', message: '', requestId: '<script>' });
     expect(failed).toEqual({ kind: 'stop', code: 'unknown', message: 'Op: error unknown: a hint' });
     expect(malformed('Op', 'no list')).toEqual({ kind: 'retry', code: 'malformed', message: 'Op: no list' });
+  });
+});
+
+describe('what a source says of itself', () => {
+  const records = { endpoint: 'https://adminapisgp.im.qcloud.com', identifier: 'administrator', secretKey: 'k' };
+  const cloudApi = { endpoint: 'https://trtc.tencentcloudapi.com', region: 'ap-singapore', secretId: 'i', secretKey: 'k' };
+  const tencent: PolledApp = { provider: 'tencent', appId: '7', records, cloudApi };
+  const aliyun: PolledApp = {
+    provider: 'aliyun',
+    appId: 'a',
+    api: { endpoint: 'https://live.aliyuncs.com', accessKeyId: 'i', accessKeySecret: 'k', subscribeIds: ['s1', 's2'] },
+  };
+  const task = { call_id: 'c', room_id: 'r', user_id: '', users: ['alice', 'bob'], started_at: NOW - DAY, ended_at: NOW - DAY + MINUTE };
+
+  it('its credentials are a section of the app, or there are none', () => {
+    for (const source of POLLED_SOURCES) {
+      expect(polledSourceOf(source.name)).toBe(source);
+      const app = source.provider === 'tencent' ? tencent : aliyun;
+      expect(source.credentialsOf(app)).toBe(app[source.section]);
+      expect(source.credentialsOf({ provider: source.provider, appId: '7' })).toBeNull();
+      expect(Object.values(source.limits.perSecond).every((rate) => rate > 0)).toBe(true);
+    }
+    expect(polledSourceOf('tuicallkit')).toBeUndefined();
+  });
+
+  it('call records are asked for up to now, or as far as the longest call of the range may end', () => {
+    const { first, scopesOf, byStart } = callRecord.sweeping!;
+    expect([scopesOf(tencent), byStart]).toEqual([[''], true]);
+    const range = { from: NOW - DAY, to: NOW - DAY / 2 };
+    expect(first(tencent, '', range, NOW, MINUTE)).toMatchObject({
+      what: 'filter',
+      generation: 'v4',
+      appId: '7',
+      from: range.from,
+      to: range.to + MINUTE,
+      page: 1,
+    });
+    expect(first(tencent, '', range, NOW, DAY)).toMatchObject({ to: NOW });
+  });
+
+  it('one record is asked for by the generation that is configured, else that of the endpoint', () => {
+    const { first } = callRecord.tasking!;
+    expect(first(tencent, task, NOW)).toEqual({ what: 'call', generation: 'v4', appId: '7', callId: 'c' });
+    expect(first({ ...tencent, records: { ...records, generation: 'v1' } }, task, NOW)).toMatchObject({ generation: 'v1' });
+    expect(
+      first({ ...tencent, records: { ...records, endpoint: 'https://callkit-intl.trtc.tencent-cloud.com' } }, task, NOW),
+    ).toMatchObject({ generation: 'v1' });
+  });
+
+  it('media events are asked for by user; without a start there is no question', () => {
+    const { first } = userEvent.tasking!;
+    expect(userEvent.sweeping).toBeNull();
+    expect(first(tencent, task, NOW)).toMatchObject({ what: 'room', roomId: 'r', users: ['alice', 'bob'] });
+    expect(first(tencent, { ...task, user_id: 'bob' }, NOW)).toMatchObject({ users: ['bob'] });
+    expect(first(tencent, { ...task, started_at: null }, NOW)).toBeNull();
+    expect(first(tencent, { ...task, room_id: '' }, NOW)).toBeNull();
+  });
+
+  it('event pushes are swept by subscription', () => {
+    const { first, scopesOf, byStart } = aliyunRtc.sweeping!;
+    expect([scopesOf(aliyun), byStart, aliyunRtc.tasking]).toEqual([['s1', 's2'], false, null]);
+    const range = { from: NOW - DAY, to: NOW - MINUTE };
+    expect(first(aliyun, 's2', range, NOW, DAY)).toEqual({ appId: 'a', subscribeId: 's2', ...range, page: 1 });
   });
 });
