@@ -279,6 +279,7 @@ export function noise(random: Random, at: number, app_id: string, mark: string, 
   const callback = (platform = 'Web') => ({ app_id, command: 'caller_start_call', client_ip: '127.0.0.1', platform });
   const make = (content: Buffer, expect: 200 | 403 = 200, app = app_id): Delivery => ({
     send_at: at,
+    source: 'tuicallkit',
     app_id: app,
     query: queryOf({ ...callback(), app_id: app }),
     body: content,

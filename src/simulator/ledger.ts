@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Delivery } from './wire.js';
+import type { Delivery, WebhookName } from './wire.js';
 
 /** What the vendor knows about one distinct request: how often it was tried, and how often it was answered 200. */
 export interface LedgerEntry {
@@ -18,12 +18,12 @@ export interface UnexpectedAnswer {
 }
 
 /**
- * Identity of a request by what the truth depends on: app, platform and the exact bytes. The rest of the query says nothing, so a proxy may rewrite it.
+ * Identity of a request by what the truth depends on: webhook, app, platform and the exact bytes. The rest of the query says nothing, so a proxy may rewrite it.
  */
-export function requestId(app_id: string, query: string, body: Uint8Array): string {
+export function requestId(source: WebhookName, app_id: string, query: string, body: Uint8Array): string {
   const platform = [...new URLSearchParams(query)].find(([name]) => name.toLowerCase() === 'optplatform')?.[1] ?? '';
   return createHash('sha1')
-    .update(JSON.stringify([app_id, platform]))
+    .update(JSON.stringify([source, app_id, platform]))
     .update(body)
     .digest('base64')
     .slice(0, 20);
@@ -35,10 +35,10 @@ export class Ledger {
   readonly unexpected: UnexpectedAnswer[] = [];
 
   attempted(delivery: Delivery): LedgerEntry {
-    const id = requestId(delivery.app_id, delivery.query, delivery.body);
+    const id = requestId(delivery.source, delivery.app_id, delivery.query, delivery.body);
     let entry = this.entries.get(id);
     if (entry === undefined) {
-      const excerpt = `?${delivery.query.slice(0, 100)} ${delivery.body.toString('utf8', 0, 200)}`;
+      const excerpt = `${delivery.source}?${delivery.query.slice(0, 100)} ${delivery.body.toString('utf8', 0, 200)}`;
       entry = { attempts: 0, acknowledged: 0, expect: delivery.expect, excerpt };
       this.entries.set(id, entry);
     }

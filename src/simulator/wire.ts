@@ -12,10 +12,14 @@ export interface Callback {
   v4?: true;
 }
 
+/** Webhooks that the vendor calls, by path part and RawEvent.source. */
+export type WebhookName = 'tuicallkit' | 'tiw' | 'aliyun-rtc';
+
 /** One HTTP request of the vendor. */
 export interface Delivery {
   /** When the vendor sends it, epoch ms on the vendor's clock. */
   send_at: number;
+  source: WebhookName;
   app_id: string;
   query: string;
   body: Buffer;
@@ -100,6 +104,7 @@ export function queryOf(c: Pick<Callback, 'app_id' | 'command' | 'client_ip' | '
 
 export const render = (callback: Callback, send_at: number): Delivery => ({
   send_at,
+  source: 'tuicallkit',
   app_id: callback.app_id,
   query: queryOf(callback),
   body: encode(callback.body),

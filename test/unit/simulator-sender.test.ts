@@ -38,6 +38,7 @@ async function ingest(answer: Answer) {
 const ok: Answer = (_request, response) => response.end(SUCCESS);
 const delivery = (text: string, expect: 200 | 403 = 200): Delivery => ({
   send_at: 0,
+  source: 'tuicallkit',
   app_id: '1',
   query: 'sdkappid=1&optplatform=Web',
   body: Buffer.from(text),

@@ -4,6 +4,7 @@ import { type Ledger, requestId } from '../ledger.js';
 import { getOrMake } from '../maps.js';
 import type { Timeouts } from '../truth/call.js';
 import { callKey, TruthDeliveries } from '../truth/deliveries.js';
+import type { VendorBook } from '../vendor/book.js';
 import { compareCalls, compareDeadLetters, compareEvents, compareLegs, compareRequests, type OwnCall } from './compare.js';
 import { compareRollups } from './compare-rollups.js';
 import { compareTopic } from './compare-topic.js';
@@ -17,6 +18,8 @@ export interface VerifiedRun {
   ledger: Ledger;
   begin_at: number;
   apps: readonly string[];
+  /** Of the vendor's APIs; absent: none is served. */
+  book?: VendorBook;
   clock: Clock;
   sleep: Sleep;
   signal?: AbortSignal;
@@ -101,7 +104,7 @@ async function readRaw(run: VerifiedRun, deps: VerifyDeps): Promise<RawReading> 
   const apps = new Set(run.apps);
   await deps.readRaw((record) => {
     const body = Buffer.from(record.body);
-    const request = requestId(record.app_id, record.query, body);
+    const request = requestId('tuicallkit', record.app_id, record.query, body);
     const own = run.ledger.entries.has(request);
     if (own) {
       getOrMake(requests, request, () => new Set()).add(record.id);
