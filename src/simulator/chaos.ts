@@ -1,13 +1,11 @@
-import type { EventName } from '../domain/vocabulary.js';
-import { differingV4, oddV4 } from './chaos-v4.js';
 import type { Random } from './random.js';
-import { type Callback, commandOf, type Delivery, encode, exactNumber, queryOf, render } from './wire.js';
+import type { Delivery } from './wire.js';
 
 export type ChaosLevel = 'none' | 'mild' | 'hard';
 export const CHAOS_LEVELS: readonly ChaosLevel[] = ['none', 'mild', 'hard'];
 
 /** How much goes wrong, as probabilities per callback unless the name says per call. */
-interface ChaosRates {
+export interface ChaosRates {
   duplicate: number;
   /** Of the duplicates: another body of the same event. */
   differing: number;
@@ -22,11 +20,13 @@ interface ChaosRates {
   perCallOddIds: number;
   perCallReusedRoom: number;
   perCallNoise: number;
+  /** Every callback of the call is lost. */
+  perCallLost: number;
   /** The caller joins like a callee: with accept_call or join_in_group_call, perhaps after having left. */
   perCallCallerJoins: number;
 }
 
-const RATES: Readonly<Record<ChaosLevel, ChaosRates>> = {
+export const RATES: Readonly<Record<ChaosLevel, ChaosRates>> = {
   none: {
     duplicate: 0,
     differing: 0,
@@ -39,6 +39,7 @@ const RATES: Readonly<Record<ChaosLevel, ChaosRates>> = {
     perCallOddIds: 0,
     perCallReusedRoom: 0,
     perCallNoise: 0,
+    perCallLost: 0,
     perCallCallerJoins: 0,
   },
   mild: {
@@ -53,12 +54,13 @@ const RATES: Readonly<Record<ChaosLevel, ChaosRates>> = {
     perCallOddIds: 0.01,
     perCallReusedRoom: 0.05,
     perCallNoise: 0.01,
+    perCallLost: 0,
     perCallCallerJoins: 0.005,
   },
   hard: {
     duplicate: 0.12,
     differing: 0.4,
-    lost: 0.03,
+    lost: 0.1,
     reordered: 0.15,
     reorderMs: 3_600_000,
     straggler: 0.015,
@@ -67,6 +69,7 @@ const RATES: Readonly<Record<ChaosLevel, ChaosRates>> = {
     perCallOddIds: 0.06,
     perCallReusedRoom: 0.15,
     perCallNoise: 0.05,
+    perCallLost: 0.02,
     perCallCallerJoins: 0.04,
   },
 };
@@ -82,231 +85,39 @@ export interface Delays {
 /** `send_at` of stragglers: after everything else. */
 export const AT_THE_END = Number.MAX_SAFE_INTEGER;
 
-export interface PlannedCallback {
+/** One callback of the vendor's, not sent yet. */
+export interface Sendable {
+  /** When it is due, epoch ms. */
   at: number;
-  callback: Callback;
+  deliver: (send_at: number) => Delivery;
+  /** Another body of the same event. */
+  differing: () => (send_at: number) => Delivery;
 }
 
 /**
- * The requests that really go out for the callbacks of one call, in no particular order.
+ * The requests that really go out for some callbacks, in no particular order: some are lost, come twice or more often, with other bodies, or late.
+ * @param lost what is left of a request that is lost, if anything
  */
-export function distort(random: Random, level: ChaosLevel, planned: readonly PlannedCallback[], delays: Delays): Delivery[] {
-  const rates = RATES[level];
-  const milliseconds = random.chance(rates.perCallMilliseconds);
-  const out: Delivery[] = [];
-  const send = (callback: Callback, at: number, canBeLost: boolean) => {
-    if (canBeLost && random.chance(rates.lost)) return;
-    out.push(render(callback, sendTime(random, rates, at, delays)));
-  };
-  const joins = rates.perCallCallerJoins > 0 && random.chance(rates.perCallCallerJoins) ? callerJoins(random, planned) : [];
-  for (const { at, callback } of [...planned, ...joins]) {
-    // v4 is in milliseconds as it is.
-    let sent = milliseconds && !callback.v4 ? inMilliseconds(random, callback, at) : callback;
-    if (random.chance(rates.odd)) sent = { ...sent, body: callback.v4 ? oddV4(random, sent.body) : oddBody(random, sent.body) };
-    send(sent, at, true);
-    if (!random.chance(rates.duplicate)) continue;
-    for (let copies = random.int(1, 3); copies > 0; copies--) {
-      send(random.chance(rates.differing) ? { ...sent, ...differing(random, sent) } : sent, at, false);
-    }
-  }
-  return out;
+export function scatter(
+  random: Random,
+  rates: ChaosRates,
+  sendables: readonly Sendable[],
+  delays: Delays,
+  lost: (delivery: Delivery) => Delivery[] = () => [],
+): Delivery[] {
+  return sendables.flatMap(({ at, deliver, differing }) => {
+    const time = () => sendTime(random, rates, at, delays);
+    const out = random.chance(rates.lost) ? lost(deliver(time())) : [deliver(time())];
+    if (!random.chance(rates.duplicate)) return out;
+    for (let copies = random.int(1, 3); copies > 0; copies--) out.push((random.chance(rates.differing) ? differing() : deliver)(time()));
+    return out;
+  });
 }
 
-/** The caller, back after one of its own events. */
-function callerJoins(random: Random, planned: readonly PlannedCallback[]): PlannedCallback[] {
-  const own = planned.filter(({ callback }) => callback.body.Role === 'caller' && callback.body.Event !== undefined);
-  if (own.length === 0) return [];
-  const { at, callback } = random.pick(own);
-  const event = random.pick<EventName>(['accept_call', 'join_in_group_call']);
-  const joinedAt = at + random.int(1, 4_000);
-  const body = { ...callback.body, Event: event, CallResult: '', EventTime: Math.floor(joinedAt / 1000), EndTs: 0 };
-  return [{ at: joinedAt, callback: { ...callback, command: commandOf(event, 'caller'), body } }];
-}
-
+/** When a callback that is due at `at` arrives. */
 function sendTime(random: Random, rates: ChaosRates, at: number, delays: Delays): number {
   if (random.chance(rates.straggler)) return delays.stragglerMs === null ? AT_THE_END : at + delays.stragglerMs;
   const onTheWay = at + random.int(15, 250);
   if (!random.chance(rates.reordered)) return onTheWay;
   return onTheWay + Math.floor(random.next() ** 3 * Math.min(rates.reorderMs, delays.reorderMs));
-}
-
-/** The same call from an app that reports milliseconds. */
-function inMilliseconds(random: Random, callback: Callback, at: number): Callback {
-  const body = { ...callback.body };
-  for (const field of ['StartCallTs', 'AcceptTs', 'EndTs']) {
-    const value = body[field];
-    if (typeof value === 'number' && value > 0) body[field] = value * 1000 + random.int(0, 999);
-  }
-  body.EventTime = Math.floor(at);
-  return { ...callback, body };
-}
-
-type Body = Record<string, unknown>;
-const without = (body: Body, field: string): Body => Object.fromEntries(Object.entries(body).filter(([name]) => name !== field));
-
-/** Another body of the same event: its identity (call, user, event, time) stays, the rest may differ. */
-function differing(random: Random, callback: Callback): Pick<Callback, 'body' | 'platform'> {
-  if (callback.v4) return { body: differingV4(random, callback.body), platform: callback.platform };
-  const body: Body = { ...callback.body };
-  const time = body.EventTime;
-  const changes: Record<string, () => void> = {
-    total: () => (body.TotalNum = random.int(0, 9)),
-    room: () => (body.RoomId = random.pick(['', 'aside', 'Zimmer 7'])),
-    role: () => delete body.Role,
-    media: () => (body.MediaType = random.pick(['AUDIO', 'Video', ''])),
-    start: () => (body.StartCallTs = typeof time === 'number' ? time - random.int(0, 40) * unit(time) : 0),
-    end: () => (body.EndTs = typeof body.EndTs === 'number' && body.EndTs > 0 ? body.EndTs + random.int(-3, 3) * unit(body.EndTs) : 0),
-    spelling: () => {
-      if (typeof time === 'number' && Number.isInteger(time) && time > 0)
-        body.EventTime = time < 1e11 ? random.pick([`${time}`, time * 1000]) : `${time}`;
-    },
-    extra: () => (body.Extra = { note: random.token(6) }),
-  };
-  for (let n = random.int(1, 3); n > 0; n--) random.pick(Object.values(changes))();
-  return { body, platform: random.chance(0.2) ? random.pick(['iOS', 'Web', '']) : callback.platform };
-}
-
-const unit = (time: number): number => (time < 1e11 ? 1 : 1000);
-
-/** Events after which a call may end; those keep their user, and a wrong user or far-away time on them would only test the vendor. */
-const ENDS = new Set(['call_end', 'call_interrupted']);
-
-/** One or two fields with a value that no vendor documents but somebody has seen. */
-function oddBody(random: Random, source: Body): Body {
-  let body: Body = { ...source };
-  for (let n = random.int(1, 2); n > 0; n--) {
-    const field = random.pick([
-      'EventTime',
-      'EventTime',
-      'StartCallTs',
-      'AcceptTs',
-      'EndTs',
-      'TotalNum',
-      'RoomId',
-      'MediaType',
-      'CallType',
-      'Role',
-      'UserId',
-      'Event',
-      'CallResult',
-    ]);
-    const value = body[field];
-    const options: unknown[] = [null, undefined];
-    switch (field) {
-      case 'EventTime':
-      case 'StartCallTs':
-      case 'AcceptTs':
-      case 'EndTs':
-        options.push(-1, 0, '', 'yesterday', 99_999_999_999_999, exactNumber('9007199254740993'), [], true);
-        if (typeof value === 'number' && value > 0) options.push(`${value}`, `${value}`, value + 0.5, value * (value < 1e11 ? 1000 : 1));
-        if (Number.isInteger(value)) options.push(exactNumber(`${value}.1239998`));
-        if (body.Event === 'receive_call' && field === 'EventTime') options.push(4_000_000_000);
-        break;
-      case 'TotalNum':
-        options.push(-3, 0, 'several', '5', {}, exactNumber('9007199254740991'), exactNumber('3e0'));
-        break;
-      case 'RoomId':
-        options.push(20_222, exactNumber('9007199254740993'), exactNumber('20222.50'), 'room:with:colons', '🛋️ "sofa"\n');
-        break;
-      case 'MediaType':
-        options.push('VIDEO', 'Audio', 'hologram', 7);
-        break;
-      case 'CallType':
-        options.push('SINGLE', 'Group', 'party', 1);
-        break;
-      case 'Role':
-        options.push('Caller', 'CALLEE', 'host');
-        break;
-      case 'UserId':
-        if (ENDS.has(String(body.Event))) continue;
-        options.push(exactNumber('9007199254740993'), exactNumber('9007199254740993.0'), exactNumber('42e0'), 42, '');
-        break;
-      case 'Event':
-        if (typeof value !== 'string') continue;
-        options.splice(0, 2, value.toUpperCase());
-        break;
-      default:
-        if (typeof value !== 'string' || value === '') continue;
-        options.splice(0, 2, value.toUpperCase(), value.replace('_', ''));
-        // A status callback that contradicts the events, or says something nobody has heard of.
-        if (body.Event === undefined) options.push('reject', 'cancel', 'not_answer', 'offline', 'dropped', '_', true, exactNumber('1e0'));
-    }
-    const chosen = random.pick(options);
-    body = chosen === undefined ? without(body, field) : { ...body, [field]: chosen };
-  }
-  return body;
-}
-
-export interface OddIds {
-  call_id: (plain: string) => string;
-  room_id: (plain: string) => string;
-  user: (plain: string) => string;
-}
-
-const plainIds: OddIds = { call_id: (id) => id, room_id: (id) => id, user: (id) => id };
-
-/** Ids of one call: mostly plain, sometimes very long, in other scripts, or digits beyond 2^53. Every call id keeps the run's own part. */
-export function chooseIds(random: Random, level: ChaosLevel): OddIds {
-  const rates = RATES[level];
-  const room = random.chance(rates.perCallReusedRoom) ? () => `lobby-${random.int(1, 12)}` : (id: string) => id;
-  if (!random.chance(rates.perCallOddIds)) return { ...plainIds, room_id: room };
-  const decorate = random.pick<(id: string) => string>([
-    (id) => `${id}-${'long'.repeat(random.int(60, 400))}`,
-    (id) => `😀 通话 ${id}`,
-    (id) => `ﬀ-مكالمة:${id}`,
-    (id) => `${id}\\"'\t\n<b>%00&=#`,
-    (id) => ` ${id.toUpperCase()} `,
-  ]);
-  return { call_id: decorate, room_id: decorate, user: random.chance(0.5) ? decorate : (id) => id };
-}
-
-/** True when a piece of noise goes along with this call. */
-export const wantsNoise = (random: Random, level: ChaosLevel): boolean => random.chance(RATES[level].perCallNoise);
-
-/** Requests that belong to no call: unreadable bodies (200 and a dead letter each), or an app that is not ours (403). `mark` makes each unique to the run. */
-export function noise(random: Random, at: number, app_id: string, mark: string, only?: 'garbage' | 'wrong_app'): Delivery {
-  const kind = only ?? random.weighted({ garbage: 4, no_call_id: 3, unknown_event: 3, no_event: 2, wrong_app: 3 });
-  const body: Body = {
-    UserId: 'alice-0',
-    RoomId: mark,
-    TotalNum: 2,
-    MediaType: 'audio',
-    CallType: 'single',
-    CallId: mark,
-    Role: 'caller',
-    EventTime: Math.floor(at / 1000),
-  };
-  const callback = (platform = 'Web') => ({ app_id, command: 'caller_start_call', client_ip: '127.0.0.1', platform });
-  const make = (content: Buffer, expect: 200 | 403 = 200, app = app_id): Delivery => ({
-    send_at: at,
-    source: 'tuicallkit',
-    app_id: app,
-    query: queryOf({ ...callback(), app_id: app }),
-    body: content,
-    expect,
-  });
-  switch (kind) {
-    case 'garbage':
-      return make(garbage(random, mark));
-    case 'no_call_id':
-      return make(encode({ ...body, Event: 'start_call', CallId: random.pick([undefined, null, '', {}, true]) }));
-    case 'unknown_event':
-      return make(encode({ ...body, Event: random.pick(['teleport', 'start call', '来电']) }));
-    case 'no_event':
-      return make(encode({ ...body, Event: random.pick([undefined, '', null]) }));
-    case 'wrong_app':
-      return make(encode({ ...body, Event: 'start_call' }), 403, random.pick(['999', `${app_id}0`, 'app', '']));
-  }
-}
-
-function garbage(random: Random, mark: string): Buffer {
-  return random.pick([
-    () => Buffer.from(`hello, this is ${mark}`),
-    () => Buffer.from(`{"CallId":"${mark}","Event":"start_call"`),
-    () => Buffer.from(`["${mark}",1,2,3]`),
-    () => Buffer.from(JSON.stringify(mark)),
-    () => Buffer.concat([Buffer.from([0xff, 0xfe, 0x00, 0x80]), Buffer.from(mark)]),
-    () => Buffer.from(`CallId=${encodeURIComponent(mark)}&Event=start_call`),
-    () => Buffer.from(`${'['.repeat(2_000)}"${mark}"${']'.repeat(2_000)}`),
-  ])();
 }

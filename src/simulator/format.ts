@@ -1,6 +1,9 @@
 import type { SimulationReport } from './run.js';
+import type { AnswerKind } from './vendor/answer.js';
 import { notCompared } from './verify/ports.js';
 
+/** Kinds of answers, in this order; that nobody was turned away for asking too often is always said. */
+const ANSWERS: readonly AnswerKind[] = ['ok', 'rate_limited', 'refused', 'failed'];
 const n = (value: number): string => value.toLocaleString('en-US');
 
 /** The report in lines for people. */
@@ -15,6 +18,16 @@ export function formatReport(report: SimulationReport): string[] {
     `  meant to be: ${plots.join(', ')}`,
     `  callbacks: ${n(sent.acknowledged)} acknowledged, ${n(sent.refused)} refused, ${n(sent.retries)} tried again, ${n(sent.abandoned)} given up, ${n(sent.unexpected)} answered unexpectedly`,
   ];
+  if (report.lost + report.recordings + report.channels > 0)
+    lines.push(
+      `  beside: ${n(report.lost)} calls without any callback, ${n(report.recordings)} recordings, ${n(report.channels)} times something in a channel`,
+    );
+  for (const [operation, kinds] of Object.entries(report.api)) {
+    const answers = ANSWERS.flatMap((kind) =>
+      kinds[kind] === undefined && kind !== 'rate_limited' ? [] : [`${kind} ${n(kinds[kind] ?? 0)}`],
+    );
+    lines.push(`  asked for ${operation}: ${answers.join(', ')}`);
+  }
   if (workers)
     lines.push(
       `  workers: ${n(workers.timed_out)} timed out, ${n(workers.reopened)} reopened, ${n(workers.left)} left the state, ${n(workers.late)} late inputs`,

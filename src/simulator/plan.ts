@@ -1,7 +1,10 @@
-import { type ChaosLevel, chooseIds, type Delays, distort, noise, type PlannedCallback, wantsNoise } from './chaos.js';
+import { type ChaosLevel, type Delays, RATES } from './chaos.js';
+import { chooseIds, distort, noise, type PlannedCallback, wantsNoise } from './chaos-v1.js';
 import { Random } from './random.js';
+import { planRecording } from './recording-story.js';
 import { type Plot, type Story, tellStory } from './story.js';
 import { numericName, tellInV4 } from './story-v4.js';
+import { type CallFacts, factsOf } from './vendor/facts.js';
 import { type Delivery, eventCallback, statusCallback } from './wire.js';
 
 export interface PlanOptions {
@@ -10,6 +13,23 @@ export interface PlanOptions {
   run: string;
   apps: readonly string[];
   chaos: ChaosLevel;
+  /** Absent: there are calls and their callbacks, and nothing else. */
+  features?: Features;
+}
+
+/** What apps have beside the callbacks of their calls. */
+export interface Features {
+  /** When the run began, epoch ms. */
+  begin_at: number;
+  /** Apps whose calls an API tells of too, so that all callbacks of one may be lost: of calls that began at `lostSince`, epoch ms, or later. */
+  recorded: ReadonlySet<string>;
+  lostSince: number;
+  /** Callback keys of the apps whose group calls are recorded now and then. */
+  tiwKeys: ReadonlyMap<string, string>;
+  /** Apps that have channels; a tenth of the traffic happens in those. */
+  channelApps: readonly { app_id: string; subscribeIds: readonly string[] }[];
+  /** Gap that still makes one session of two stretches in a channel, ms: pauses are around it. */
+  channelGap: number;
 }
 
 /** A call of the plan: what the vendor meant to happen, and the requests it makes. */
@@ -17,11 +37,20 @@ export interface PlannedCall {
   plot: Plot;
   group: boolean;
   deliveries: Delivery[];
+  /** What the vendor's APIs will know of it; absent: nothing. */
+  facts?: CallFacts;
+  /** A recording was made of it. */
+  recorded?: boolean;
 }
 
 /** Calls that the vendor reports in v4 callbacks, and those of them whose users have numbers for ids. */
 const V4_SHARE = 0.25;
 const NUMERIC_SHARE = 0.3;
+/** Calls of one to three hours, and how many of those are lost as a whole: else hardly any call would be both. */
+const LONG_SHARE = 0.01;
+const LONG_LOST = 0.2;
+const HOUR = 3_600_000;
+const RECORDED_SHARE = 0.4;
 
 export interface CallTiming {
   start_at: number;
@@ -33,25 +62,53 @@ export interface CallTiming {
 export function planCall(options: PlanOptions, index: number, timing: CallTiming): PlannedCall {
   const random = new Random(`${options.seed}:call:${index}`);
   const ids = chooseIds(random, options.chaos);
-  // Its own dice: which generation a call speaks changes nothing in the story.
+  // Their own dice: which generation a call speaks, and what becomes of its callbacks, changes nothing in the story.
   const v4 = new Random(`${options.seed}:v4:${index}`);
+  const fate = new Random(`${options.seed}:fate:${index}`);
   const speaksV4 = v4.chance(V4_SHARE);
   const rename = speaksV4 && v4.chance(NUMERIC_SHARE) ? numericName : ids.user;
+  const long = fate.chance(LONG_SHARE);
   const mark = `${options.run}-${index.toString(36)}-${random.token(8)}`;
   const story = tellStory(random, {
     call_id: ids.call_id(mark),
     room_id: ids.room_id(`${random.int(1, 99_999)}`),
     start_at: timing.start_at,
     maxTalkMs: timing.maxTalkMs,
+    ...(long ? { talkMs: HOUR * (1 + 2 * fate.next()) } : {}),
     rename,
   });
   const app_id = random.pick(options.apps);
   const ip = `203.0.113.${random.int(1, 254)}`;
+  const rates = RATES[options.chaos];
+  const { features } = options;
+  const losable = features?.recorded.has(app_id) === true && timing.start_at >= features.lostSince && story.plot !== 'failed';
+  const lost = losable && fate.chance(long && rates.perCallLost > 0 ? LONG_LOST : rates.perCallLost);
+  const facts = factsOf(fate, story, { app_id, chaos: options.chaos, lost, maxTalkMs: timing.maxTalkMs });
+  const planned: PlannedCall = {
+    plot: story.plot,
+    group: story.call_type === 'group',
+    deliveries: [],
+    ...(facts === null ? {} : { facts }),
+  };
+  if (lost) return planned;
   // v4 says nothing of a call that could not be started.
-  const planned = speaksV4 && story.plot !== 'failed' ? tellInV4(v4, story, app_id, ip) : tellInV1(random, story, app_id, ip);
-  const deliveries = distort(random, options.chaos, planned, timing.delays);
-  if (wantsNoise(random, options.chaos)) deliveries.push(noise(random, story.start_at, app_id, `${mark}-noise`));
-  return { plot: story.plot, group: story.call_type === 'group', deliveries };
+  const callbacks = speaksV4 && story.plot !== 'failed' ? tellInV4(v4, story, app_id, ip) : tellInV1(random, story, app_id, ip);
+  planned.deliveries.push(...distort(random, options.chaos, callbacks, timing.delays));
+  if (wantsNoise(random, options.chaos)) planned.deliveries.push(noise(random, story.start_at, app_id, `${mark}-noise`));
+  const key = features?.tiwKeys.get(app_id);
+  if (
+    features === undefined ||
+    key === undefined ||
+    facts === null ||
+    !planned.group ||
+    facts.accept_at === null ||
+    !fate.chance(RECORDED_SHARE)
+  )
+    return planned;
+  const recording = { task_id: `task-${mark}`, key, begin_at: features.begin_at };
+  planned.deliveries.push(...planRecording(fate, facts, recording, rates, timing.delays));
+  planned.recorded = true;
+  return planned;
 }
 
 function tellInV1(random: Random, story: Story, app_id: string, ip: string): PlannedCallback[] {

@@ -3,9 +3,14 @@ import { CallstreamError } from '../domain/errors.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { ChaosLevel } from './chaos.js';
 import { Ledger } from './ledger.js';
+import type { Features } from './plan.js';
 import { type SendCounts, Sender } from './sender.js';
 import type { Plot } from './story.js';
 import { type Shape, timelinesOf } from './traffic.js';
+import { type CallApp, type ChannelApp, isServed } from './vendor/app.js';
+import type { VendorBook } from './vendor/book.js';
+import { Outage } from './vendor/outage.js';
+import { Vendor } from './vendor/vendor.js';
 import { CounterWatch, type WorkerCounters } from './verify/counters.js';
 import type { VerifyDeps, VerifyReport } from './verify/ports.js';
 import { verify } from './verify/verify.js';
@@ -28,6 +33,8 @@ export interface SimulationOptions {
   concurrency?: number;
   /** Part of every call id; default: seed and start time. */
   run?: string;
+  /** The vendor's APIs cannot be reached for so long, ms: from a third into a paced run, or after the callbacks of a compressed one. */
+  outageMs?: number;
   /** Compare what the project holds with the truth afterwards. */
   verify?: boolean;
 }
@@ -35,8 +42,12 @@ export interface SimulationOptions {
 export interface SimulationDeps {
   /** Origin of the ingest server, for example `http://127.0.0.1:8080`. */
   ingest: string;
-  /** The tencent apps that the ingest server knows, with their path secrets. */
-  apps: readonly { app_id: string; secret?: string }[];
+  /** The tencent apps that the ingest server knows. */
+  apps: readonly CallApp[];
+  /** The aliyun apps that it knows; none: nothing happens in channels. */
+  channelApps?: readonly ChannelApp[];
+  /** The `sessions` section of the configuration, ms: traffic is made to suit it. */
+  sessions?: { maxCall: number; channelGap: number };
   clock: Clock;
   /** Stops the sending; what is under way is given up. */
   signal?: AbortSignal;
@@ -59,6 +70,12 @@ export interface SimulationReport {
   /** Calls begun, by what the vendor meant to happen. */
   plots: Partial<Record<Plot, number>>;
   groups: number;
+  /** Calls of which every callback was lost, recordings made, and times that something happened in a channel. */
+  lost: number;
+  recordings: number;
+  channels: number;
+  /** Answers of the vendor's APIs, by operation and kind. */
+  api: ReturnType<VendorBook['answers']>;
   sent: SendCounts;
   elapsed_ms: number;
   /** From the workers' metrics while the run lasted; null when nobody gave access to them. */
@@ -68,14 +85,20 @@ export interface SimulationReport {
 
 const DEFAULT_RATE = 5;
 
+/** As the configuration has it by default. */
+const SESSIONS = { maxCall: 12 * 3_600_000, channelGap: 300_000 };
+/** Whole calls are lost only where the deep sweep, which looks back maxCall and an hour, still finds their records some time into the run. */
+const LOST_REACH_MS = 30 * 60_000;
+
 /**
- * Plays the vendor, then, when asked to, compares everything the project holds with the truth.
- * @throws CallstreamError SIMULATOR_OPTIONS
+ * Plays the vendor: sends the callbacks, serves the polled APIs; then, when asked to, compares everything the project holds with the truth.
+ * @throws CallstreamError SIMULATOR_OPTIONS, PORT_TAKEN
  */
 export async function runSimulation(options: SimulationOptions, deps: SimulationDeps): Promise<SimulationReport> {
   const begin_at = deps.clock.now();
   const shape = shapeOf(options, begin_at);
   const check = checkedVerify(options, deps, shape);
+  const outageAt = outageStart(options, shape, check !== null);
   const run = options.run ?? `${options.seed}.${begin_at.toString(36)}`;
   const controller = new AbortController();
   const stop = () => controller.abort();
@@ -83,60 +106,108 @@ export async function runSimulation(options: SimulationOptions, deps: Simulation
   if (deps.signal?.aborted) stop();
 
   const ledger = check === null ? null : new Ledger();
+  const { apps, channelApps = [], clock } = deps;
+  const { seed, chaos } = options;
+  const vendor = await Vendor.open({ apps, channelApps, seed, chaos, clock, audited: check !== null });
   const counters = deps.verify?.metrics ? new CounterWatch(deps.verify.metrics) : null;
-  const plots: SimulationReport['plots'] = {};
-  let calls = 0;
-  let groups = 0;
-  const plan = { seed: options.seed, run, apps: deps.apps.map((a) => a.app_id), chaos: options.chaos };
-  const timelines = timelinesOf(plan, shape, (call) => {
-    calls++;
-    if (call.group) groups++;
-    plots[call.plot] = (plots[call.plot] ?? 0) + 1;
-  });
+  const begun = { plots: {} as SimulationReport['plots'], calls: 0, groups: 0, lost: 0, recordings: 0, channels: 0 };
+  const plan = { seed, run, apps: apps.map((a) => a.app_id), chaos, features: featuresOf(deps, begin_at) };
+  const timelines = timelinesOf(
+    plan,
+    shape,
+    (call) => {
+      begun.calls++;
+      if (call.group) begun.groups++;
+      if (call.facts?.lost) begun.lost++;
+      if (call.recorded) begun.recordings++;
+      begun.plots[call.plot] = (begun.plots[call.plot] ?? 0) + 1;
+      if (call.facts !== undefined) vendor?.learn(call.facts);
+    },
+    () => begun.channels++,
+  );
   const sender = new Sender({
     origin: deps.ingest,
-    secrets: new Map(deps.apps.flatMap((a) => (a.secret === undefined ? [] : [[a.app_id, a.secret] as const]))),
+    secrets: new Map([...apps, ...channelApps].flatMap((a) => (a.secret === undefined ? [] : [[a.app_id, a.secret] as const]))),
     concurrency: options.concurrency ?? 128,
-    clock: deps.clock,
+    clock,
     signal: controller.signal,
     ledger,
+    // The URL goes without its secret: the log is told to everybody who asks.
+    onPushed: ({ app_id, push, source, body }, { at, cost_ms, status }) =>
+      vendor?.pushed({
+        app_id,
+        ...push,
+        text: body.toString('utf8'),
+        at,
+        cost_ms,
+        url: `${deps.ingest}/callbacks/${source}`,
+        code: push.code ?? status,
+      }),
   });
-  const elapsed = () => deps.clock.now() - begin_at;
-  const progress = () => deps.onProgress?.({ ...sender.counts, calls, total: options.calls ?? null, elapsed_ms: elapsed() });
+  const elapsed = () => clock.now() - begin_at;
+  const progress = () =>
+    deps.onProgress?.({ ...sender.counts, calls: begun.calls + begun.channels, total: options.calls ?? null, elapsed_ms: elapsed() });
   const ticker = setInterval(progress, 500);
+  const outage = vendor === null || outageAt === null ? null : new Outage(vendor, options.outageMs ?? 0);
   try {
     await counters?.start();
+    if (outageAt !== null && outageAt !== 'after') outage?.beginIn(outageAt - clock.now());
     await sender.run(timelines);
     progress();
-  } finally {
     clearInterval(ticker);
-    deps.signal?.removeEventListener('abort', stop);
-    await sender.close();
-  }
-  const elapsed_ms = elapsed();
-  try {
+    const elapsed_ms = elapsed();
+    if (outageAt === 'after') outage?.beginIn(0);
     const report =
       check === null || ledger === null
         ? null
         : await verify(
-            { ledger, begin_at, apps: plan.apps, clock: deps.clock, sleep, ...(deps.signal ? { signal: deps.signal } : {}) },
+            {
+              ledger,
+              begin_at,
+              apps: plan.apps,
+              clock,
+              sleep,
+              ...(vendor === null ? {} : { book: vendor.book }),
+              ...(deps.signal ? { signal: deps.signal } : {}),
+            },
             check,
           );
     await counters?.sample();
+    const { plots, groups, lost, recordings, channels } = begun;
     return {
       run,
-      seed: options.seed,
-      chaos: options.chaos,
+      seed,
+      chaos,
       plots,
       groups,
+      lost,
+      recordings,
+      channels,
+      api: vendor?.book.answers() ?? {},
       sent: { ...sender.counts },
       elapsed_ms,
       workers: counters?.totals() ?? null,
       verify: report,
     };
   } finally {
+    clearInterval(ticker);
+    deps.signal?.removeEventListener('abort', stop);
     counters?.stop();
+    await sender.close();
+    await outage?.end();
+    await vendor?.close();
   }
+}
+
+function featuresOf({ apps, channelApps = [], sessions = SESSIONS }: SimulationDeps, begin_at: number): Features {
+  return {
+    begin_at,
+    recorded: new Set(apps.flatMap((app) => (isServed(app.records) ? [app.app_id] : []))),
+    lostSince: begin_at - sessions.maxCall - LOST_REACH_MS,
+    tiwKeys: new Map(apps.flatMap((app) => (app.tiwCallbackKey === undefined ? [] : [[app.app_id, app.tiwCallbackKey] as const]))),
+    channelApps: channelApps.map(({ app_id, api }) => ({ app_id, subscribeIds: api?.subscribeIds ?? [`sub-${app_id}`] })),
+    channelGap: sessions.channelGap,
+  };
 }
 
 function shapeOf(options: SimulationOptions, begin_at: number): Shape {
@@ -151,6 +222,21 @@ function shapeOf(options: SimulationOptions, begin_at: number): Shape {
     forMs: options.forMs ?? null,
     historyMs: options.historyMs ?? 0,
   };
+}
+
+/** When the outage begins, epoch ms; null: there is none. */
+function outageStart({ outageMs }: SimulationOptions, shape: Shape, verifies: boolean): number | 'after' | null {
+  if (outageMs === undefined) return null;
+  if (shape.kind === 'compressed') {
+    if (verifies) return 'after';
+    throw new CallstreamError(
+      'SIMULATOR_OPTIONS',
+      '--outage comes after the callbacks of a run with --calls alone, and only --verify waits for that',
+    );
+  }
+  const length = shape.forMs ?? (shape.calls === null ? null : (shape.calls / shape.rate) * 1_000);
+  if (length === null) throw new CallstreamError('SIMULATOR_OPTIONS', '--outage needs a run that ends: add --calls or --for');
+  return shape.begin_at + length / 3;
 }
 
 function checkedVerify(options: SimulationOptions, deps: SimulationDeps, shape: Shape): VerifyDeps | null {

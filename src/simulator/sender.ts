@@ -4,7 +4,7 @@ import type { Clock } from '../telemetry/clock.js';
 import { AT_THE_END } from './chaos.js';
 import type { Ledger } from './ledger.js';
 import type { Timeline } from './timeline.js';
-import type { Delivery } from './wire.js';
+import type { Delivery, PushNote, WebhookName } from './wire.js';
 
 /** The vendor's retry intervals (vendors.md §4.1). The simulator goes on with the last one: what was never acknowledged is not owed to anybody. */
 const RETRY_MS = [0, 1_000, 1_000, 2_000, 3_000, 5_000];
@@ -32,13 +32,20 @@ export interface SenderOptions {
   signal: AbortSignal;
   /** Keeps the run's books; null when nobody will check them. */
   ledger: Ledger | null;
+  /** A request that the vendor notes itself has had its final answer, or none: then the status is 0. Times in ms, the first of them epoch. */
+  onPushed?: (delivery: Delivery & { push: PushNote }, outcome: { at: number; cost_ms: number; status: number }) => void;
 }
 
-const SUCCESS = /"ErrorCode"\s*:\s*0\b/;
-/** v4 wants to be told so in this way too (vendors.md §4.2). */
+/** What an answer of HTTP 200 must say to be taken for success (vendors.md §8). */
+const SUCCESS: Readonly<Record<WebhookName, RegExp>> = {
+  tuicallkit: /"ErrorCode"\s*:\s*0\b/,
+  tiw: /"error_code"\s*:\s*0\b/,
+  'aliyun-rtc': /^/,
+};
+/** v4 of TUICallKit wants to be told so in this way too (vendors.md §4.2). */
 const V4_SUCCESS = /"ActionStatus"\s*:\s*"OK"/;
 
-/** Posts callbacks as the vendor's backend does: keep-alive, an answer of `ErrorCode` 0 or another try. */
+/** Posts callbacks as the vendors' backends do: keep-alive, an answer that says success or another try. */
 export class Sender {
   readonly counts: SendCounts = { settled: 0, acknowledged: 0, refused: 0, retries: 0, abandoned: 0, unexpected: 0 };
   readonly #options: SenderOptions;
@@ -108,6 +115,14 @@ export class Sender {
   }
 
   async #deliver(delivery: Delivery): Promise<void> {
+    const { push } = delivery;
+    const at = this.#options.clock.now();
+    const status = delivery.lost ? 0 : await this.#untilFinal(delivery);
+    if (push !== undefined) this.#options.onPushed?.({ ...delivery, push }, { at, cost_ms: this.#options.clock.now() - at, status });
+  }
+
+  /** The status of the final answer; 0: given up. */
+  async #untilFinal(delivery: Delivery): Promise<number> {
     const { signal, ledger } = this.#options;
     for (let attempt = 0; ; attempt++) {
       const entry = ledger?.attempted(delivery);
@@ -124,12 +139,12 @@ export class Sender {
           this.counts.unexpected++;
           if (entry) ledger?.unexpected.push({ excerpt: entry.excerpt, expected: delivery.expect, status });
         }
-        return;
+        return status;
       }
       await sleep(RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)], undefined, { signal }).catch(() => {});
       if (signal.aborted) {
         this.counts.abandoned++;
-        return;
+        return 0;
       }
       this.counts.retries++;
     }
@@ -138,7 +153,8 @@ export class Sender {
   /** HTTP status, or 0 when there was no answer or not the one that means success. */
   async #post(delivery: Delivery): Promise<number> {
     const secret = this.#options.secrets.get(delivery.app_id);
-    const path = `/callbacks/tuicallkit${secret === undefined ? '' : `/${encodeURIComponent(secret)}`}?${delivery.query}`;
+    const query = delivery.query === '' ? '' : `?${delivery.query}`;
+    const path = `/callbacks/${delivery.source}${secret === undefined ? '' : `/${encodeURIComponent(secret)}`}${query}`;
     try {
       const { statusCode, body } = await this.#pool.request({
         method: 'POST',
@@ -147,7 +163,8 @@ export class Sender {
         body: delivery.body,
       });
       const text = await body.text();
-      const success = SUCCESS.test(text) && V4_SUCCESS.test(text) === (delivery.v4 === true);
+      const success =
+        SUCCESS[delivery.source].test(text) && (delivery.source !== 'tuicallkit' || V4_SUCCESS.test(text) === (delivery.v4 === true));
       return statusCode === 200 && !success ? 0 : statusCode;
     } catch {
       return 0;

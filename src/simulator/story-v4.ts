@@ -1,4 +1,4 @@
-import type { PlannedCallback } from './chaos.js';
+import type { PlannedCallback } from './chaos-v1.js';
 import type { Random } from './random.js';
 import type { Moment, Story } from './story.js';
 import { type Callback, exactNumber, seconds } from './wire.js';

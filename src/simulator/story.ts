@@ -10,6 +10,8 @@ export interface Story {
   media_type: 'audio' | 'video';
   call_type: 'single' | 'group';
   caller: string;
+  /** Everybody who is asked to come, the caller first. */
+  users: string[];
   start_at: number;
   accept_at: number | null;
   end_at: number;
@@ -64,7 +66,8 @@ const NAMES = [
 const USERS = 4000;
 const byPopularity = new Zipf(USERS, 0.9);
 
-const userName = (rank: number): string => `${NAMES[rank % NAMES.length]}-${rank.toString(36)}`;
+/** Name of the user that comes up rank-th most often. */
+export const userName = (rank: number): string => `${NAMES[rank % NAMES.length]}-${rank.toString(36)}`;
 
 export interface StoryOptions {
   call_id: string;
@@ -72,6 +75,8 @@ export interface StoryOptions {
   start_at: number;
   /** Longest talk, ms: a run in real time cannot wait for a two-hour call. */
   maxTalkMs: number;
+  /** The talk that the call is meant to have, ms; absent: the dice tell. */
+  talkMs?: number;
   /** Replaces a user's name, for odd ids. */
   rename?: (user: string) => string;
 }
@@ -89,6 +94,7 @@ export function tellStory(random: Random, options: StoryOptions): Story {
     media_type: random.chance(0.55) ? 'video' : 'audio',
     call_type: group ? 'group' : 'single',
     caller: users[0]!,
+    users,
     start_at: options.start_at,
     accept_at: null,
     end_at: options.start_at,
@@ -102,6 +108,7 @@ export function tellStory(random: Random, options: StoryOptions): Story {
     users,
     total: users.length,
     maxTalkMs: options.maxTalkMs,
+    talkMs: options.talkMs ?? null,
     say: (at, user, event) => {
       const role = user === story.caller ? 'caller' : 'callee';
       story.moments.push({ at, user, role, event, total: scene.total, platform: platforms.get(user) ?? 'Unknown' });
@@ -121,6 +128,7 @@ interface Scene {
   users: string[];
   total: number;
   maxTalkMs: number;
+  talkMs: number | null;
   say(at: number, user: string, event: EventName): void;
 }
 
@@ -131,7 +139,7 @@ function distinctUsers(random: Random, count: number): string[] {
 }
 
 const ringTime = (random: Random): number => Math.min(40_000, Math.max(2_000, random.logNormal(8_000, 0.7)));
-const talkTime = (scene: Scene): number => Math.min(scene.maxTalkMs, Math.max(1_500, scene.random.logNormal(90_000, 1.2)));
+const talkTime = (scene: Scene): number => Math.min(scene.maxTalkMs, scene.talkMs ?? Math.max(1_500, scene.random.logNormal(90_000, 1.2)));
 /** Both ends of one action are reported within a second or so of one another. */
 const soon = (random: Random): number => random.int(20, 1_200);
 
@@ -226,6 +234,7 @@ function groupCall(scene: Scene, plot: Plot): void {
   let latest = story.end_at;
   if (random.chance(0.25)) {
     const guest = `guest-${random.token(5)}`;
+    users.push(guest);
     const invitedAt = latest + random.int(2_000, 20_000);
     scene.total++;
     say(invitedAt, random.pick([caller, ...joined]), 'invite_user');

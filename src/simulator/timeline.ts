@@ -1,36 +1,36 @@
 import { AT_THE_END } from './chaos.js';
-import type { PlannedCall } from './plan.js';
 import type { Delivery } from './wire.js';
 
-/** Calls in order of their start. `start_at` is when the first request may be sent, not later than any delivery of the call. */
-export type CallSource = Iterator<{ start_at: number; plan: () => PlannedCall }>;
+/** A piece of traffic, as planned: a call, say, and what it makes the vendor send. */
+export interface Planned {
+  deliveries: readonly Delivery[];
+}
+
+/** Traffic in order of its start. `start_at` is when the first request may be sent, not later than any delivery of the piece. */
+export type TrafficSource = Iterator<{ start_at: number; plan: () => Planned }>;
 
 /**
- * The deliveries of many calls in the order in which the vendor sends them. Calls are planned one by one as their time comes, so that memory holds
- * the calls under way and not the run.
+ * The deliveries of a run's traffic in the order in which the vendor sends them. Pieces are planned one by one as their time comes, so that memory holds
+ * those under way and not the run.
  */
 export class Timeline {
-  readonly #source: CallSource;
-  readonly #onCall: (call: PlannedCall) => void;
+  readonly #source: TrafficSource;
   readonly #immediate: boolean;
   readonly #heap: Entry[] = [];
-  #upcoming: { start_at: number; plan: () => PlannedCall } | null;
+  #upcoming: { start_at: number; plan: () => Planned } | null;
   #sequence = 0;
 
   /** @param immediate send_at is only an order: everything is due at once, stragglers last */
-  constructor(source: CallSource, onCall: (call: PlannedCall) => void = () => {}, immediate = false) {
+  constructor(source: TrafficSource, immediate = false) {
     this.#source = source;
     this.#immediate = immediate;
-    this.#onCall = onCall;
     this.#upcoming = this.#pull();
   }
 
   /** The next delivery, left in place; null at the end. */
   peek(): Delivery | null {
     while (this.#upcoming !== null && (this.#heap.length === 0 || this.#upcoming.start_at <= this.#heap[0]!.delivery.send_at)) {
-      const call = this.#upcoming.plan();
-      this.#onCall(call);
-      for (const delivery of call.deliveries) push(this.#heap, { delivery, sequence: this.#sequence++ });
+      for (const delivery of this.#upcoming.plan().deliveries) push(this.#heap, { delivery, sequence: this.#sequence++ });
       this.#upcoming = this.#pull();
     }
     return this.#heap[0]?.delivery ?? null;

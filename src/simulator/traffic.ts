@@ -1,6 +1,11 @@
-import { everyRunsNoise, type PlannedCall, type PlanOptions, planCall, startTimes } from './plan.js';
+import { type CallTiming, everyRunsNoise, type PlannedCall, type PlanOptions, planCall, startTimes } from './plan.js';
+import { isChannel, type PlannedChannel, planChannel } from './plan-channel.js';
 import { Random } from './random.js';
-import { type CallSource, Timeline } from './timeline.js';
+import { Timeline, type TrafficSource } from './timeline.js';
+
+/** One number of a run: a call, or what happens in a channel for a while. */
+type Piece = PlannedCall | PlannedChannel;
+type PlanPiece = (index: number, timing: CallTiming) => Piece;
 
 /** Shape of a run, in real time from `begin_at` (epoch ms). */
 export type Shape =
@@ -25,7 +30,7 @@ export type Shape =
     };
 
 const HOUR = 3_600_000;
-const LONGEST_TALK_MS = 2 * HOUR;
+const LONGEST_TALK_MS = 3 * HOUR;
 /** Ringing, invitations and good-byes of a call take no longer than this beside the talk. */
 const REST_MS = 100_000;
 
@@ -38,41 +43,57 @@ const REST_MS = 100_000;
  *
  * Paced: every call in real time, with realistic talks; a call under way at the end of the run is cut short so that it ends in time.
  */
-export function timelinesOf(plan: PlanOptions, shape: Shape, onCall: (call: PlannedCall) => void = () => {}): Timeline[] {
+export function timelinesOf(
+  plan: PlanOptions,
+  shape: Shape,
+  onCall: (call: PlannedCall) => void = () => {},
+  onChannel: (channel: PlannedChannel) => void = () => {},
+): Timeline[] {
   const opening = everyRunsNoise(plan, shape.begin_at);
-  const noise = new Timeline(
-    [{ start_at: shape.begin_at, plan: () => ({ plot: 'failed' as const, group: false, deliveries: opening }) }].values(),
-  );
+  const noise = new Timeline([{ start_at: shape.begin_at, plan: () => ({ deliveries: opening }) }].values());
+  const planPiece: PlanPiece = (index, timing) => {
+    if (plan.features === undefined || !isChannel(plan, index)) {
+      const call = planCall(plan, index, timing);
+      onCall(call);
+      return call;
+    }
+    const channel = planChannel(plan, plan.features, index, timing);
+    onChannel(channel);
+    return channel;
+  };
   return shape.kind === 'compressed'
-    ? [noise, new Timeline(live(plan, shape), onCall), new Timeline(compressed(plan, shape), onCall, true)]
-    : [noise, new Timeline(paced(plan, shape), onCall)];
+    ? [noise, new Timeline(live(planPiece, shape)), new Timeline(compressed(planPiece, plan.seed, shape), true)]
+    : [noise, new Timeline(paced(planPiece, plan.seed, shape))];
 }
 
 /** Vendor time that a compressed run covers: a day for 5,000 calls and more, at least an hour. */
 export const spanOf = (calls: number): number => Math.min(24 * HOUR, Math.max(HOUR, calls * 17_280));
 
-function* compressed(plan: PlanOptions, shape: Extract<Shape, { kind: 'compressed' }>): CallSource {
+function* compressed(plan: PlanPiece, seed: string, shape: Extract<Shape, { kind: 'compressed' }>): TrafficSource {
   const until = shape.begin_at - REST_MS - 2_000;
-  const starts = startTimes(plan.seed, shape.calls - shape.live, shape.begin_at - spanOf(shape.calls), until);
+  const starts = startTimes(seed, shape.calls - shape.live, shape.begin_at - spanOf(shape.calls), until);
   const delays = { reorderMs: HOUR, stragglerMs: null };
   for (const [i, start_at] of starts.entries()) {
-    yield { start_at, plan: () => planCall(plan, i, { start_at, maxTalkMs: Math.min(LONGEST_TALK_MS, until - start_at + 2_000), delays }) };
+    yield {
+      start_at,
+      plan: () => plan(i, { start_at, maxTalkMs: Math.min(LONGEST_TALK_MS, until - start_at + 2_000), delays }),
+    };
   }
 }
 
-function* live(plan: PlanOptions, shape: Extract<Shape, { kind: 'compressed' }>): CallSource {
+function* live(plan: PlanPiece, shape: Extract<Shape, { kind: 'compressed' }>): TrafficSource {
   const first = shape.calls - shape.live;
   const spread = Math.min(60_000, Math.max(2_000, shape.live * 30));
   // Nobody waits an hour for a late callback: here late is seconds.
   const delays = { reorderMs: 20_000, stragglerMs: null };
   for (let i = 0; i < shape.live; i++) {
     const start_at = Math.floor(shape.begin_at + (spread * i) / shape.live);
-    yield { start_at, plan: () => planCall(plan, first + i, { start_at, maxTalkMs: 25_000, delays }) };
+    yield { start_at, plan: () => plan(first + i, { start_at, maxTalkMs: 25_000, delays }) };
   }
 }
 
-function* paced(plan: PlanOptions, shape: Extract<Shape, { kind: 'paced' }>): CallSource {
-  const random = new Random(`${plan.seed}:gaps`);
+function* paced(plan: PlanPiece, seed: string, shape: Extract<Shape, { kind: 'paced' }>): TrafficSource {
+  const random = new Random(`${seed}:gaps`);
   const length = shape.forMs ?? (shape.calls === null ? Number.POSITIVE_INFINITY : (shape.calls / shape.rate) * 1_000);
   const end = shape.begin_at + length;
   const last = Math.max(end - REST_MS, shape.begin_at + length / 2);
@@ -85,6 +106,6 @@ function* paced(plan: PlanOptions, shape: Extract<Shape, { kind: 'paced' }>): Ca
     const start_at = Math.floor(at);
     if (shape.forMs !== null && start_at > last) return;
     const maxTalkMs = Math.min(LONGEST_TALK_MS, Math.max(5_000, end - REST_MS - start_at));
-    yield { start_at, plan: () => planCall(plan, i, { start_at, maxTalkMs, delays }) };
+    yield { start_at, plan: () => plan(i, { start_at, maxTalkMs, delays }) };
   }
 }

@@ -27,6 +27,20 @@ export interface Delivery {
   expect: 200 | 403;
   /** The vendor takes only this generation's answer for success. */
   v4?: true;
+  /** It never arrives: the vendor only notes that it did not. */
+  lost?: true;
+  /** Of a channel's events: what the vendor's log of pushes says of it. */
+  push?: PushNote;
+}
+
+export interface PushNote {
+  subscribe_id: string;
+  channel_id: string;
+  message_id: string;
+  /** How the log writes the body. */
+  escapedTwice: boolean;
+  /** What the log says of the answer; null: what it was. */
+  code: number | null;
 }
 
 const UNPREFIXED = new Set(['invite_user', 'join_in_group_call']);

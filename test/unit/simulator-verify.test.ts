@@ -280,7 +280,17 @@ describe('verification', () => {
 
   it('says in the report what was compared, the first differences, and what was not there to compare', async () => {
     const right = await check(() => {});
-    const base = { run: 'r', seed: '5', chaos: 'hard' as const, plots: { answered: 1 }, groups: 0, elapsed_ms: 1, workers: null };
+    const beside = { lost: 0, recordings: 0, channels: 0, api: {} };
+    const base = {
+      run: 'r',
+      seed: '5',
+      chaos: 'hard' as const,
+      plots: { answered: 1 },
+      groups: 0,
+      ...beside,
+      elapsed_ms: 1,
+      workers: null,
+    };
     const sent = { settled: 1, acknowledged: 1, refused: 0, retries: 0, abandoned: 0, unexpected: 0 };
     expect(formatReport({ ...base, sent, verify: right })).toContain('0 differences');
     const text = formatReport({
@@ -301,7 +311,8 @@ describe('verification while calls time out', () => {
     .map((c) => truthOf(c.inputs, SESSIONS, NOW))
     .flatMap((t) => (t.status === 'active' && t.times_out_at !== null ? [t.times_out_at] : []))
     .sort((a, b) => a - b);
-  const deadline = deadlines.at(-1)!;
+  // No other call changes while this one does.
+  const deadline = deadlines.findLast((at) => deadlines.every((other) => other === at || Math.abs(other - at) > 280_000))!;
   const before = world(deadline - 1);
   const closed = world(deadline);
   const final = world(deadline + SESSIONS.settle);
