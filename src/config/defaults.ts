@@ -17,9 +17,11 @@ export const ENV = {
   kafkaPort: 'CALLSTREAM_KAFKA_PORT',
   registryPort: 'CALLSTREAM_REGISTRY_PORT',
   clickhousePort: 'CALLSTREAM_CLICKHOUSE_PORT',
+  /** Port of the vendor that `callstream up --simulate` plays for the demo apps. */
+  vendorPort: 'CALLSTREAM_VENDOR_PORT',
 } as const;
 
-export const PORTS = { ingest: 8080, api: 8090, admin: 9090, kafka: 9092, registry: 8081, clickhouse: 8123 } as const;
+export const PORTS = { ingest: 8080, api: 8090, admin: 9090, kafka: 9092, registry: 8081, clickhouse: 8123, vendor: 8095 } as const;
 
 /** Path of the Confluent-compatible API of the embedded registry. */
 export const REGISTRY_PATH = '/apis/ccompat/v7';
@@ -27,8 +29,9 @@ export const REGISTRY_PATH = '/apis/ccompat/v7';
 export const CONFIG_FILE = './callstream.yaml';
 export const DATA_DIR = './.local/data';
 
-/** The app that `callstream up` serves when there is no configuration file. */
+/** The apps that `callstream up` serves when there is no configuration file: this one, and with --simulate one of another provider too. */
 export const DEMO_APP_ID = '1400000001';
+export const DEMO_CHANNEL_APP_ID = 'demo-rtc';
 
 /** Partitions of every topic when the configuration does not say: of the embedded Kafka, and of any other. */
 export const PARTITIONS = { embedded: 4, elsewhere: 12 } as const;

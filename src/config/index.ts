@@ -1,10 +1,10 @@
 export * from './defaults.js';
+export { DEMO_CONFIG, simulatedDemoConfig } from './demo.js';
 export { formatDuration, parseDuration } from './duration.js';
 export { type Cidr, isLoopback } from './fields.js';
 export {
   type App,
   type Config,
-  DEMO_CONFIG,
   type Loaded,
   loadConfig,
   parseConfig,

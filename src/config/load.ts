@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { z } from 'zod';
-import { CONFIG_FILE, DATA_DIR, DEMO_APP_ID, ENV, LOOPBACK, REGISTRY_PATH } from './defaults.js';
+import { CONFIG_FILE, DATA_DIR, ENV, LOOPBACK, REGISTRY_PATH } from './defaults.js';
+import { DEMO_CONFIG } from './demo.js';
 import { SECRET_FIELDS } from './fields.js';
 import { ConfigError, type ConfigProblem, formatPath, type Path } from './problem.js';
 import { adminSchema, configSchema } from './schema.js';
@@ -87,9 +88,6 @@ export function loadConfig(options: { file?: string | undefined; env?: NodeJS.Pr
   }
   return { ...parseConfig(text, env, file), file, demo: false };
 }
-
-/** What `callstream up` runs without a file. */
-export const DEMO_CONFIG = `apps: [{ provider: tencent, appId: "${DEMO_APP_ID}" }]\n`;
 
 function readText(file: string, optional: boolean): string | null {
   try {

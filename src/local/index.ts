@@ -1,7 +1,16 @@
 /** Kafka, a schema registry and ClickHouse as child processes: the stack that `callstream up` and the tests run on. */
 export { startClickHouse } from './clickhouse.js';
 export { startKafka } from './kafka.js';
-export { freePort } from './ports.js';
+export { claimPort, freePort } from './ports.js';
 export { startRegistry } from './registry.js';
 export type { Exit, Server, ServerOptions } from './server.js';
-export { type Member, SERVER_NAMES, type ServerName, type Stack, type StackOptions, stackFromEnv, startStack } from './stack.js';
+export {
+  type Member,
+  portFromEnv,
+  SERVER_NAMES,
+  type ServerName,
+  type Stack,
+  type StackOptions,
+  stackFromEnv,
+  startStack,
+} from './stack.js';

@@ -57,15 +57,22 @@ export function stackFromEnv(env: NodeJS.ProcessEnv): Pick<StackOptions, 'ports'
   for (const name of SERVER_NAMES) {
     const [address, port] = variables[name];
     if (env[address]) use[name] = env[address];
-    const text = env[port];
-    if (!text) continue;
-    const number = Number(text);
-    if (!Number.isInteger(number) || number < 0 || number > 65_535) {
-      throw new CallstreamError('LOCAL_BAD_PORT', `${port} must be a port from 0 (any free one) to 65535, not "${text}".`);
-    }
-    ports[name] = number;
+    const number = portFromEnv(env, port);
+    if (number !== undefined) ports[name] = number;
   }
   return { ports, use };
+}
+
+/**
+ * The port that a variable names; undefined when it is not set. 0: any free one.
+ * @throws CallstreamError LOCAL_BAD_PORT
+ */
+export function portFromEnv(env: NodeJS.ProcessEnv, variable: string): number | undefined {
+  const text = env[variable];
+  if (!text) return undefined;
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
+  throw new CallstreamError('LOCAL_BAD_PORT', `${variable} must be a port from 0 (any free one) to 65535, not "${text}".`);
 }
 
 /**

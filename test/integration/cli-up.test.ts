@@ -12,7 +12,7 @@ const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const dataDir = mkdtempSync(join(tmpdir(), 'callstream-up-'));
 const ANY_PORTS = Object.fromEntries(
-  ['KAFKA', 'REGISTRY', 'CLICKHOUSE', 'INGEST', 'API', 'ADMIN'].map((name) => [`CALLSTREAM_${name}_PORT`, '0']),
+  ['KAFKA', 'REGISTRY', 'CLICKHOUSE', 'INGEST', 'API', 'ADMIN', 'VENDOR'].map((name) => [`CALLSTREAM_${name}_PORT`, '0']),
 );
 const { KAFKA_BROKERS: _k, SCHEMA_REGISTRY_URL: _r, CLICKHOUSE_URL: _c, ...BASE_ENV } = process.env;
 const LONG_MS = 240_000;

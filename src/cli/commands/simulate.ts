@@ -12,6 +12,7 @@ import { groupOf, INPUTS, kafkaConnection, openClickHouse, openRegistry, reachab
 import type { Register } from '../program.js';
 import { startProgress } from '../progress.js';
 import { readDecoded, TopicReader } from '../read-topic.js';
+import { simulatedApps } from '../simulated-apps.js';
 import { endWithSupervisor } from '../supervise/lifeline.js';
 import { type ConfigOption, loadForClient, withConfig } from './options.js';
 import { count, duration, positive } from './parse.js';
@@ -21,6 +22,7 @@ interface SimulateOptions extends ConfigOption {
   calls?: number;
   for?: number;
   history?: number;
+  outage?: number;
   seed: string;
   chaos: ChaosLevel;
   verify?: boolean;
@@ -34,17 +36,20 @@ export const simulate: Register = (program, action) => {
   withConfig(
     program
       .command('simulate')
-      .summary('play the vendor: send the callbacks of simulated calls, and check the results')
+      .summary('play the vendor: send callbacks, serve the polled APIs, and check the results')
       .description(
-        'Plays the vendor: sends callbacks of realistic calls, single and group, with every outcome. It keeps the truth, and with --verify compares every call, leg, event, dead letter and rollup in ClickHouse with it.',
+        'Plays the vendors: sends callbacks of realistic calls, single and group, with every outcome, of recordings and of channels, and serves the polled APIs on every endpoint of the configuration that is plain HTTP on this machine. It keeps the truth, and with --verify compares every call, leg, event, dead letter and rollup in ClickHouse with it.',
       )
       .option('--rate <calls-per-second>', 'in real time (default: 5, unless --calls is given alone)', positive)
       .option('--calls <n>', 'so many calls; alone, as fast as they are taken, with the vendor’s clock running faster', count)
       .option('--for <duration>', 'so long, for example 10m', duration)
       .option('--history <duration>', 'in real time, begin with so much of the past: from the last call on, if that is later', duration)
+      .option('--outage <duration>', 'nobody reaches the polled APIs for so long', duration)
       .option('--seed <seed>', 'same seed, same calls', '1')
       .addOption(
-        new Option('--chaos <level>', 'duplicates, reordering, losses, odd ids and values, garbage').choices(CHAOS_LEVELS).default('none'),
+        new Option('--chaos <level>', 'duplicates, reordering, losses, odd ids and values, garbage, failing APIs')
+          .choices(CHAOS_LEVELS)
+          .default('none'),
       )
       .option('--verify', 'wait until all is settled, then compare with the truth'),
   )
@@ -52,12 +57,16 @@ export const simulate: Register = (program, action) => {
       'after',
       `
 Without --calls and --for it goes on until Ctrl-C.
+What an app has in the configuration is played: records and cloudApi are served, recordings are made with a tiwCallbackKey, an aliyun app has channels and its
+log of pushes. With --chaos hard every callback of 2% of the calls is lost, where the records are served.
+The outage begins a third into a run with --rate or --for; with --calls alone it comes after the callbacks, while --verify waits.
 With --verify the exit code is 1 when there is any difference or any compared figure is zero; settle and ringTimeout are waited for, so it takes some minutes.
 
 Examples:
   $ callstream simulate                                    5 calls a second, for ever
   $ callstream simulate --calls 20000 --chaos hard --verify
   $ callstream simulate --rate 50 --for 10m --seed monday
+  $ callstream simulate --rate 20 --for 30m --outage 5m --chaos hard --verify
   $ callstream simulate --rate 1.5 --history 1h            what \`callstream up --simulate\` does`,
     )
     .action(action(runSimulate));
@@ -66,9 +75,6 @@ Examples:
 async function runSimulate(io: Io, options: SimulateOptions): Promise<number> {
   endWithSupervisor(io.env);
   const { config } = loadForClient(io, options);
-  const apps = config.apps.flatMap((app) =>
-    app.provider === 'tencent' ? [{ app_id: app.appId, ...(app.callbackSecret === undefined ? {} : { secret: app.callbackSecret }) }] : [],
-  );
   const progress = startProgress(io, 'calls', options.calls ?? null);
   let nextLine = LINE_EVERY_MS;
   const verify = options.verify === true ? await openVerification(config, (text) => io.err(`${text}\n`)) : null;
@@ -80,12 +86,14 @@ async function runSimulate(io: Io, options: SimulateOptions): Promise<number> {
         ...(options.calls === undefined ? {} : { calls: options.calls }),
         ...(options.rate === undefined ? {} : { rate: options.rate }),
         ...(options.for === undefined ? {} : { forMs: options.for }),
+        ...(options.outage === undefined ? {} : { outageMs: options.outage }),
         ...(options.history === undefined ? {} : { historyMs: await missingHistory(config, options.history) }),
         verify: verify !== null,
       },
       {
         ingest: `http://${reachable(config.ingest.host)}:${config.ingest.port}`,
-        apps,
+        ...simulatedApps(config),
+        sessions: config.sessions,
         clock: systemClock,
         signal: io.signal,
         onProgress: (p) => {

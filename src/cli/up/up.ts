@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DEMO_CONFIG, ENV, loadConfig } from '../../config/index.js';
+import { DEMO_CONFIG, ENV, LOOPBACK, loadConfig, PORTS, simulatedDemoConfig } from '../../config/index.js';
 import { CallstreamError } from '../../domain/errors.js';
 import { lockFolder } from '../../ingest/spool-lock.js';
-import { freePort } from '../../local/index.js';
+import { claimPort, freePort, portFromEnv } from '../../local/index.js';
 import { type MetricsText, type Readiness, startAdminServer } from '../../telemetry/admin-server.js';
 import { createLogger } from '../../telemetry/log.js';
 import { demoFile } from '../commands/options.js';
@@ -61,7 +61,7 @@ export async function runUp(io: Io, options: UpOptions): Promise<number> {
     if (io.signal.aborted) return EXIT.ok;
 
     const file = loaded.file ?? demoFile(dataDir);
-    if (loaded.demo) writeFileSync(file, DEMO_CONFIG);
+    if (loaded.demo) writeFileSync(file, options.simulate ? await simulatedDemo(io.env) : DEMO_CONFIG);
     const env: NodeJS.ProcessEnv = {
       ...io.env,
       ...servers.env,
@@ -115,6 +115,12 @@ export async function runUp(io: Io, options: UpOptions): Promise<number> {
     unlock();
     terminal.event('up', 'stopped');
   }
+}
+
+/** The demo with a vendor behind it: only the simulator is that vendor, so without it nobody would answer. */
+async function simulatedDemo(env: NodeJS.ProcessEnv): Promise<string> {
+  const port = await claimPort('the simulated vendor', portFromEnv(env, ENV.vendorPort) ?? PORTS.vendor, ENV.vendorPort);
+  return simulatedDemoConfig(`http://${LOOPBACK}:${port}`);
 }
 
 /** One `up` per data folder: the lock goes with the process, however it ends. */
