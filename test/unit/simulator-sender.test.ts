@@ -1,13 +1,19 @@
+import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { request } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
-import { runSimulation } from '../../src/simulator/index.js';
+import { freePort } from '../../src/local/index.js';
+import { formatReport, runSimulation } from '../../src/simulator/index.js';
 import { Ledger } from '../../src/simulator/ledger.js';
 import { Sender } from '../../src/simulator/sender.js';
 import { Timeline } from '../../src/simulator/timeline.js';
 import type { Delivery } from '../../src/simulator/wire.js';
+import { aliyunRtc } from '../../src/sources/aliyun-rtc.js';
+import { callRecord, firstPage } from '../../src/sources/call-record.js';
 import { systemClock } from '../../src/telemetry/clock.js';
 
+const APP = '1400000001';
 const SUCCESS = '{"ErrorCode":0,"ErrorMessage":"Success"}';
 const V4_SUCCESS = '{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}';
 type Answer = (request: { url: string; body: string }, response: ServerResponse) => void;
@@ -47,8 +53,16 @@ const delivery = (text: string, expect: 200 | 403 = 200): Delivery => ({
 const once = (deliveries: Delivery[]) => [
   new Timeline([{ start_at: 0, plan: () => ({ plot: 'answered' as const, group: false, deliveries }) }].values()),
 ];
+const base = (origin: string) => ({
+  origin,
+  secrets: new Map([['1', 's p']]),
+  concurrency: 8,
+  clock: systemClock,
+  signal: new AbortController().signal,
+  ledger: null,
+});
 const sender = (origin: string, ledger: Ledger | null = null, signal = new AbortController().signal) =>
-  new Sender({ origin, secrets: new Map([['1', 's p']]), concurrency: 8, clock: systemClock, signal, ledger });
+  new Sender({ ...base(origin), signal, ledger });
 
 describe('the sender', () => {
   it('posts to the path with the secret, and books what was acknowledged', async () => {
@@ -133,6 +147,114 @@ describe('the sender', () => {
     expect(report.sent.settled).toBe(seen.length);
     expect(Object.values(report.plots).reduce((a, b) => a + b, 0)).toBe(200);
     expect(report.verify).toBe(null);
+  });
+
+  it('posts to the path of each webhook, and takes what each calls success', async () => {
+    const answers: Record<string, string[]> = {
+      '/callbacks/tuicallkit': [SUCCESS],
+      '/callbacks/tiw': ['{"error_code":1}', '{"error_code":0}'],
+      '/callbacks/aliyun-rtc': [''],
+    };
+    const { seen, origin } = await ingest(({ url }, response) => response.end(answers[url.split('?')[0]!]?.shift()));
+    const s = new Sender({ ...base(origin), secrets: new Map() });
+    await s.run(
+      once([delivery('a'), { ...delivery('b'), source: 'tiw', query: '' }, { ...delivery('c'), source: 'aliyun-rtc', query: '' }]),
+    );
+    await s.close();
+    expect(seen.map((r) => `${r.url} ${r.body}`).sort()).toEqual([
+      '/callbacks/aliyun-rtc c',
+      '/callbacks/tiw b',
+      '/callbacks/tiw b',
+      '/callbacks/tuicallkit?sdkappid=1&optplatform=Web a',
+    ]);
+    expect(s.counts).toMatchObject({ acknowledged: 3, retries: 1, unexpected: 0 });
+  });
+
+  it('tells how each push went, and sends none that is lost', async () => {
+    const { seen, origin } = await ingest(({ body }, response) => response.writeHead(body === 'refused' ? 403 : 200).end());
+    const told: Record<string, number> = {};
+    const s = new Sender({ ...base(origin), onPushed: ({ push }, { status }) => (told[push.message_id] = status) });
+    const push = (text: string, more: Partial<Delivery> = {}): Delivery => ({
+      ...delivery(text),
+      source: 'aliyun-rtc',
+      push: { subscribe_id: 's', channel_id: 'c', message_id: text, escapedTwice: false, code: null },
+      ...more,
+    });
+    await s.run(once([push('sent'), push('refused', { expect: 403 }), push('lost', { lost: true })]));
+    await s.close();
+    expect(told).toEqual({ sent: 200, refused: 403, lost: 0 });
+    expect(seen.map((r) => r.body).sort()).toEqual(['refused', 'sent']);
+    expect(s.counts).toMatchObject({ settled: 2, acknowledged: 1 });
+  });
+
+  it('plays whole vendors: calls, recordings, channels, and APIs that tell of them while it lasts', async () => {
+    const vendor = await freePort();
+    const endpoint = `http://127.0.0.1:${vendor}`;
+    const records = { endpoint, generation: 'v1', identifier: 'administrator', secretKey: 'key-of-nobody' } as const;
+    const api = { endpoint, subscribeIds: ['s-1'], accessKeyId: 'id-of-nobody', accessKeySecret: 'key-of-nobody' };
+    const told = { calls: new Set<string>(), messages: new Set<string>() };
+    const ask = async () => {
+      const now = Date.now();
+      const [list, log] = [
+        callRecord.request(firstPage('v1', APP, now - 86_400_000, now), records, now, randomBytes(8).toString('hex')),
+        // The next minute too: the log has whole minutes only.
+        aliyunRtc.request(
+          { appId: 'rtc', subscribeId: 's-1', from: now - 600_000, to: now + 60_000, page: 1 },
+          api,
+          now,
+          randomBytes(8).toString('hex'),
+        ),
+      ];
+      for (const { url, headers, body } of [list!, log!]) {
+        const response = await request(url, { method: 'POST', headers, body });
+        const text = await response.body.text();
+        for (const [, id] of text.matchAll(/"callId":"([^"]+)"/g)) told.calls.add(id!);
+        for (const [, id] of text.matchAll(/"MessageId":"([^"]+)"/g)) told.messages.add(id!);
+      }
+    };
+    let count = 0;
+    const answer: Answer = ({ url }, response) => {
+      if (url.startsWith('/callbacks/tiw')) response.end('{"error_code":0}');
+      else if (url.startsWith('/callbacks/aliyun-rtc/path-secret')) response.end('');
+      else if (url.includes(`?sdkappid=${APP}&`)) response.end(SUCCESS);
+      else if (url.includes(`?SdkAppid=${APP}&`)) response.end(V4_SUCCESS);
+      else response.writeHead(403).end();
+    };
+    const { seen, origin } = await ingest((request, response) => {
+      // The run does not end while a callback has no answer.
+      if (++count % 100 === 0) void ask().then(() => answer(request, response));
+      else answer(request, response);
+    });
+    const report = await runSimulation(
+      { seed: '3', chaos: 'none', calls: 400, live: 0 },
+      {
+        ingest: origin,
+        apps: [{ app_id: APP, records, tiwCallbackKey: 'key-of-nobody' }],
+        channelApps: [{ app_id: 'rtc', secret: 'path-secret', api }],
+        clock: systemClock,
+      },
+    );
+    expect(report.sent.unexpected).toBe(0);
+    expect(report.recordings).toBeGreaterThan(5);
+    expect(report.channels).toBeGreaterThan(20);
+    expect(Object.values(report.plots).reduce((a, b) => a + b, 0) + report.channels).toBe(400);
+    expect(seen.filter((r) => r.url === '/callbacks/tiw').length).toBeGreaterThan(report.recordings);
+    expect(told.calls.size).toBeGreaterThan(50);
+    expect(told.messages.size).toBeGreaterThan(20);
+    expect(report.api['v1/records/get_records_by_filter']?.ok).toBeGreaterThan(0);
+    expect(report.api.ListEventSubEvent?.ok).toBeGreaterThan(0);
+    const lines = formatReport(report).join('\n');
+    expect(lines).toMatch(/asked for ListEventSubEvent: ok \d+, rate_limited 0/);
+    expect(lines).toMatch(/\d+ recordings, \d+ times something in a channel/);
+    await expect(request(endpoint)).rejects.toThrow();
+  });
+
+  it('refuses an outage that would never begin', async () => {
+    const deps = { ingest: 'http://127.0.0.1:9', apps: [{ app_id: '1' }], clock: systemClock };
+    const code = (options: object) =>
+      runSimulation({ seed: '1', chaos: 'none', outageMs: 1, ...options }, deps).catch((error) => error.code);
+    expect(await code({})).toBe('SIMULATOR_OPTIONS');
+    expect(await code({ calls: 5 })).toBe('SIMULATOR_OPTIONS');
   });
 
   it('refuses to verify what never ends or what it cannot see', async () => {
