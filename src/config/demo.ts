@@ -20,5 +20,5 @@ apps:
   - provider: aliyun
     appId: ${DEMO_CHANNEL_APP_ID}
     api: { endpoint: "${endpoint}", subscribeIds: [demo-subscription], accessKeyId: demo-access-key-id, accessKeySecret: demo-access-key }
-polling: { sweepEvery: 5s, userEvents: all }
+polling: { sweepEvery: 5s, overlap: 5m, userEvents: all }
 `;

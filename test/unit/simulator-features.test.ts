@@ -92,7 +92,8 @@ describe('the traffic of apps with every feature', () => {
       if (plot === 'answered') expect(facts.result).toBe('normal_end');
       if (plot === 'interrupted') expect(['interrupt', 'offline']).toContain(facts.result);
       if (!group && plot === 'rejected') expect(facts.result).toBe('reject');
-      expect(facts.presences.length > 0).toBe(facts.accept_at !== null);
+      expect(facts.presences[0]!.user).toBe(facts.caller);
+      expect(facts.presences.length > 1).toBe(facts.accept_at !== null);
       for (const { user, from, to } of facts.presences) {
         expect(facts.users).toContain(user);
         expect(to).toBeGreaterThan(from);

@@ -148,7 +148,7 @@ describe('DescribeRoomInfo and DescribeUserEvent', () => {
     expect((await askRooms(vendor, { ...base, StartTime: base.EndTime - 86_401 })).Error?.Code).toBe('InvalidParameter.QueryScaleOversize');
   });
 
-  it('have no room of a call that nobody answered', async () => {
+  it('have no room of a call that nobody entered', async () => {
     const call = callFacts({ presences: [], accept_at: null, result: 'not_answer' });
     const vendor = await vendorOf([call]);
     expect(await codeOf(vendor, planOf(call))).toBe('not_yet absent');

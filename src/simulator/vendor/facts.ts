@@ -30,7 +30,7 @@ export interface CallFacts {
   accept_at: number | null;
   end_at: number;
   result: CallResult;
-  /** Of answered calls: who was there, and when. */
+  /** Who was in the room, and when: the caller enters it by calling, the others by joining. */
   presences: readonly Presence[];
   /** Every callback was lost. */
   lost: boolean;
@@ -78,7 +78,7 @@ export function factsOf(
     accept_at: story.accept_at,
     end_at,
     result: resultOf(random, story),
-    presences: story.accept_at === null ? [] : presencesOf(random, story, end_at),
+    presences: presencesOf(random, story, end_at),
     lost,
     misjudged_ms: random.chance(MISJUDGED[chaos]) ? Math.min(random.int(1, 4) * 1_000, end_at - (story.accept_at ?? story.start_at)) : 0,
     total: random.chance(0.1) ? 0 : story.users.length,
@@ -101,6 +101,9 @@ function endOf(random: Random, story: Story, maxTalkMs: number): number {
 const LEAVES = ['call_end', 'call_interrupted'];
 const JOINS = ['accept_call', 'join_in_group_call'];
 
+/** Plots in which somebody who says nothing was cut off. */
+const SILENT: readonly Plot[] = ['interrupted', 'lost_end', 'lost_answer'];
+
 function presencesOf(random: Random, story: Story, end_at: number): Presence[] {
   const of = (user: string, events: readonly string[]): Moment | undefined =>
     story.moments.find((m) => m.user === user && events.includes(m.event));
@@ -112,6 +115,6 @@ function presencesOf(random: Random, story: Story, end_at: number): Presence[] {
     const web = story.moments.find((m) => m.user === user)?.platform === 'Web';
     const from = Math.floor(joined + random.int(80, 400));
     const to = Math.max(from + 500, Math.floor(left?.at ?? end_at));
-    return [{ user, web, from, to, cut: left?.event !== 'call_end' }];
+    return [{ user, web, from, to, cut: left === undefined ? SILENT.includes(story.plot) : left.event === 'call_interrupted' }];
   });
 }

@@ -42,7 +42,7 @@ export class Rooms {
     this.#capacity = capacity;
   }
 
-  /** Of an answered call: who entered its room. A room that somebody is still in is entered, not made again. */
+  /** The room of a call, and who entered it. A room that somebody is still in is entered, not made again. */
   add(facts: CallFacts): void {
     if (facts.presences.length === 0) return;
     const app = getOrMake(this.#apps, facts.app_id, () => ({
