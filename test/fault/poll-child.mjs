@@ -10,10 +10,12 @@ const { TOPICS } = await load('codec/topics.js');
 const { createMetrics } = await load('telemetry/metrics.js');
 const { silentLogger } = await load('telemetry/log.js');
 const { systemClock } = await load('telemetry/clock.js');
-const { TopicReader, readDecoded } = await load('cli/read-topic.js');
+const { parseConfig } = await load('config/index.js');
+const { readCursors } = await load('cli/poll-parts.js');
 
 const { brokers, groupId, app, settings, timing, partitions } = JSON.parse(process.argv[2]);
 const kafka = { brokers };
+const { config } = parseConfig('apps: [{ provider: tencent, appId: "1" }]', { KAFKA_BROKERS: brokers.join(',') });
 const logger = silentLogger();
 const producer = new DurableProducer({ kafka, logger });
 const metrics = createMetrics();
@@ -32,13 +34,7 @@ const poller = new Poller({
   },
   partitions,
   producer,
-  readCursors: async () => {
-    const reader = new TopicReader(kafka, groupId, TOPICS.pollCursors.name, logger);
-    const cursors = [];
-    await readDecoded(reader, cursor, (_, value) => cursors.push(value));
-    await reader.close();
-    return cursors;
-  },
+  readCursors: () => readCursors(config, cursor, logger),
   clock: systemClock,
   chance: systemChance,
   logger,
