@@ -54,18 +54,23 @@ export class PollOutlet {
     const receivedAt = clock.now();
     const fresh = new Map<string, OutputRecord>();
     const flights = new Set<Promise<void>>();
+    const counts = { known: 0, published: 0, too_large: 0 };
     for (const element of elements) {
       const id = polledId(source.name, appId, element);
-      if (fresh.has(id) || acknowledged.has(id)) continue;
       const flight = this.#flying.get(id);
-      const record = flight === undefined ? this.#record(source, appId, id, receivedAt, element) : null;
       if (flight !== undefined) flights.add(flight);
-      if (record !== null) fresh.set(id, record);
+      let result: 'known' | 'published' | 'too_large' = 'known';
+      if (flight === undefined && !fresh.has(id) && !acknowledged.has(id)) {
+        const record = this.#record(source, appId, id, receivedAt, element);
+        result = record === null ? 'too_large' : 'published';
+        if (record !== null) fresh.set(id, record);
+      }
+      counts[result] += 1;
     }
     if (fresh.size > 0) flights.add(this.#fly(fresh, signal));
     await Promise.all(flights);
-    metrics.callstream_poll_elements_total.inc({ source: source.name, result: 'published' }, fresh.size);
-    metrics.callstream_poll_elements_total.inc({ source: source.name, result: 'known' }, elements.length - fresh.size);
+    for (const [result, count] of Object.entries(counts))
+      if (count > 0) metrics.callstream_poll_elements_total.inc({ source: source.name, result }, count);
   }
 
   /** Nothing comes between the look at what is flying and this. */

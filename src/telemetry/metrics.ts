@@ -89,7 +89,7 @@ export const METRICS = {
   callstream_poll_elements_total: {
     type: 'counter',
     labels: ['source', 'result'],
-    help: 'Polled elements: published, or known already.',
+    help: 'Polled elements: published, known already, or too_large for Kafka.',
   },
   callstream_poll_tasks_total: {
     type: 'counter',

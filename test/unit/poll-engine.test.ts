@@ -67,6 +67,14 @@ describe('a walk', () => {
     expect(stage.written).toHaveLength(90);
   });
 
+  it('leaves out what no Kafka message could carry, and says so', async () => {
+    vendor.whim = () => ({ body: `{"errorCode":0,"data":{"callId":"huge","text":"${'x'.repeat(7.5 * 1024 * 1024)}"}}` });
+    expect(await stage.record('huge')).toEqual({ kind: 'done' });
+    expect(stage.written).toEqual([]);
+    expect(await stage.metric('callstream_poll_elements_total')).toEqual([expect.stringMatching(/too_large.* 1$/)]);
+    expect(stage.logged.some((text) => text.includes('larger than Kafka takes'))).toBe(true);
+  });
+
   it('gives the same ids after a restart', async () => {
     addRecords(3);
     await stage.sweepAll();
