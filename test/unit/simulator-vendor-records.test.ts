@@ -77,6 +77,27 @@ describe.each(['v1', 'v4'] as const)('the record API, %s', (generation) => {
     expect(pages).toBe(4);
   });
 
+  it('finds calls by result and type, in its own words, and has its own first page', async () => {
+    const calls = [
+      ...Array.from({ length: 120 }, (_, i) => callFacts({ call_id: `call-${i}` })),
+      callFacts({ call_id: 'refused', result: 'reject', accept_at: null }),
+      callFacts({ call_id: 'group', call_type: 'group' }),
+    ];
+    const vendor = await vendorOf(generation, calls);
+    const v1 = generation === 'v1';
+    const start = Math.floor(VENDOR_NOW / 1_000) - 3_600;
+    const found = async (fields: object) => {
+      const body = JSON.stringify(v1 ? { startTimestamp: start, ...fields } : fields);
+      const answer = await vendor.ask(callRecord, filter(), credentials(vendor), { change: (request) => (request.body = body) });
+      return answer.kind === 'page' ? answer.elements.map((e) => /"[cC]allId":"([^"]+)"/.exec(e.body)![1]) : answer.kind;
+    };
+    expect(await found(v1 ? { callResult: 'reject' } : { CallResult: 'Reject' })).toEqual(['refused']);
+    expect(await found(v1 ? { callType: 'group' } : { CallType: 'MultiCall' })).toEqual(['group']);
+    expect(await found({})).toHaveLength(v1 ? 100 : 10);
+    expect(await found(v1 ? { numberPerPage: 0 } : { NumberPerPage: 0 })).toBe('retry');
+    if (v1) expect(await found({ startTimestamp: undefined })).toBe('retry');
+  });
+
   it('keeps seven days', async () => {
     const day = 86_400_000;
     const vendor = await vendorOf(generation, [callFacts({ start_at: VENDOR_NOW - 7 * day - 1_000, end_at: VENDOR_NOW - 7 * day })]);
