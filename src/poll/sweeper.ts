@@ -74,9 +74,12 @@ export class Sweeper {
   /** False when it did not get through; its cursor then stands where it got to. */
   async #sweep(now: number, signal: AbortSignal): Promise<boolean> {
     const { line, sweeping, scope, kind, settings, cursors, outlet, timing, clock, chance } = this.#deps;
-    const range = rangeOf(kind, cursors.get(this.#key)?.swept_to ?? null, now, settings);
+    const cursor = cursors.get(this.#key)?.swept_to ?? null;
+    const range = rangeOf(kind, cursor, now, settings);
     const { windows, lost } = piecesOf(range, now, line.source.limits, PIECE_MS);
     if (lost !== null && kind === 'trailing') this.#tellLost(lost);
+    // Where the vendor counts by minutes, the next one has not begun.
+    if (kind === 'trailing' && windows.at(-1)?.to === cursor) return true;
     for (const window of windows) {
       const end = await walk(sweeping.first(line.app, scope, window, now, settings.maxCall), {
         line,

@@ -334,7 +334,7 @@ describe('sweeps', () => {
     stored.length = 0;
   });
 
-  async function sweeper(kind: 'trailing' | 'deep'): Promise<Sweeper> {
+  async function sweeper(kind: 'trailing' | 'deep', times = settings): Promise<Sweeper> {
     const line = stage.line('call-record');
     const cursors = await Cursors.load({
       producer: { send: async (records) => void stored.push(...records.map((r) => localCodec(TOPICS.pollCursors).decode(r.value!))) },
@@ -347,7 +347,7 @@ describe('sweeps', () => {
       metrics: stage.metrics,
     });
     const { outlet, timing, logger, metrics } = stage;
-    const common = { line, sweeping: line.source.sweeping!, scope: '', kind, settings, cursors, outlet, timing, logger, metrics };
+    const common = { line, sweeping: line.source.sweeping!, scope: '', kind, settings: times, cursors, outlet, timing, logger, metrics };
     return new Sweeper({ ...common, clock: systemClock, chance: systemChance });
   }
   const run = (made: Sweeper): void => void made.run(stage.abort.signal).catch(() => {});
@@ -363,6 +363,14 @@ describe('sweeps', () => {
     expect(swept).toEqual([...swept].sort((a, b) => a - b));
     expect(stored[0]).toMatchObject({ source: 'call-record', app_id: '1400000001', sweep: 'trailing', scope: '' });
     expect(Date.now() - swept.at(-1)!).toBeLessThan(5_000);
+  });
+
+  it('wait for the next moment that the vendor knows, when they come more often than that', async () => {
+    run(await sweeper('trailing', { ...settings, sweepEvery: 20 }));
+    const began = Date.now();
+    await vi.waitFor(() => expect(stored.length).toBeGreaterThan(2), 10_000);
+    // Records are asked for by the second.
+    expect(vendor.requests(FILTER)).toBeLessThanOrEqual(Math.ceil((Date.now() - began) / 1_000) + 2);
   });
 
   it('write no cursor for what has failed, and heal by themselves', async () => {
