@@ -54,7 +54,7 @@ export async function migrateAll(config: Config, { embeddedKafka, logger, onStep
 
 /** The count is fixed at creation: a configuration that names none takes what is there. */
 async function existingPartitions(admin: TopicAdmin): Promise<number | undefined> {
-  return (await admin.partitionCounts([TOPICS.calls.name])).get(TOPICS.calls.name);
+  return (await admin.partitionCounts([TOPICS.rawTuicallkit.name])).get(TOPICS.rawTuicallkit.name);
 }
 
 /** `10 topics of 4 partitions (all new), 10 schemas, tables up to date` */

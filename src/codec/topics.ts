@@ -1,4 +1,4 @@
-/** The Kafka topics of contract.md §4: name, record, key and cleanup. Partition counts are equal for all, so that partition p of each belongs to task p. */
+/** The Kafka topics of contract.md §4: name, record, key and cleanup. Partition counts are equal for all that are read by tasks, so that partition p of each belongs to task p. */
 import type { Call, CallEvent, DeadLetter, PollCursor, PollTask, RawEvent, Recording } from './generated.js';
 
 export interface TopicSpec {
@@ -11,8 +11,11 @@ export interface TopicSpec {
   readonly minCompactionLagMs?: number;
   /** Raw topics carry arrival times set by the broker: retention by append time, never by a producer's clock. */
   readonly appendTime?: boolean;
-  /** Partitions as a multiple of the configured count. What is more than 1 may grow: no task reads such a topic. */
-  readonly partitionFactor: 1 | 3;
+  /**
+   * Partitions as a multiple of the configured count: one share for each stream worker that writes the topic, for transactions of two producers must
+   * not meet in one partition. What is more than 1 may grow: such a topic is no task's input.
+   */
+  readonly partitionFactor: 1 | 2 | 4;
 }
 
 /** Phantom type parameter: the record that a topic carries. */
@@ -38,10 +41,11 @@ export const TOPICS = {
   rawAliyunRtc: raw('aliyun-rtc'),
   rawLate: raw('late'),
   callEvents: topic<CallEvent>('call-events', 'call-event', 'delete', 14 * DAY),
-  calls: topic<Call>('calls', 'call', 'compact,delete', 30 * DAY, { minCompactionLagMs: 7 * DAY }),
+  // Shares: sessions, channels.
+  calls: topic<Call>('calls', 'call', 'compact,delete', 30 * DAY, { minCompactionLagMs: 7 * DAY, partitionFactor: 2 }),
   recordings: topic<Recording>('recordings', 'recording', 'compact,delete', 30 * DAY, { minCompactionLagMs: 7 * DAY }),
-  // A third for each stream worker (events, sessions, recordings): transactions of two producers must not meet in one partition.
-  deadLetters: topic<DeadLetter>('dead-letters', 'dead-letter', 'delete', 30 * DAY, { partitionFactor: 3 }),
+  // Shares: events, sessions, recordings, channels.
+  deadLetters: topic<DeadLetter>('dead-letters', 'dead-letter', 'delete', 30 * DAY, { partitionFactor: 4 }),
   tasks: topic<PollTask>('tasks', 'poll-task', 'delete', 14 * DAY),
   pollCursors: topic<PollCursor>('poll-cursors', 'poll-cursor', 'compact', null),
 } as const;

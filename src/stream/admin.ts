@@ -130,7 +130,7 @@ export class TopicAdmin {
     for (const spec of present) {
       const { name, partitionFactor } = spec;
       const count = counts.get(name) ?? 0;
-      if (partitionFactor > 1 && count < partitions * partitionFactor && count % partitions === 0) growing.push(spec);
+      if (mayHaveMore(spec, count, partitions)) growing.push(spec);
       else if (count !== partitions * partitionFactor) {
         throw new CallstreamError(
           'STREAM_PARTITIONS_CHANGED',
@@ -181,6 +181,10 @@ export class TopicAdmin {
     return this.#connected;
   }
 }
+
+/** Whether a topic that has `count` partitions lacks only the shares of workers that an earlier version did not have: `migrate` adds them. */
+export const mayHaveMore = ({ partitionFactor }: TopicSpec, count: number, partitions: number): boolean =>
+  partitionFactor > 1 && count < partitions * partitionFactor && count % partitions === 0;
 
 /** @throws CallstreamError STREAM_PARTITIONS_CHANGED, STREAM_GROUP_CHANGED */
 function checkInstallation(stored: Installation, partitions: number, groups: Readonly<Record<string, string>>): void {

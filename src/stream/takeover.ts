@@ -30,6 +30,7 @@ export interface TakeoverRequest {
   /** The one of the inputs that stream time does not wait for. */
   deferred: string | null;
   outputTopic: string;
+  outputPartition: number;
   /** The output topic is the processor's changelog. */
   restorer: Restorer | null;
   createProcessor: () => Processor;
@@ -52,7 +53,7 @@ export interface TakeoverRequest {
  * @throws CallstreamError STREAM_GAP, STREAM_META_LOST, STREAM_PARTITIONS_CHANGED: the task cannot go on without a person.
  */
 export async function takeOver(request: TakeoverRequest): Promise<Session> {
-  const { partition, groupId, inputs, deferred, outputTopic, offsets, fault, proceed } = request;
+  const { partition, groupId, inputs, deferred, outputTopic, outputPartition, offsets, fault, proceed } = request;
   await fault('before-fence');
   const producer = await TaskProducer.fence(request);
   try {
@@ -66,10 +67,12 @@ export async function takeOver(request: TakeoverRequest): Promise<Session> {
       await Promise.all(topics.map(async (topic): Promise<[string, LogRange[]]> => [topic, await offsets.ranges(topic)])),
     );
     proceed();
-    const meta = newestMeta(topics.map((topic) => committed.get(topic)?.[partition]?.metadata ?? null));
+    const meta = newestMeta([
+      ...inputs.map((topic) => committed.get(topic)?.[partition]?.metadata ?? null),
+      committed.get(outputTopic)?.[outputPartition]?.metadata ?? null,
+    ]);
     checkPartitions(inputs, ranges, meta);
-    const output = rangeOf(ranges, outputTopic, partition);
-    checkOutput(outputTopic, partition, output, meta);
+    checkOutput(outputTopic, outputPartition, rangeOf(ranges, outputTopic, outputPartition), meta);
     const positions = new Map(
       inputs.map((topic) => [topic, positionOf(topic, partition, committed.get(topic)?.[partition], rangeOf(ranges, topic, partition))]),
     );
@@ -103,10 +106,14 @@ export async function takeOver(request: TakeoverRequest): Promise<Session> {
   }
 }
 
-async function restore({ restorer, partition, proceed }: TakeoverRequest, processor: Processor, meta: TaskMeta | null): Promise<number> {
+async function restore(
+  { restorer, outputPartition, proceed }: TakeoverRequest,
+  processor: Processor,
+  meta: TaskMeta | null,
+): Promise<number> {
   if (restorer === null || meta === null || meta.restoreFrom === null || meta.lastOutput === null) return 0;
   let count = 0;
-  await restorer.restore(partition, meta.restoreFrom, meta.lastOutput, (records) => {
+  await restorer.restore(outputPartition, meta.restoreFrom, meta.lastOutput, (records) => {
     proceed();
     for (const record of records) processor.restore?.(record);
     count += records.length;

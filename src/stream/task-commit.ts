@@ -18,6 +18,7 @@ export interface CommitScope {
   partitions: number;
   groupId: string;
   outputTopic: string;
+  outputPartition: number;
   clock: Clock;
   fault(point: FaultPointName): void | Promise<void>;
 }
@@ -35,7 +36,7 @@ export function hasMoved({ inputs, committed }: Session): boolean {
  */
 export async function commitTransaction(session: Session, scope: CommitScope): Promise<{ committed: boolean; processed: ProcessedCounts }> {
   const { processor, producer, inputs, time } = session;
-  const { outputTopic, groupId, partition, partitions, clock, fault } = scope;
+  const { outputTopic, outputPartition, groupId, partition, partitions, clock, fault } = scope;
   const { outputs, processed = {} } = processor.flush(clock.now());
   if (outputs.length === 0 && !hasMoved(session) && isCommitted(session.meta, processor.meta(null))) {
     processor.committed(null);
@@ -47,14 +48,14 @@ export async function commitTransaction(session: Session, scope: CommitScope): P
     base = await producer.transact({
       outputs,
       outputTopic,
-      outputPartition: partition,
+      outputPartition,
       groupId,
       fault,
       offsets: (first, last) => {
         meta = nextMeta(session.meta, processor.meta(first), time.now(), last, { partitions, group: groupId });
         const metadata = encodeMeta(meta);
         const commits: OffsetCommit[] = [...inputs].map(([topic, { position }]) => ({ topic, partition, offset: position, metadata }));
-        commits.push({ topic: outputTopic, partition, offset: (meta.lastOutput ?? -1) + 1, metadata });
+        commits.push({ topic: outputTopic, partition: outputPartition, offset: (meta.lastOutput ?? -1) + 1, metadata });
         return commits;
       },
     });

@@ -33,6 +33,8 @@ export interface TaskOptions {
   inputs: readonly string[];
   deferred: string | null;
   outputTopic: string;
+  /** The one that this task alone writes. */
+  outputPartition: number;
   restorer: Restorer | null;
   createProcessor: (context: TaskContext) => Processor;
   clients: KafkaClients;

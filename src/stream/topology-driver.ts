@@ -9,6 +9,8 @@ export interface TopologyDriverOptions {
   inputs: readonly string[];
   deferred?: string;
   outputTopic: string;
+  /** As of the real worker. */
+  outputShare?: number;
   restores: boolean;
   partitions: number;
   createProcessor: (context: TaskContext) => Processor;
@@ -119,7 +121,8 @@ export class TopologyDriver {
     const meta = decodeMeta(metaText);
     const processor = createProcessor({ partition, failures: new DeadLetterLimit(deadLetterLimit) });
     if (restores && meta !== null && meta.restoreFrom !== null && meta.lastOutput !== null) {
-      for (const record of this.#log(outputTopic, partition).slice(meta.restoreFrom, meta.lastOutput + 1)) processor.restore?.(record);
+      for (const record of this.#log(outputTopic, this.#outputOf(partition)).slice(meta.restoreFrom, meta.lastOutput + 1))
+        processor.restore?.(record);
     }
     await processor.restored(meta);
     const counted = inputs.filter((topic) => topic !== deferred);
@@ -147,7 +150,7 @@ export class TopologyDriver {
       return false;
     }
     const base = this.#publish(task, outputs);
-    const log = this.#log(this.#o.outputTopic, task.partition);
+    const log = this.#log(this.#o.outputTopic, this.#outputOf(task.partition));
     const last = base === null ? null : log.length - 1;
     const group = { partitions: this.#o.partitions, group: 'topology-driver' };
     task.meta = encodeMeta(nextMeta(decodeMeta(task.meta), processor.meta(base), time.now(), last, group));
@@ -186,9 +189,13 @@ export class TopologyDriver {
         timestamp: this.#clock.now(),
         headers,
       });
-      if (topic === this.#o.outputTopic && to === partition) base ??= offset;
+      if (topic === this.#o.outputTopic && to === this.#outputOf(partition)) base ??= offset;
     }
     return base;
+  }
+
+  #outputOf(partition: number): number {
+    return (this.#o.outputShare ?? 0) * this.#o.partitions + partition;
   }
 
   #task(partition: number): DriverTask {

@@ -17,7 +17,7 @@ export interface InputRecord {
   headers?: Readonly<Record<string, string>>;
 }
 
-/** One record to publish. Every record names its partition: a task writes partition p of each output topic only (dead letters may differ, see design.md §1). */
+/** One record to publish. Every record names its partition: of each output topic a task writes only its own, which no other producer writes. */
 export interface OutputRecord {
   topic: string;
   partition: number;
@@ -30,14 +30,14 @@ export interface OutputRecord {
 /** Counts of one transaction by name, for example `{ folded: 4, duplicate: 1 }`; reported only once the transaction is committed. */
 export type ProcessedCounts = Readonly<Record<string, number>>;
 
-/** What the commit metadata of a task says; on every input partition and on the task's partition of the output topic. JSON, at most 4,096 bytes. */
+/** What the commit metadata of a task says; on partition p of every input and on the task's own partition of the output topic. JSON, at most 4,096 bytes. */
 export interface TaskMeta {
   v: 1;
   /** Stream time at the commit, epoch ms; 0: not known yet. */
   streamTime: number;
   /** Latest time of any call that has left the state, epoch ms; null: none has left. */
   horizon: number | null;
-  /** Offset on the output partition from which a restore must read; null: nothing to read. */
+  /** Offset on the task's output partition from which a restore must read; null: nothing to read. */
   restoreFrom: number | null;
   /** Offset of the last record that the task wrote to its output partition; null: none yet. */
   lastOutput: number | null;

@@ -25,6 +25,8 @@ export interface StreamWorkerOptions {
   deferred?: string;
   /** The main output: carries the commit metadata, and is the state with `restores`. */
   outputTopic: string;
+  /** Where several workers write one output topic, which of its shares is this one's: task p writes partition `outputShare` * N + p. Default: 0. */
+  outputShare?: number;
   /** The processor is restored from the output topic. */
   restores: boolean;
   createProcessor: (context: TaskContext) => Processor;
@@ -173,14 +175,22 @@ export class StreamWorker {
   }
 
   async #countPartitions(): Promise<number> {
-    const topics = [...this.#o.inputs, this.#o.outputTopic];
-    const counts = await Promise.all(topics.map(async (topic) => (await this.#offsets.ranges(topic)).length));
+    const { inputs, outputTopic } = this.#o;
+    const count = async (topic: string): Promise<number> => (await this.#offsets.ranges(topic)).length;
+    const counts = await Promise.all(inputs.map(count));
     const first = counts[0] ?? 0;
-    const other = topics.findIndex((_, i) => counts[i] !== first);
+    const other = counts.findIndex((n) => n !== first);
     if (other !== -1) {
       throw new CallstreamError(
         'STREAM_PARTITIONS_DIFFER',
-        `Topic ${topics[other]} has ${counts[other]} partitions and ${topics[0]} has ${first}: a task is the same partition of all of them.`,
+        `Topic ${inputs[other]} has ${counts[other]} partitions and ${inputs[0]} has ${first}: a task is the same partition of all of them.`,
+      );
+    }
+    const outputs = await count(outputTopic);
+    if (outputs % first !== 0 || outputs < first * (this.#share + 1)) {
+      throw new CallstreamError(
+        'STREAM_PARTITIONS_DIFFER',
+        `Topic ${outputTopic} has ${outputs} partitions, and this worker writes its share ${this.#share + 1} of ${first}. Run: callstream migrate`,
       );
     }
     return first;
@@ -197,6 +207,10 @@ export class StreamWorker {
     }
   }
 
+  get #share(): number {
+    return this.#o.outputShare ?? 0;
+  }
+
   #open(partition: number): void {
     const { name, groupId, inputs, deferred, outputTopic, createProcessor, faultPoint, transactionTimeoutMs, deadLetterLimit } = this.#o;
     for (const topic of inputs) this.#member.pause(topic, [partition]);
@@ -210,6 +224,7 @@ export class StreamWorker {
         inputs,
         deferred: deferred ?? null,
         outputTopic,
+        outputPartition: this.#share * this.#partitions + partition,
         restorer: this.#restorer,
         createProcessor,
         clients: this.#clients,

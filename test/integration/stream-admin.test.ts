@@ -39,8 +39,9 @@ describe('migrate', () => {
     });
     expect(await settingsOf(TOPICS.rawTuicallkit.name)).toMatchObject({ 'message.timestamp.type': 'LogAppendTime' });
     const counts = await admin.partitionCounts(all);
-    expect(counts.get(TOPICS.calls.name)).toBe(4);
-    expect(counts.get(TOPICS.deadLetters.name)).toBe(12);
+    expect(counts.get(TOPICS.recordings.name)).toBe(4);
+    expect(counts.get(TOPICS.calls.name)).toBe(8);
+    expect(counts.get(TOPICS.deadLetters.name)).toBe(16);
 
     expect(await admin.migrate({ partitions: 4, groups })).toEqual({ created: [], altered: [] });
   });
@@ -66,18 +67,21 @@ describe('migrate', () => {
     expect(await settingsOf(TOPICS.tasks.name)).toMatchObject({ 'retention.ms': String(14 * 86_400_000), 'segment.ms': '60000' });
   });
 
-  it('adds what an earlier version had fewer of: partitions of a topic that no task reads', async () => {
+  it('adds what an earlier version had fewer of: partitions of topics that no task has for its input', async () => {
+    const older = { [TOPICS.calls.name]: 4, [TOPICS.deadLetters.name]: 12 };
+    const names = Object.keys(older);
     const client = broker.kafka.admin();
     await client.connect();
-    await client.deleteTopics({ topics: [TOPICS.deadLetters.name] });
-    await vi.waitFor(async () => expect(await client.listTopics()).not.toContain(TOPICS.deadLetters.name), { timeout: 30_000 });
-    await client.createTopics({ topics: [{ topic: TOPICS.deadLetters.name, numPartitions: 8 }] });
+    await client.deleteTopics({ topics: names });
+    await vi.waitFor(async () => expect(await client.listTopics()).not.toEqual(expect.arrayContaining(names)), { timeout: 30_000 });
+    await client.createTopics({ topics: Object.entries(older).map(([topic, numPartitions]) => ({ topic, numPartitions })) });
     await client.disconnect();
-    expect((await admin.migrate({ partitions: 4, groups })).altered).toEqual([TOPICS.deadLetters.name]);
-    await vi.waitFor(
-      async () => expect(await admin.partitionCounts([TOPICS.deadLetters.name])).toEqual(new Map([[TOPICS.deadLetters.name, 12]])),
-      { timeout: 30_000 },
-    );
+    expect((await admin.migrate({ partitions: 4, groups })).altered.sort()).toEqual([...names].sort());
+    const grown = new Map([
+      [TOPICS.calls.name, 8],
+      [TOPICS.deadLetters.name, 16],
+    ]);
+    await vi.waitFor(async () => expect(await admin.partitionCounts(names)).toEqual(grown), { timeout: 30_000 });
     expect(await admin.migrate({ partitions: 4, groups })).toEqual({ created: [], altered: [] });
   });
 
@@ -96,7 +100,7 @@ describe('migrate', () => {
 
   it('tells how long the broker keeps offsets, where logs end, and the lag of a group', async () => {
     expect(await admin.offsetsRetentionMinutes()).toBeGreaterThan(WANTED_OFFSETS_RETENTION_MINUTES);
-    expect(await admin.ranges(TOPICS.calls.name)).toEqual(Array.from({ length: 4 }, () => ({ low: 0, end: 0 })));
+    expect(await admin.ranges(TOPICS.calls.name)).toEqual(Array.from({ length: 8 }, () => ({ low: 0, end: 0 })));
     expect(await admin.lag('callstream-sink', [TOPICS.calls.name])).toEqual(new Map([[TOPICS.calls.name, 0]]));
   });
 });

@@ -81,6 +81,7 @@ export class SumProcessor implements Processor {
   constructor(
     readonly context: TaskContext,
     readonly outputTopic: string,
+    readonly outputPartition = context.partition,
   ) {}
 
   restore(record: InputRecord): void {
@@ -117,7 +118,7 @@ export class SumProcessor implements Processor {
       const { sum, count, revision, at } = entry;
       return {
         topic: this.outputTopic,
-        partition: this.context.partition,
+        partition: this.outputPartition,
         key,
         value: Buffer.from(JSON.stringify({ sum, count, revision, at })),
       };

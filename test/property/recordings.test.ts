@@ -244,7 +244,7 @@ describe('the recordings worker', () => {
     expect(b.processor.table.has(KEY)).toBe(true);
   });
 
-  it('dead-letters the input that a recording cannot be folded with, in its own third, and goes on without it', async () => {
+  it('dead-letters the input that a recording cannot be folded with, in its own share, and goes on without it', async () => {
     const b = await Bench.open({ recording: fussy() });
     b.append(delivery(started, T0));
     b.append(delivery(body('t', 'OnlineRecordStopped', 5, { RoomId: 'poison' }), T0));

@@ -122,6 +122,33 @@ describe('a takeover (rule 3)', () => {
     expectExact(30);
   });
 
+  it('writes, and restores from, the share of the output that is the worker’s own', async () => {
+    const own = { topic: 'out', partition: 1 };
+    const share: Partial<StreamWorkerOptions> = {
+      outputShare: 1,
+      createProcessor: (context) => {
+        const processor = new SumProcessor(context, 'out', own.partition);
+        processors.push(processor);
+        return processor;
+      },
+    };
+    await expect(start(share)).rejects.toMatchObject({ code: 'STREAM_PARTITIONS_DIFFER' });
+    broker.create('out', 2);
+    add(10);
+    const first = await start(share);
+    await drained();
+    await first.stop();
+    expect(broker.committed(GROUP, own)?.offset).toBe(String(broker.values(own).length));
+    expect(broker.committed(GROUP, OUTPUT)).toBeUndefined();
+    add(5);
+    await start(share);
+    await drained();
+    expect(processors.at(-1)?.restoredRecords).toBeGreaterThan(0);
+    expect(broker.values(OUTPUT)).toEqual([]);
+    const sums = broker.values(own).map((value) => JSON.parse(value) as Sum);
+    expect(sums.at(-1)).toMatchObject({ sum: 15, revision: sums.length });
+  });
+
   it('fetches nothing before the state is restored', async () => {
     add(10);
     let rounds = 0;

@@ -9,7 +9,10 @@ class Sums implements Processor {
   #late: OutputRecord[] = [];
   available = true;
 
-  constructor(readonly context: TaskContext) {}
+  constructor(
+    readonly context: TaskContext,
+    readonly output = context.partition,
+  ) {}
 
   restore(record: InputRecord): void {
     this.sums.set(String(record.key), { ...JSON.parse(String(record.value)), base: record.offset });
@@ -50,7 +53,7 @@ class Sums implements Processor {
   flush(): { outputs: OutputRecord[] } {
     const outputs = [...this.#changed].map((key): OutputRecord => {
       const { sum, at, closed } = this.sums.get(key) as { sum: number; at: number; closed: boolean };
-      return { topic: 'out', partition: this.context.partition, key, value: Buffer.from(JSON.stringify({ sum, at, closed })) };
+      return { topic: 'out', partition: this.output, key, value: Buffer.from(JSON.stringify({ sum, at, closed })) };
     });
     outputs.push(...this.#late);
     this.#changed.clear();
@@ -109,6 +112,18 @@ describe('the topology driver', () => {
     await driver.crash(0);
     expect((driver.processor(0) as Sums).sums.get('a')?.sum).toBe(1);
     await driver.drain();
+    expect(outputs(driver).at(-1)).toMatchObject(['a', { sum: 6 }]);
+  });
+
+  it('restores from the share of the output that is the worker’s own', async () => {
+    const driver = await open({ outputShare: 1, createProcessor: (context: TaskContext) => new Sums(context, 1) });
+    put(driver, 'a', 1, 10);
+    await driver.drain();
+    expect(driver.meta(0)).toMatchObject({ restoreFrom: 0, lastOutput: 0 });
+    await driver.crash(0);
+    put(driver, 'a', 5, 20);
+    await driver.drain();
+    expect(driver.records('out').map((r) => r.partition)).toEqual([1, 1]);
     expect(outputs(driver).at(-1)).toMatchObject(['a', { sum: 6 }]);
   });
 

@@ -94,7 +94,7 @@ describe('the sessions worker’s logic', () => {
   const letters = (outputs: OutputRecord[]) =>
     outputs.filter((o) => o.topic === TOPICS.deadLetters.name).map((o) => ({ ...codecs.deadLetter.decode(o.value!) }));
 
-  it('writes its own partition of every topic only; its dead letters, that of the second third (rule 1)', () => {
+  it('writes its own partition of every topic only; its dead letters, that of the second share (rule 1)', () => {
     processor.process(record(delivery('new', 'a', 'start_call', T0)), observe);
     processor.process(record(delivery('gone', 'b', 'receive_call', T0)), observe);
     processor.process(record(Buffer.from('not Avro'), LATE), observe);

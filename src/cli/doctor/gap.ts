@@ -4,18 +4,18 @@ import { CallstreamError } from '../../domain/errors.js';
 import { createClients } from '../../stream/client.js';
 import { type CommittedOffset, type LogRange, OffsetReader } from '../../stream/offsets.js';
 import { encodeMeta, newestMeta } from '../../stream/task-meta.js';
-import { TaskProducer } from '../../stream/task-producer.js';
+import { type OffsetCommit, TaskProducer } from '../../stream/task-producer.js';
 import type { TaskMeta } from '../../stream/types.js';
 import type { Logger } from '../../telemetry/log.js';
 import { groupOf, INPUTS, kafkaConnection, STREAM_WORKERS } from '../parts.js';
 
 type StreamRole = (typeof STREAM_WORKERS)[number];
 
-/** What a worker's task p reads and writes. */
-const LAYOUTS: Record<StreamRole, { inputs: readonly string[]; output: string; restores: boolean }> = {
-  sessions: { inputs: INPUTS.sessions, output: TOPICS.calls.name, restores: true },
-  recordings: { inputs: INPUTS.recordings, output: TOPICS.recordings.name, restores: true },
-  events: { inputs: INPUTS.events, output: TOPICS.callEvents.name, restores: false },
+/** What a worker's task p reads, and which share of which topic it writes: partition share * N + p. */
+const LAYOUTS: Record<StreamRole, { inputs: readonly string[]; output: string; share: number; restores: boolean }> = {
+  sessions: { inputs: INPUTS.sessions, output: TOPICS.calls.name, share: 0, restores: true },
+  recordings: { inputs: INPUTS.recordings, output: TOPICS.recordings.name, share: 0, restores: true },
+  events: { inputs: INPUTS.events, output: TOPICS.callEvents.name, share: 0, restores: false },
 };
 
 /** Why a task cannot go on: a place in a topic that does not fit what the task has committed. */
@@ -34,13 +34,14 @@ interface TaskPlace {
   /** Of every input topic. */
   partitions: number;
   inputs: readonly { topic: string; committed: number; range: LogRange }[];
-  output: { topic: string; range: LogRange };
+  output: { topic: string; partition: number; range: LogRange };
   meta: TaskMeta | null;
 }
 
 /** The same judgement as a takeover makes (design.md §2 rules 3c and 7). */
 function gapsOf({ worker, partition, inputs, output, meta }: TaskPlace): Gap[] {
-  const gap = (topic: string, lost: string): Gap => ({ worker, topic, partition, lost });
+  const gap = (topic: string, lost: string, at = partition): Gap => ({ worker, topic, partition: at, lost });
+  const gapOfOutput = (lost: string): Gap => gap(output.topic, lost, output.partition);
   const gaps: Gap[] = [];
   for (const { topic, committed, range } of inputs) {
     if (committed < -1)
@@ -52,27 +53,27 @@ function gapsOf({ worker, partition, inputs, output, meta }: TaskPlace): Gap[] {
   }
   const { low, end } = output.range;
   if (meta === null) {
-    if (end > low) gaps.push(gap(output.topic, 'the commit metadata of the task has expired; its stream time starts anew'));
+    if (end > low) gaps.push(gapOfOutput('the commit metadata of the task has expired; its stream time starts anew'));
   } else if (meta.lastOutput !== null && meta.lastOutput >= end) {
-    gaps.push(gap(output.topic, `${meta.lastOutput + 1 - end} published records are gone from the log`));
+    gaps.push(gapOfOutput(`${meta.lastOutput + 1 - end} published records are gone from the log`));
   } else if (meta.restoreFrom !== null && meta.restoreFrom < low) {
-    gaps.push(gap(output.topic, `the state last written before offset ${low} is gone; ClickHouse has it as last published`));
+    gaps.push(gapOfOutput(`the state last written before offset ${low} is gone; ClickHouse has it as last published`));
   }
   return gaps;
 }
 
 /** Where the task goes on: the nearest place that each log has, with a state rebuilt from all that the output partition holds. */
-function placeAfterGap(place: TaskPlace, group: string, now: number): { offsets: Map<string, number>; meta: TaskMeta } {
-  const offsets = new Map(
-    place.inputs.map(({ topic, committed, range }) => [
-      topic,
-      committed < 0 ? range.low : Math.min(Math.max(committed, range.low), range.end),
-    ]),
-  );
+function placeAfterGap(place: TaskPlace, group: string, now: number): { offsets: Omit<OffsetCommit, 'metadata'>[]; meta: TaskMeta } {
+  const { partition } = place;
+  const inputs = place.inputs.map(({ topic, committed, range }) => ({
+    topic,
+    partition,
+    offset: committed < 0 ? range.low : Math.min(Math.max(committed, range.low), range.end),
+  }));
   const { low, end } = place.output.range;
   const lastOutput = end > low ? end - 1 : null;
   return {
-    offsets: offsets.set(place.output.topic, (lastOutput ?? -1) + 1),
+    offsets: [...inputs, { topic: place.output.topic, partition: place.output.partition, offset: (lastOutput ?? -1) + 1 }],
     meta: {
       v: 1,
       streamTime: place.meta?.streamTime ?? 0,
@@ -142,9 +143,9 @@ export class Gaps {
       await producer.transact({
         outputs: [],
         outputTopic: place.output.topic,
-        outputPartition: partition,
+        outputPartition: place.output.partition,
         groupId: group,
-        offsets: () => [...offsets].map(([topic, offset]) => ({ topic, partition, offset, metadata })),
+        offsets: () => offsets.map((offset) => ({ ...offset, metadata })),
         fault: () => {},
       });
       return gaps;
@@ -154,20 +155,23 @@ export class Gaps {
   }
 
   async #places(worker: StreamRole): Promise<TaskPlace[]> {
-    const { inputs, output } = LAYOUTS[worker];
+    const { inputs, output, share } = LAYOUTS[worker];
     const topics = [...inputs, output];
     const committed = await this.#offsets.committed(groupOf(this.#config, worker), topics);
     const ranges = new Map(await Promise.all(topics.map(async (topic) => [topic, await this.#offsets.ranges(topic)] as const)));
     const at = (topic: string, p: number): CommittedOffset | undefined => committed.get(topic)?.[p];
     const rangeOf = (topic: string, p: number): LogRange => ranges.get(topic)?.[p] ?? { low: 0, end: 0 };
-    const partitions = ranges.get(output)?.length ?? 0;
-    return Array.from({ length: partitions }, (_, p) => ({
-      worker,
-      partition: p,
-      partitions,
-      inputs: inputs.map((topic) => ({ topic, committed: at(topic, p)?.offset ?? -1, range: rangeOf(topic, p) })),
-      output: { topic: output, range: rangeOf(output, p) },
-      meta: newestMeta(topics.map((topic) => at(topic, p)?.metadata ?? null)),
-    }));
+    const partitions = ranges.get(inputs[0] ?? '')?.length ?? 0;
+    return Array.from({ length: partitions }, (_, p) => {
+      const own = share * partitions + p;
+      return {
+        worker,
+        partition: p,
+        partitions,
+        inputs: inputs.map((topic) => ({ topic, committed: at(topic, p)?.offset ?? -1, range: rangeOf(topic, p) })),
+        output: { topic: output, partition: own, range: rangeOf(output, own) },
+        meta: newestMeta([...inputs.map((topic) => at(topic, p)?.metadata ?? null), at(output, own)?.metadata ?? null]),
+      };
+    });
   }
 }

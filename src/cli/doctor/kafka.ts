@@ -2,7 +2,7 @@ import { TOPICS } from '../../codec/topics.js';
 import { type Config, formatDuration } from '../../config/index.js';
 import { hasCredentials } from '../../poll/index.js';
 import { POLLED_SOURCES } from '../../sources/registry.js';
-import { TopicAdmin, WANTED_OFFSETS_RETENTION_MINUTES } from '../../stream/admin.js';
+import { mayHaveMore, TopicAdmin, WANTED_OFFSETS_RETENTION_MINUTES } from '../../stream/admin.js';
 import { createClients } from '../../stream/client.js';
 import { TaskProducer } from '../../stream/task-producer.js';
 import type { Logger } from '../../telemetry/log.js';
@@ -51,16 +51,16 @@ async function checkTopics(config: Config, admin: TopicAdmin): Promise<Finding[]
   const counts = await admin.partitionCounts(specs.map((spec) => spec.name));
   const missing = specs.filter((spec) => !counts.has(spec.name)).map((spec) => spec.name);
   if (missing.length > 0) return [problem('topics', `${missing.join(', ')} missing`, MIGRATE)];
-  const tasks = counts.get(TOPICS.calls.name) ?? 0;
-  const odd = specs
-    .filter((spec) => counts.get(spec.name) !== tasks * spec.partitionFactor)
-    .map((spec) => `${spec.name} has ${counts.get(spec.name)}`);
+  const tasks = counts.get(TOPICS.rawTuicallkit.name) ?? 0;
+  const odd = specs.filter((spec) => counts.get(spec.name) !== tasks * spec.partitionFactor);
   if (odd.length > 0) {
+    const found = odd.map((spec) => `${spec.name} has ${counts.get(spec.name)}`).join(', ');
+    const mayGrow = odd.every((spec) => mayHaveMore(spec, counts.get(spec.name) ?? 0, tasks));
     return [
       problem(
         'partitions',
-        `${odd.join(', ')}, for ${tasks} of ${TOPICS.calls.name}`,
-        'the count is fixed at creation: create the topic anew, or a new installation',
+        `${found}, for ${tasks} of ${TOPICS.rawTuicallkit.name}`,
+        mayGrow ? MIGRATE : 'the count is fixed at creation: create the topic anew, or a new installation',
       ),
     ];
   }

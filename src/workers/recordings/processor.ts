@@ -17,7 +17,7 @@ export interface RecordingCodecs {
 
 export interface RecordingDeps {
   partition: number;
-  /** Partitions of the raw topics; this worker's dead letters go to the last third of theirs. */
+  /** Partitions of the raw topics; this worker's dead letters go to the third share of theirs. */
   partitions: number;
   /** How long a recording stays after its last change, ms. */
   retention: number;

@@ -35,7 +35,7 @@ export interface SessionCodecs {
 
 export interface SessionDeps {
   partition: number;
-  /** Partitions of the raw topics; this worker's dead letters go to the second third of theirs. */
+  /** Partitions of the raw topics; this worker's dead letters go to the second share of theirs. */
   partitions: number;
   settings: SessionSettings;
   codecs: SessionCodecs;
