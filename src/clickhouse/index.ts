@@ -2,7 +2,16 @@ export { Chunk, type TableRows } from './chunk.js';
 export { ClickHouse } from './client.js';
 export { ClickHouseFailure, type FailureKind, SERVER_CODES, TOO_MANY_PARTS } from './errors.js';
 export { Flush } from './flush.js';
-export { type FinishedCall, findCalls, findFinishedCalls, inputsOf, lookupCalls, lookupRecordings, type StoredInput } from './lookup.js';
+export {
+  type FinishedCall,
+  findCalls,
+  findFinishedCalls,
+  inputsOf,
+  lookupCalls,
+  lookupChannels,
+  lookupRecordings,
+  type StoredInput,
+} from './lookup.js';
 export { migrateClickHouse, type Retention, readMigrations } from './migrate.js';
 export { Roller } from './roller.js';
 export { RowError } from './row-writer.js';

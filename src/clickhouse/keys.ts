@@ -16,6 +16,13 @@ export const keysOf = (calls: readonly { app_id: string; call_id: string }[]): s
     calls.map((c) => c.call_id),
   );
 
+/** The pairs (app_id, room_id) of these channels. */
+export const roomKeysOf = (channels: readonly { app_id: string; channel_id: string }[]): string =>
+  pairsOf(
+    channels.map((c) => c.app_id),
+    channels.map((c) => c.channel_id),
+  );
+
 /** The pairs (app_id, task_id) of these recordings. */
 export const taskKeysOf = (recordings: readonly { app_id: string; task_id: string }[]): string =>
   pairsOf(

@@ -1,16 +1,18 @@
 import { Buffer } from 'node:buffer';
 import type { CallEvent } from '../codec/generated.js';
+import { type ChannelKey, channelKey } from '../domain/channel.js';
 import { joinKey } from '../domain/key.js';
 import { type RecordingKey, recordingKey } from '../domain/recording.js';
 import type { CallKey } from '../domain/types.js';
 import type { ClickHouse } from './client.js';
-import { keysOf, taskKeysOf } from './keys.js';
+import { keysOf, roomKeysOf, taskKeysOf } from './keys.js';
 import { CALL_EVENTS, rowOf, selectOf } from './relations.js';
 
 const TIMEOUT_MS = 30_000;
 
 /**
- * The latest published record of each call that is stored: the value as it stood on `callstream.calls`, by {@link joinKey}. One query for all keys.
+ * The latest published record of each call that is stored: the value as it stood on `callstream.calls`, by {@link joinKey}. One query for all keys. Never of a
+ * channel session, which is not the sessions worker's.
  * @throws ClickHouseFailure
  */
 export async function lookupCalls(client: ClickHouse, keys: readonly CallKey[]): Promise<Map<string, Buffer>> {
@@ -19,7 +21,7 @@ export async function lookupCalls(client: ClickHouse, keys: readonly CallKey[]):
   const rows = await client.query<CallKey & { frame: string }>(
     `SELECT provider, app_id, call_id, base64Encode(argMax(state, revision)) AS frame
      FROM calls_latest
-     WHERE (app_id, first_seen_at, call_id) IN (SELECT app_id, first_seen_at, call_id FROM call_revisions WHERE (app_id, call_id) IN ${keysOf(keys)})
+     WHERE (app_id, first_seen_at, call_id) IN (SELECT app_id, first_seen_at, call_id FROM call_revisions WHERE (app_id, call_id) IN ${keysOf(keys)} AND NOT has(sources, 'channel'))
      GROUP BY provider, app_id, call_id`,
     {},
     TIMEOUT_MS,
@@ -47,6 +49,45 @@ export async function lookupRecordings(client: ClickHouse, keys: readonly Record
   return new Map(rows.filter((row) => wanted.has(recordingKey(row))).map((row) => [recordingKey(row), Buffer.from(row.frame, 'base64')]));
 }
 
+/**
+ * The latest published records of sessions of these channels, by {@link channelKey}: of all that end no earlier than `from` (epoch ms) or not at all, and of whatever
+ * began no earlier than the first of these, such as names that were folded into one. One query for all channels.
+ * @throws ClickHouseFailure
+ */
+export async function lookupChannels(client: ClickHouse, keys: readonly ChannelKey[], from: number): Promise<Map<string, Buffer[]>> {
+  if (keys.length === 0) return new Map();
+  // The states are large: only those of the sessions that are wanted are read.
+  const rows = await client.query<{ provider: string; app_id: string; room_id: string; frame: string }>(
+    `SELECT provider, app_id, room_id, base64Encode(argMax(state, revision)) AS frame
+     FROM calls_latest
+     WHERE (app_id, first_seen_at, call_id) IN
+     (
+         SELECT app_id, first_seen_at, call_id
+         FROM
+         (
+             SELECT *, minIf(started, late) OVER (PARTITION BY provider, app_id, room_id) AS first, countIf(late) OVER (PARTITION BY provider, app_id, room_id) AS some
+             FROM
+             (
+                 SELECT
+                     provider, app_id, room_id, call_id, first_seen_at,
+                     argMax(started_at, revision) AS started,
+                     argMax(isNull(ended_at) OR ended_at >= fromUnixTimestamp64Milli({from:Int64}), revision) AS late
+                 FROM calls_latest
+                 WHERE (app_id, room_id) IN ${roomKeysOf(keys)} AND has(sources, 'channel')
+                 GROUP BY provider, app_id, room_id, call_id, first_seen_at
+             )
+         )
+         WHERE some > 0 AND started >= first
+     )
+     GROUP BY provider, app_id, room_id, call_id`,
+    { from },
+    TIMEOUT_MS,
+  );
+  const found = new Map<string, Buffer[]>(keys.map((key) => [channelKey(key), []]));
+  for (const { frame, room_id, ...key } of rows) found.get(channelKey({ ...key, channel_id: room_id }))?.push(Buffer.from(frame, 'base64'));
+  return found;
+}
+
 /** Which calls to find: of one app or all, that started in [from, to) (epoch ms). */
 export interface CallRange {
   from: number;
@@ -54,11 +95,11 @@ export interface CallRange {
   app_id?: string;
 }
 
-/** Keys of the calls of a range, by start. */
+/** Keys of the calls of a range, by start; not of channel sessions, which have no inputs under their own ids. */
 export function findCalls(client: ClickHouse, range: CallRange): Promise<CallKey[]> {
   return client.query<CallKey>(
     `SELECT provider, app_id, call_id FROM calls
-     WHERE started_at >= fromUnixTimestamp64Milli({from:Int64}) AND started_at < fromUnixTimestamp64Milli({to:Int64})
+     WHERE started_at >= fromUnixTimestamp64Milli({from:Int64}) AND started_at < fromUnixTimestamp64Milli({to:Int64}) AND NOT has(sources, 'channel')
        ${range.app_id === undefined ? '' : 'AND app_id = {app:String}'}
      ORDER BY started_at, app_id, call_id`,
     { from: range.from, to: range.to, app: range.app_id ?? '' },
@@ -96,7 +137,7 @@ export async function findFinishedCalls(client: ClickHouse, range: Required<Call
 }
 
 /** One distinct input of a call as `call_events` has it, with what a fold needs: unknown times stay unknown. Times in epoch ms. */
-export type StoredInput = CallEvent & CallKey;
+export type StoredInput = Omit<CallEvent, 'polled' | 'undelivered'> & CallKey;
 
 const STORED_INPUT = { ...CALL_EVENTS, event_at: 'time?', raw_index: 'number' } as const;
 

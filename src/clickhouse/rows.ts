@@ -6,7 +6,7 @@ const MINUTE = 60_000;
 /** A longer interval than a day can only come from odd times: its minutes are not written out one by one. */
 const LONGEST_SPAN_MINUTES = 24 * 60;
 const RAW_PREFIX = 'callstream.raw.';
-/** Sources whose deliveries are polled; all others are callbacks. */
+/** Sources whose deliveries are all polled; of others, the event tells. */
 const POLLED_SOURCES: ReadonlySet<string> = new Set(['call-record', 'user-event']);
 
 /** Columns of a revision; of the latest revision too, followed by {@link LATEST_COLUMNS}. The order is that of {@link writeRevision}. */
@@ -182,6 +182,7 @@ export const DELIVERY_COLUMNS = [
   'dead_stage',
   'dead_reason',
   'dead',
+  'undelivered',
 ] as const;
 
 /** The delivery that an event came with. */
@@ -193,11 +194,12 @@ export function writeDelivery(w: RowWriter, e: CallEvent): void {
   w.string(e.app_id);
   w.string(e.source);
   w.time(e.received_at);
-  w.nullableI64(e.event_at === null || POLLED_SOURCES.has(e.source) ? null : e.received_at - e.event_at);
+  w.nullableI64(e.event_at === null || e.polled || POLLED_SOURCES.has(e.source) ? null : e.received_at - e.event_at);
   w.string(e.event_id);
   w.string('');
   w.string('');
   w.u8(0);
+  w.u8(e.undelivered ? 1 : 0);
 }
 
 /**
@@ -221,6 +223,7 @@ export function writeDeadDelivery(w: RowWriter, d: DeadLetter): void {
   w.string(d.stage);
   w.string(d.reason);
   w.u8(1);
+  w.u8(0);
 }
 
 export const DEAD_LETTER_COLUMNS = [

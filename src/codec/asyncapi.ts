@@ -53,7 +53,7 @@ const ABOUT: Record<keyof typeof TOPICS, About> = {
   calls: {
     message: 'Call',
     title: 'Calls',
-    doc: 'One record per revision of a call: its measures, and the distinct inputs they were derived from. `revision` starts at 1 and grows by one; (call, revision) never has two contents. Read it with isolation level read_committed; the newest revision of a key counts. All revisions of a call are in one partition, which the writer chooses: no partitioner finds it from the key.',
+    doc: 'One record per revision of a call, or of a session of a channel: its measures, and the distinct inputs they were derived from. `revision` starts at 1 and grows by one; (call, revision) never has two contents. Read it with isolation level read_committed; the newest revision of a key counts. All revisions of a call are in one partition, which the writer chooses: no partitioner finds it from the key.',
     key: CALL,
     writers: ['sessions'],
     readers: ['sink', 'consumers'],

@@ -74,6 +74,7 @@ export function packCall(state: CallState, facts: CallFacts, publication: Public
     events,
     records: state.records.map((r) => ({ origin: r.origin, text: r.text, received_at: r.received_at })),
     media: state.media.map((m) => ({ user_id: m.user_id, text: m.text, received_at: m.received_at })),
+    channel_events: [],
   };
 }
 
@@ -98,22 +99,25 @@ export function unpackCall(call: Call, readers: TextReaders): { state: CallState
       })),
       timed_out: call.timed_out,
     },
-    publication: {
-      revision: call.revision,
-      final: call.final,
-      first_seen_at: call.first_seen_at,
-      updated_at: call.updated_at,
-      last_change_at: call.last_change_at,
-      latest_at: call.latest_at,
-      published_minutes: call.published_minutes,
-      span_from: call.span_from,
-      span_to: call.span_to,
-      deadline_at: call.deadline_at,
-      record_task: call.record_task,
-      media_task: call.media_task,
-    },
+    publication: publicationOf(call),
   };
 }
+
+/** The history of publication inside a Call record. */
+export const publicationOf = (call: Call): Publication => ({
+  revision: call.revision,
+  final: call.final,
+  first_seen_at: call.first_seen_at,
+  updated_at: call.updated_at,
+  last_change_at: call.last_change_at,
+  latest_at: call.latest_at,
+  published_minutes: call.published_minutes,
+  span_from: call.span_from,
+  span_to: call.span_to,
+  deadline_at: call.deadline_at,
+  record_task: call.record_task,
+  media_task: call.media_task,
+});
 
 function packEvent(e: EventInput, strings: StringTable): EventEntry {
   return {
@@ -139,7 +143,7 @@ function unpackEvent(e: EventEntry, strings: string[]): EventInput {
   if (event === undefined) throw new RangeError(`event code ${e.event} is not known`);
   return {
     kind: 'event',
-    user_id: at(strings, e.user),
+    user_id: stringAt(strings, e.user),
     event,
     event_at: e.event_at,
     role: ROLES[e.role] ?? '',
@@ -147,11 +151,11 @@ function unpackEvent(e: EventEntry, strings: string[]): EventInput {
     accept_ts: e.accept_ts,
     end_ts: e.end_ts,
     total_num: e.total_num,
-    room_id: at(strings, e.room),
-    media_type: at(strings, e.media_type) as MediaType,
-    call_type: at(strings, e.call_type) as CallType,
-    call_result: at(strings, e.call_result),
-    platform: at(strings, e.platform),
+    room_id: stringAt(strings, e.room),
+    media_type: stringAt(strings, e.media_type) as MediaType,
+    call_type: stringAt(strings, e.call_type) as CallType,
+    call_result: stringAt(strings, e.call_result),
+    platform: stringAt(strings, e.platform),
     received_at: e.received_at,
   };
 }
@@ -160,7 +164,7 @@ function unpackEvent(e: EventEntry, strings: string[]): EventInput {
 const FEW = 16;
 
 /** The distinct strings of a call's events; position 0 is ''. */
-class StringTable {
+export class StringTable {
   readonly all: string[] = [''];
   #index: Map<string, number> | null = null;
 
@@ -175,7 +179,8 @@ class StringTable {
   }
 }
 
-function at(strings: string[], i: number): string {
+/** Throws when the position is out of range: the record is damaged. */
+export function stringAt(strings: readonly string[], i: number): string {
   const s = strings[i];
   if (s === undefined) throw new RangeError(`string position ${i} is not in the record`);
   return s;

@@ -38,6 +38,10 @@ export interface CallEvent {
   raw_index: number;
   /** JSON object of every other field of the body: with the columns, enough to re-fold the call. */
   detail: string;
+  /** Of a source that is pushed too: this delivery was asked for, so its arrival says nothing of the vendor's delay. */
+  polled: boolean;
+  /** The vendor's own log says that its push of this event failed. */
+  undelivered: boolean;
 }
 
 /** One user of the call. */
@@ -122,6 +126,20 @@ export interface MediaEntry {
   received_at: number;
 }
 
+/** A distinct Join or Leave of a channel session. Strings are positions in `strings`. */
+export interface ChannelEntry {
+  /** user_id. */
+  user: number;
+  /** The vendor's SessionId. */
+  session: number;
+  /** 0 Join, 1 Leave. */
+  event: number;
+  /** Timestamp. Epoch milliseconds, or null. */
+  event_at: number | null;
+  /** Smallest arrival. Epoch milliseconds. */
+  received_at: number;
+}
+
 /** One revision of one call: its measures, and the distinct inputs they were derived from. */
 export interface Call {
   /** tencent or aliyun. */
@@ -202,6 +220,8 @@ export interface Call {
   records: RecordEntry[];
   /** Distinct media polls. */
   media: MediaEntry[];
+  /** Of a channel session, the distinct events that make it, and Leaves whose Join has not come; empty when it was folded into another. */
+  channel_events: ChannelEntry[];
 }
 
 /** An input that could not be processed, with what is needed to send it through again. */

@@ -40,7 +40,8 @@ export interface AliyunPushLog {
   at: number | null;
 }
 
-export type AliyunElement = { ok: true; index: number; event: AliyunEvent } | UnreadElement;
+/** `body`: the delivery in its own shape, with Data parsed, and with this one event alone in its Contents. */
+export type AliyunElement = { ok: true; index: number; event: AliyunEvent; body: JsonObject } | UnreadElement;
 
 /** The events of one stored delivery, pushed or polled, each judged by itself. Never throws. */
 export function readAliyunDelivery(raw: Delivery): AliyunElement[] {
@@ -57,6 +58,8 @@ export function channelOf(bytes: Buffer): string {
 interface Opened {
   ok: true;
   push: JsonObject;
+  /** The log entry around the push; null for a push itself. */
+  entry: JsonObject | null;
   messageId: string;
   delivery: AliyunPushLog | null;
 }
@@ -65,12 +68,12 @@ function open(bytes: Buffer): Opened | UnreadElement {
   const parsed = parseObject(bytes);
   if (!parsed.ok) return parsed;
   const { body } = parsed;
-  if (!isGiven(body, 'Data')) return { ok: true, push: body, messageId: idOf(body, 'MsgId'), delivery: null };
+  if (!isGiven(body, 'Data')) return { ok: true, push: body, entry: null, messageId: idOf(body, 'MsgId'), delivery: null };
   const push = pushOf(valueAt(body, 'Data'));
   if (push === null) return unread(-1, 'not_json', 'the Data of the log entry cannot be read');
   const code = idOf(body, 'Code');
   const delivery = { code, delivered: code === '200', at: chinaTime(valueAt(body, 'Time')) };
-  return { ok: true, push, messageId: idOf(push, 'MsgId') || idOf(body, 'MessageId'), delivery };
+  return { ok: true, push, entry: body, messageId: idOf(push, 'MsgId') || idOf(body, 'MessageId'), delivery };
 }
 
 /** Data as an object: a string that was escaped once or, as in the vendor's own example, twice. */
@@ -89,11 +92,15 @@ function pushOf(data: unknown): JsonObject | null {
 
 const channelIn = (push: JsonObject): string => idOf(push, 'ChannelId') || idOf(push, 'ChannelID');
 
-function eventsOf({ push, messageId, delivery }: Opened, appId: string): AliyunElement[] {
+/** Events that one push may tell of: the vendor pushes as they happen, and each becomes a record of its own. */
+const MAX_CONTENTS = 100;
+
+function eventsOf({ push, entry, messageId, delivery }: Opened, appId: string): AliyunElement[] {
   const channel = channelIn(push);
   if (channel === '') return [unread(-1, 'no_call_id', 'the push has no usable ChannelId')];
   const contents = listAt(push, 'Contents') ?? [];
   if (contents.length === 0) return [unread(-1, 'no_event', 'the push has no Contents')];
+  if (contents.length > MAX_CONTENTS) return [unread(-1, 'too_many_events', `the push tells of ${contents.length} events`)];
   const about = {
     app_id: appId,
     channel_id: channel,
@@ -107,7 +114,9 @@ function eventsOf({ push, messageId, delivery }: Opened, appId: string): AliyunE
       return unread(index, 'unknown_event', `the Event ${toJson(valueAt(content, 'Event') ?? null).slice(0, 80)} is not known`);
     const fields = objectAt(content, kind === 'user' ? 'UserEvent' : 'ChannelEvent');
     if (!isGiven(fields, 'EventTag')) return unread(index, 'no_event', 'the event has no EventTag');
-    return { ok: true, index, event: { kind, ...about, ...fieldsOf(fields), delivery } };
+    const alone = { ...push, Contents: [content] };
+    const body = entry === null ? alone : { ...entry, Data: alone };
+    return { ok: true, index, event: { kind, ...about, ...fieldsOf(fields), delivery }, body };
   });
 }
 

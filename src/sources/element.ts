@@ -1,3 +1,4 @@
+import type { ChannelInput, ChannelKey } from '../domain/channel.js';
 import type { RecordingInput, RecordingKey } from '../domain/recording.js';
 import type { CallInput, CallKey } from '../domain/types.js';
 import type { Role } from '../domain/vocabulary.js';
@@ -18,6 +19,7 @@ export interface Delivery {
 export interface Subjects {
   call: { key: CallKey; input: CallInput };
   recording: { key: RecordingKey; input: RecordingInput };
+  channel: { key: ChannelKey; input: ChannelInput };
 }
 export type Subject = keyof Subjects;
 
@@ -53,7 +55,7 @@ export const unread = (index: number, reason: ParseReason, error: string): Unrea
 
 /** What `call_events` keeps of an input. Times in epoch ms. */
 export interface StoredEvent {
-  /** Of a recording's input, the one that stands for its task (`recordingCallId`). */
+  /** Of a recording's input, the one that stands for its task (`recordingCallId`); of a channel's, the one that stands for the channel (`channelCallId`). */
   call_id: string;
   room_id: string;
   user_id: string;
@@ -77,7 +79,8 @@ export type ParseReason =
   | 'no_task_id'
   | 'unknown_event'
   | 'no_event'
-  | 'too_many_users';
+  | 'too_many_users'
+  | 'too_many_events';
 
 /** Bytes of the longest Kafka key. */
 const MAX_KEY_BYTES = 16 * 1024;

@@ -1,5 +1,6 @@
 /** Every vendor source, by name. A new vendor is one file beside this one, and one line here. */
 import type { Provider } from '../domain/vocabulary.js';
+import { aliyunChannels } from './aliyun-channels.js';
 import { aliyunRtc } from './aliyun-rtc.js';
 import { callRecord } from './call-record.js';
 import type { Delivery, Element, ReadElement, StoredEvent, Subject } from './element.js';
@@ -28,7 +29,7 @@ export interface SourceOf<S extends Subject> {
 /** Closed over the subjects: a switch over `subject` knows them all. */
 export type Source = { [S in Subject]: SourceOf<S> }[Subject];
 
-export const SOURCES: readonly Source[] = [tuicallkit, tiw, callRecord, userEvent];
+export const SOURCES: readonly Source[] = [tuicallkit, tiw, callRecord, userEvent, aliyunChannels];
 
 /** Those that ask a vendor's API. */
 export const POLLED_SOURCES: readonly AnyPolledSource[] = [callRecord, userEvent, aliyunRtc];
@@ -39,6 +40,7 @@ export const polledSourceOf = (name: string): AnyPolledSource | undefined => POL
 const byName = new Map(SOURCES.map((s) => [s.name, s]));
 const callsByName = new Map(SOURCES.flatMap((s) => (s.subject === 'call' ? [[s.name, s] as const] : [])));
 const recordingsByName = new Map(SOURCES.flatMap((s) => (s.subject === 'recording' ? [[s.name, s] as const] : [])));
+const channelsByName = new Map(SOURCES.flatMap((s) => (s.subject === 'channel' ? [[s.name, s] as const] : [])));
 
 /** The source of a delivery, or undefined for a name that this version does not know. */
 export const sourceOf = (name: string): Source | undefined => byName.get(name);
@@ -48,6 +50,9 @@ export const callSourceOf = (name: string): SourceOf<'call'> | undefined => call
 
 /** As {@link sourceOf}, of the sources that tell of recordings. */
 export const recordingSourceOf = (name: string): SourceOf<'recording'> | undefined => recordingsByName.get(name);
+
+/** As {@link sourceOf}, of the sources that tell of channels. */
+export const channelSourceOf = (name: string): SourceOf<'channel'> | undefined => channelsByName.get(name);
 
 /** The raw topics of what is told about a subject. */
 export const topicsAbout = (subject: Subject): string[] => SOURCES.filter((s) => s.subject === subject).map((s) => s.topic);

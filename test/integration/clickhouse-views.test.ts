@@ -92,7 +92,7 @@ describe('the relations of the contract', () => {
     expect(await columns('missed_unreturned')).toBe('app_id caller callee missed_count first_missed_at last_missed_at');
     expect(await columns('dead_letters')).toBe('stage reason error source app_id received_at body origin');
     expect(await columns('delivery_health')).toBe(
-      'bucket app_id source received duplicates delay_p50_ms? delay_p95_ms? calls_from_records_only',
+      'bucket app_id source received duplicates delay_p50_ms? delay_p95_ms? calls_from_records_only undelivered',
     );
     await client.close();
   });
@@ -290,7 +290,7 @@ describe('calls that are known from records alone', () => {
         event_id,
       },
       ...{ platform: '', call_result: '', received_at: start + offset * 1000, raw_topic: `callstream.raw.${source}`, raw_partition: 0 },
-      ...{ raw_offset: offset, raw_index: 0, detail: '{}' },
+      ...{ raw_offset: offset, raw_index: 0, detail: '{}', polled: false, undelivered: false },
     });
     const events = [
       ...[0, 1, 2].map((offset) => poll('one', offset, 'call-record', null)),

@@ -164,6 +164,7 @@ const WHY: Record<ParseReason, Extract<Reading, { kind: 'dead' }>['why']> = {
   unknown_event: 'unknown_event',
   no_event: 'nothing',
   too_many_users: 'nothing',
+  too_many_events: 'nothing',
 };
 
 /** What the product reads, in the words of the truth. */

@@ -84,6 +84,7 @@ export function blankCall(over: Partial<Call>): Call {
     events: [],
     records: [],
     media: [],
+    channel_events: [],
     ...over,
   };
 }
@@ -153,7 +154,7 @@ function randomHistory(dice: Dice, call_id: string, now: number): Call[] {
         revision,
         final: over && dice.chance(0.5),
         room_id: String(dice.int(5)),
-        call_type: dice.pick(['single', 'group', '']),
+        call_type: dice.pick(['single', 'group', 'channel', '']),
         media_type: dice.pick(['audio', 'video']),
         caller,
         callees,
@@ -176,6 +177,7 @@ function randomHistory(dice: Dice, call_id: string, now: number): Call[] {
           { sources: ['status'], records: recordsOf('status') },
           // The status callback has lost, and is a callback all the same.
           { sources: ['record'], records: recordsOf('record', 'status') },
+          { sources: ['channel'], records: [] },
         ]),
         anomalies: dice.chance(0.2) ? ['missing_end', 'time_conflict'] : [],
         first_seen_at: first,
@@ -211,12 +213,17 @@ export function randomDeliveries(dice: Dice, events: number, now: number): CallE
     const event_at = dice.chance(0.1) ? null : now - 60 * MINUTE + dice.int(30 * MINUTE);
     const copies = dice.chance(0.5) ? 1 : 1 + dice.int(4);
     for (let copy = 0; copy < copies; copy++) {
-      const [source, event] = dice.pick([
-        ['tuicallkit', 'start_call'],
-        ['tuicallkit', 'start_call'],
-        ['call-record', 'record'],
-        ['user-event', 'media'],
-      ] as const);
+      // Of an event of a channel, each delivery by itself is pushed or polled.
+      const channel = i % 4 === 0;
+      const polled = channel && dice.chance(0.6);
+      const [source, event] = channel
+        ? (['aliyun-rtc', 'join'] as const)
+        : dice.pick([
+            ['tuicallkit', 'start_call'],
+            ['tuicallkit', 'start_call'],
+            ['call-record', 'record'],
+            ['user-event', 'media'],
+          ] as const);
       out.push({
         provider: 'tencent',
         app_id,
@@ -236,6 +243,8 @@ export function randomDeliveries(dice: Dice, events: number, now: number): CallE
         raw_offset: offset++ * dice.pick([1, 1, 5_000_000_000]),
         raw_index: dice.int(3),
         detail: `{"i":${i},"copy":${copy}}`,
+        polled,
+        undelivered: polled && dice.chance(0.7),
       });
     }
   }
@@ -438,10 +447,13 @@ export function deliveryMinutesOf(
   dead: readonly DeadLetter[],
   calls: readonly Call[],
 ): Record<string, unknown>[] {
-  const rows = new Map<string, { folded: number; duplicates: number; dead: number; delays: number[]; records: number }>();
+  const rows = new Map<
+    string,
+    { folded: number; duplicates: number; dead: number; delays: number[]; records: number; undelivered: number }
+  >();
   const row = (at: number, app_id: string, source: string) => {
     const key = JSON.stringify([minute(at), app_id, source]);
-    const found = rows.get(key) ?? { folded: 0, duplicates: 0, dead: 0, delays: [], records: 0 };
+    const found = rows.get(key) ?? { folded: 0, duplicates: 0, dead: 0, delays: [], records: 0, undelivered: 0 };
     rows.set(key, found);
     return found;
   };
@@ -453,7 +465,9 @@ export function deliveryMinutesOf(
     const r = row(e.received_at, e.app_id, e.source);
     if (firsts.has(e)) r.folded++;
     else r.duplicates++;
-    if (e.source === 'tuicallkit' && e.event_at !== null) r.delays.push(e.received_at - e.event_at);
+    if (firsts.has(e) && alive.every((other) => other.app_id !== e.app_id || other.event_id !== e.event_id || other.undelivered))
+      r.undelivered++;
+    if (!['call-record', 'user-event'].includes(e.source) && !e.polled && e.event_at !== null) r.delays.push(e.received_at - e.event_at);
   }
   for (const d of died) row(d.received_at, d.app_id, d.source).dead++;
   for (const c of calls) {
@@ -475,6 +489,7 @@ export function deliveryMinutesOf(
       delay_p50_ms: percentile(r.delays, 50),
       delay_p95_ms: percentile(r.delays, 95),
       calls_from_records_only: r.records,
+      undelivered: r.undelivered,
     };
   });
 }

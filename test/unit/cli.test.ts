@@ -279,9 +279,7 @@ describe('what up prints', () => {
     expect(text).not.toContain('hidden-secret');
     expect(text).toContain('http://127.0.0.1:8080/callbacks/tuicallkit/<callbackSecret>?sdkappid=7');
     expect(text).not.toContain('curl');
-    // No source takes callbacks of Aliyun yet.
-    expect(text).not.toContain('aliyun');
-    expect(callbackUrls('http://127.0.0.1:8080', config.apps[1]!)).toEqual([]);
+    expect(callbackUrls('http://127.0.0.1:8080', config.apps[1]!)).toEqual(['http://127.0.0.1:8080/callbacks/aliyun-rtc']);
     expect(text).toContain('http://127.0.0.1:8123/play');
   });
   it('shows how to send a call to an app without a secret', () => {

@@ -69,6 +69,8 @@ describe('RowBinary', () => {
       raw_offset: 7,
       raw_index: 1,
       detail: '',
+      polled: false,
+      undelivered: false,
     };
     const version = (over: Partial<CallEvent>): bigint => {
       const row = written((w) => writeEvent(w, { ...event, ...over }));

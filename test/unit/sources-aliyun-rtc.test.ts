@@ -208,17 +208,19 @@ describe('events', () => {
     ['once', log(once)],
     ['not at all', log(PUSH)],
   ])('of a log entry whose Data is escaped %s', (_, text) => {
-    expect(read(text)).toEqual([{ ok: true, index: 0, event: { ...LEFT, delivery: { code: '200', delivered: true, at: PUSHED_AT } } }]);
+    const event = { ...LEFT, delivery: { code: '200', delivered: true, at: PUSHED_AT } };
+    expect(read(text)).toEqual([{ ok: true, index: 0, event, body: { ...JSON.parse(text), Data: PUSH } }]);
     expect(channelOf(Buffer.from(text))).toBe('9099');
   });
 
   it('that were pushed say the same', () => {
-    expect(read(once)).toEqual([{ ok: true, index: 0, event: { ...LEFT, delivery: null } }]);
+    expect(read(once)).toEqual([{ ok: true, index: 0, event: { ...LEFT, delivery: null }, body: PUSH }]);
   });
 
   it('are read from the other spelling of ids', () => {
     const { SubscribeId: SubscribeID, ChannelId: ChannelID, ...rest } = PUSH;
-    expect(read({ ...rest, SubscribeID, ChannelID })).toEqual(read(once));
+    const body = { ...rest, SubscribeID, ChannelID };
+    expect(read(body)).toEqual([{ ...read(once)[0], body }]);
     expect(channelOf(Buffer.from(JSON.stringify({ ChannelID })))).toBe('9099');
   });
 
@@ -282,6 +284,7 @@ describe('events', () => {
     ['an empty object', '{}', 'no_call_id'],
     ['a push without a channel', JSON.stringify({ ...PUSH, ChannelId: '' }), 'no_call_id'],
     ['a push without Contents', JSON.stringify({ ...PUSH, Contents: [] }), 'no_event'],
+    ['a push of more events than a push has', JSON.stringify({ ...PUSH, Contents: Array(101).fill(PUSH.Contents[0]) }), 'too_many_events'],
     ['a push whose Contents are no list', JSON.stringify({ ...PUSH, Contents: {} }), 'no_event'],
     ['Data that is cut off', log(once.slice(0, -1)), 'not_json'],
     ['Data that ends its own string', log('","x":"'), 'not_json'],
@@ -289,7 +292,7 @@ describe('events', () => {
     ['Data that is a list', log('[]'), 'not_json'],
   ])('%s: none', (_, text, reason) => {
     expect(read(text)).toMatchObject([{ ok: false, index: -1, reason }]);
-    if (reason !== 'no_event') expect(channelOf(Buffer.from(text))).toBe('');
+    if (reason !== 'no_event' && reason !== 'too_many_events') expect(channelOf(Buffer.from(text))).toBe('');
   });
 
   it('of any bytes never throw', () => {

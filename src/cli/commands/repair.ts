@@ -39,7 +39,7 @@ export const repair: Register = (program, action) => {
     .addHelpText(
       'after',
       `
-The sessions worker must be running. Repeating a repair does no harm.
+The sessions worker must be running. Repeating a repair does no harm. Channel sessions are made of their channel's events as a whole, and have no repair.
 
 Examples:
   $ callstream repair --call 1400000001 aheahfo-eqwnknoihfsd-qweqf
@@ -95,7 +95,7 @@ async function repairCalls(io: Io, options: RepairOptions): Promise<number> {
   /** The providers under which the app has this call: one. */
   async function keysOf([app, callId]: string[]): Promise<CallKey[]> {
     return clickhouse.query<CallKey>(
-      'SELECT DISTINCT provider, app_id, call_id FROM call_event_rows WHERE app_id = {app:String} AND call_id = {call:String} UNION DISTINCT SELECT DISTINCT provider, app_id, call_id FROM call_revisions WHERE app_id = {app:String} AND call_id = {call:String}',
+      "SELECT DISTINCT provider, app_id, call_id FROM call_event_rows WHERE app_id = {app:String} AND call_id = {call:String} UNION DISTINCT SELECT DISTINCT provider, app_id, call_id FROM call_revisions WHERE app_id = {app:String} AND call_id = {call:String} AND NOT has(sources, 'channel')",
       { app, call: callId },
     );
   }

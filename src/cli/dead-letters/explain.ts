@@ -23,11 +23,12 @@ const PARSE_REASONS: Readonly<Record<ParseReason, string>> = {
   not_json: 'the body is not JSON',
   not_an_object: 'the body, or an entry of the list it consists of, is JSON but not an object',
   too_deep: 'the body is nested deeper than any event of the vendor',
-  no_call_id: 'the body, or the query of a media poll, has no usable call id, so it belongs to no call',
+  no_call_id: 'the body, or the query of a media poll, has no usable call or channel id, so it belongs to no call',
   no_task_id: 'the body has no usable TaskId, so the event belongs to no recording',
   unknown_event: 'the Event, the ActionType, the CallbackCommand or the EventType is none of those that callstream reads of this vendor',
   no_event: 'the body names no event and has no CallResult, and tells of no user',
   too_many_users: 'the body lists more users than any call of the vendor has',
+  too_many_events: 'the body tells of more events than any push of the vendor does',
 };
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -35,6 +36,7 @@ const REASONS: Readonly<Record<string, string>> = {
   unknown_source: 'the delivery names a source that this version does not know',
   call_too_large: 'the call already has 7 MiB of distinct inputs, and a record must not become larger',
   recording_too_large: 'the record of the recording would be larger than 7 MiB with this input',
+  channel_too_large: 'the record of the channel session would be larger than 7 MiB with this input',
   frame_invalid: "the value is not in the registry's wire format (a zero byte and a schema id first)",
   schema_unknown: 'the value names a schema that the registry does not know, or that cannot be read as ours',
   avro_invalid: 'the value is cut short or does not fit its schema',

@@ -1,11 +1,14 @@
-import { hash } from 'node:crypto';
 import type { CallEvent, RawEvent } from '../../codec/generated.js';
-import { joinKey, recordingCallId } from '../../domain/key.js';
+import { channelCallId, joinKey, recordingCallId } from '../../domain/key.js';
 import { recordingKey } from '../../domain/recording.js';
 import type { CallInput } from '../../domain/types.js';
 import type { ReadElement } from '../../sources/element.js';
 import type { SourceOf } from '../../sources/registry.js';
 import type { InputRecord } from '../../stream/types.js';
+import { channelEventId, digest } from '../event-id.js';
+
+/** Of sources that come one way only: the source tells which. */
+const ONE_WAY = { polled: false, undelivered: false } as const;
 
 /** The canonical event of one element of a raw delivery about a call. */
 export function callEvent(element: ReadElement, source: SourceOf<'call'>, record: InputRecord, raw: RawEvent): CallEvent {
@@ -22,6 +25,7 @@ export function callEvent(element: ReadElement, source: SourceOf<'call'>, record
     raw_offset: record.offset,
     raw_index: element.index,
     detail: source.describe(element),
+    ...ONE_WAY,
   };
   switch (input.kind) {
     case 'event':
@@ -87,18 +91,43 @@ export function recordingEvent(
     raw_offset: record.offset,
     raw_index: element.index,
     detail: source.describe(element),
+    ...ONE_WAY,
+  };
+}
+
+/** As {@link callEvent}, of an element about a channel: under a call id that is no session's, for which of them it belongs to may change with each further one. */
+export function channelEvent(element: ReadElement<'channel'>, source: SourceOf<'channel'>, record: InputRecord, raw: RawEvent): CallEvent {
+  const { key, input } = element;
+  return {
+    provider: key.provider,
+    app_id: key.app_id,
+    call_id: channelCallId(key.channel_id),
+    room_id: key.channel_id,
+    user_id: input.user_id,
+    role: '',
+    event: input.event,
+    event_at: input.event_at,
+    received_at: raw.received_at,
+    source: raw.source,
+    platform: '',
+    call_result: '',
+    event_id: channelEventId(key, input),
+    raw_topic: record.topic,
+    raw_partition: record.partition,
+    raw_offset: record.offset,
+    raw_index: element.index,
+    detail: source.describe(element),
+    polled: input.polled,
+    undelivered: input.undelivered,
   };
 }
 
 /**
  * Id of an input, equal for every delivery of it: of an event, its call, user, name and time; of a record or a poll, its call, kind and text.
- * 128 bits of SHA-256, as hex.
  */
 export function eventId(call: string, input: CallInput): string {
   return digest(identityOf(call, input));
 }
-
-const digest = (identity: unknown[]): string => hash('sha256', JSON.stringify(identity)).slice(0, 32);
 
 function identityOf(call: string, input: CallInput): unknown[] {
   switch (input.kind) {

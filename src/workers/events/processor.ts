@@ -7,7 +7,7 @@ import type { UnreadElement } from '../../sources/element.js';
 import { type Source, sourceOf } from '../../sources/registry.js';
 import type { FailureCounter, InputRecord, Observe, OutputRecord, Processor, ProcessorMeta } from '../../stream/types.js';
 import { deadLetterOutput, type Stage } from '../dead-letter.js';
-import { callEvent, recordingEvent } from './call-event.js';
+import { callEvent, channelEvent, recordingEvent } from './call-event.js';
 
 export interface EventCodecs {
   raw: TopicCodec<RawEvent>;
@@ -94,6 +94,12 @@ export class EventsProcessor implements Processor {
       case 'recording':
         for (const element of source.toInputs(raw)) {
           if (element.ok) this.#event(recordingEvent(element, source, record, raw), record);
+          else this.#unread(element, record, raw);
+        }
+        break;
+      case 'channel':
+        for (const element of source.toInputs(raw)) {
+          if (element.ok) this.#event(channelEvent(element, source, record, raw), record);
           else this.#unread(element, record, raw);
         }
         break;
