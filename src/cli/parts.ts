@@ -19,6 +19,7 @@ export const RAW_TOPICS = SOURCES.map((source) => source.topic);
 export const INPUTS = {
   sessions: [...topicsAbout('call'), TOPICS.rawLate.name],
   recordings: topicsAbout('recording'),
+  channels: topicsAbout('channel'),
   events: RAW_TOPICS,
   sink: SINK_TOPICS,
   poll: [TOPICS.tasks.name],
@@ -27,7 +28,7 @@ export const INPUTS = {
 export type Worker = keyof typeof INPUTS;
 export const WORKERS = Object.keys(INPUTS) as Worker[];
 /** Those that work in transactions: one task per partition. */
-export const STREAM_WORKERS = ['sessions', 'recordings', 'events'] as const satisfies readonly Worker[];
+export const STREAM_WORKERS = ['sessions', 'recordings', 'channels', 'events'] as const satisfies readonly Worker[];
 
 export const groupOf = (config: Config, worker: Worker): string => `${config.kafka.groupPrefix}-${worker}`;
 

@@ -1,7 +1,7 @@
 /** The one place where the parts meet: each role, made of real Kafka, registry, ClickHouse and files. */
 import { join } from 'node:path';
 import { startApi } from '../api/index.js';
-import { lookupCalls, lookupRecordings } from '../clickhouse/index.js';
+import { lookupCalls, lookupChannels, lookupRecordings } from '../clickhouse/index.js';
 import { openCodec, type TopicCodec } from '../codec/codec.js';
 import type { RawEvent } from '../codec/generated.js';
 import { TOPICS, type Topic } from '../codec/topics.js';
@@ -13,6 +13,7 @@ import type { Readiness } from '../telemetry/admin-server.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { ChannelsWorker } from '../workers/channels/worker.js';
 import { createEventsWorker } from '../workers/events/worker.js';
 import { RecordingsWorker } from '../workers/recordings/worker.js';
 import { DEFAULT_MAX_CALLS_PER_TASK } from '../workers/sessions/settings.js';
@@ -126,7 +127,7 @@ async function poll({ config, logger, metrics, clock }: RoleContext): Promise<Ru
   return { ...running, ready };
 }
 
-/** Raw records into calls, and those of recordings into recordings, exactly once. */
+/** Raw records into calls and channel sessions, and those of recordings into recordings, exactly once. */
 async function sessions({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
   const registry = openRegistry(config);
   const clickhouse = openClickHouse(config);
@@ -144,6 +145,7 @@ async function sessions({ config, logger, metrics, clock }: RoleContext): Promis
     onFatal: failure.report,
   };
   const codecs = { raw: await openCodec(TOPICS.rawTuicallkit, registry), deadLetter: await openCodec(TOPICS.deadLetters, registry) };
+  const call = await openCodec(TOPICS.calls, registry);
   const calls = new SessionsWorker({
     ...common,
     groupId: groupOf(config, 'sessions'),
@@ -155,7 +157,7 @@ async function sessions({ config, logger, metrics, clock }: RoleContext): Promis
       userEvents: config.polling.userEvents,
       recordSample: config.polling.recordSample,
     },
-    codecs: { ...codecs, call: await openCodec(TOPICS.calls, registry), task: await openCodec(TOPICS.tasks, registry) },
+    codecs: { ...codecs, call, task: await openCodec(TOPICS.tasks, registry) },
     lookup: (keys) => lookupCalls(clickhouse, keys),
   });
   const recordings = new RecordingsWorker({
@@ -165,7 +167,14 @@ async function sessions({ config, logger, metrics, clock }: RoleContext): Promis
     codecs: { ...codecs, recording: await openCodec(TOPICS.recordings, registry) },
     lookup: (keys) => lookupRecordings(clickhouse, keys),
   });
-  return startWorkers([calls, recordings], failure, () => clickhouse.close());
+  const channels = new ChannelsWorker({
+    ...common,
+    groupId: groupOf(config, 'channels'),
+    settings: config.sessions,
+    codecs: { ...codecs, call },
+    lookup: (keys, from) => lookupChannels(clickhouse, keys, from),
+  });
+  return startWorkers([calls, recordings, channels], failure, () => clickhouse.close());
 }
 
 /** Raw records into canonical events, and dead letters for what cannot be read. */

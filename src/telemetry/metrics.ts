@@ -65,6 +65,23 @@ export const METRICS = {
   callstream_recording_revisions_total: { type: 'counter', labels: [], help: 'Recording revisions published.' },
   callstream_recordings_left_total: { type: 'counter', labels: [], help: 'Recordings that left the worker state after retention.' },
   callstream_recordings_taken_back_total: { type: 'counter', labels: [], help: 'Recordings taken back from ClickHouse for late input.' },
+  callstream_channel_inputs_total: {
+    type: 'counter',
+    labels: ['result'],
+    help: 'Inputs taken by the channels worker: folded, merged, unchanged, passed (they say nothing of who is present), dead.',
+  },
+  callstream_channels: { type: 'gauge', labels: [], help: 'Channels in the state of the channels worker.' },
+  callstream_channel_session_revisions_total: { type: 'counter', labels: [], help: 'Revisions of channel sessions published.' },
+  callstream_channel_sessions_left_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Channel sessions that left the worker state after retention.',
+  },
+  callstream_channels_taken_back_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Channels of which sessions were taken back from ClickHouse.',
+  },
   callstream_sink_rows_total: { type: 'counter', labels: ['table'], help: 'Rows acknowledged by ClickHouse.' },
   callstream_sink_inserts_total: {
     type: 'counter',

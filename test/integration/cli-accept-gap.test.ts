@@ -12,6 +12,7 @@ import { useStack } from '../support/stack.js';
 
 const servers = useStack(['kafka']);
 const GROUP = 'callstream-sessions';
+const CHANNELS = 'callstream-channels';
 const RAW = TOPICS.rawTuicallkit.name;
 
 it('finds the gap of a task, says what is lost, and lets it go on with a state rebuilt from the calls topic', async () => {
@@ -42,6 +43,20 @@ it('finds the gap of a task, says what is lost, and lets it go on with a state r
     fault: () => {},
   });
   producer.close();
+  const other = await TaskProducer.fence({
+    clients: createClients(kafka, logger),
+    transactionalId: `${CHANNELS}-1`,
+    transactionTimeoutMs: 10_000,
+  });
+  await other.transact({
+    outputs: [{ topic: TOPICS.calls.name, partition: 3, key: 'k', value: Buffer.from('v') }],
+    outputTopic: TOPICS.calls.name,
+    outputPartition: 3,
+    groupId: CHANNELS,
+    offsets: () => [{ topic: TOPICS.calls.name, partition: 3, offset: 1, metadata: encodeMeta({ ...meta, group: CHANNELS }) }],
+    fault: () => {},
+  });
+  other.close();
 
   const gaps = new Gaps(config, logger);
   try {
@@ -49,12 +64,28 @@ it('finds the gap of a task, says what is lost, and lets it go on with a state r
     expect(places).toEqual([
       ['sessions', RAW, 1],
       ['sessions', TOPICS.calls.name, 1],
+      ['channels', TOPICS.calls.name, 3],
     ]);
     await expect(gaps.accept(RAW, 0, 5_000)).rejects.toMatchObject({ code: 'GAP_NOT_FOUND', message: expect.stringContaining(`${RAW} 1`) });
 
     const lost = await gaps.accept(RAW, 1, 5_000);
     expect(lost[0]?.lost).toBe('7 inputs that were processed are gone from the log; their results are kept');
+    expect((await gaps.find()).map((g) => [g.worker, g.partition])).toEqual([['channels', 3]]);
+    // The channels worker's task 1 writes the second share of the calls topic.
+    const [own] = await gaps.accept(TOPICS.calls.name, 3, 5_000);
+    expect(own).toMatchObject({
+      worker: 'channels',
+      topic: TOPICS.calls.name,
+      partition: 3,
+      lost: '8 published records are gone from the log',
+    });
     expect(await gaps.find()).toEqual([]);
+    const channels = await admin.offsets.committed(CHANNELS, [TOPICS.rawAliyunRtc.name, TOPICS.calls.name]);
+    for (const [topic, partition] of [
+      [TOPICS.rawAliyunRtc.name, 1],
+      [TOPICS.calls.name, 3],
+    ] as const)
+      expect(JSON.parse(channels.get(topic)?.[partition]?.metadata ?? '')).toMatchObject({ horizon: 5_000, restoreFrom: 0, lastOutput: 1 });
     const [committed, ranges] = [await admin.offsets.committed(GROUP, [RAW]), await admin.ranges(TOPICS.calls.name)];
     expect(committed.get(RAW)?.[1]?.offset).toBe(0);
     expect(JSON.parse(committed.get(RAW)?.[1]?.metadata ?? '')).toEqual({

@@ -7,6 +7,7 @@ import { encodeMeta, newestMeta } from '../../stream/task-meta.js';
 import { type OffsetCommit, TaskProducer } from '../../stream/task-producer.js';
 import type { TaskMeta } from '../../stream/types.js';
 import type { Logger } from '../../telemetry/log.js';
+import { CALLS_SHARE } from '../../workers/channels/worker.js';
 import { groupOf, INPUTS, kafkaConnection, STREAM_WORKERS } from '../parts.js';
 
 type StreamRole = (typeof STREAM_WORKERS)[number];
@@ -15,6 +16,7 @@ type StreamRole = (typeof STREAM_WORKERS)[number];
 const LAYOUTS: Record<StreamRole, { inputs: readonly string[]; output: string; share: number; restores: boolean }> = {
   sessions: { inputs: INPUTS.sessions, output: TOPICS.calls.name, share: 0, restores: true },
   recordings: { inputs: INPUTS.recordings, output: TOPICS.recordings.name, share: 0, restores: true },
+  channels: { inputs: INPUTS.channels, output: TOPICS.calls.name, share: CALLS_SHARE, restores: true },
   events: { inputs: INPUTS.events, output: TOPICS.callEvents.name, share: 0, restores: false },
 };
 
@@ -77,7 +79,7 @@ function placeAfterGap(place: TaskPlace, group: string, now: number): { offsets:
     meta: {
       v: 1,
       streamTime: place.meta?.streamTime ?? 0,
-      // Calls or recordings may have left whose state is unknown now: whatever could belong to one is looked up in ClickHouse first.
+      // Calls, recordings or sessions may have left whose state is unknown now: whatever could belong to one is looked up in ClickHouse first.
       horizon: LAYOUTS[place.worker].restores ? now : null,
       restoreFrom: LAYOUTS[place.worker].restores && lastOutput !== null ? low : null,
       lastOutput,

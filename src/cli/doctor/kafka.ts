@@ -135,7 +135,11 @@ async function checkGroups(config: Config, admin: TopicAdmin, logger: Logger): P
       const at = members.get(group) ?? 0;
       const text = `${behind} records behind, ${at === 0 ? 'nobody' : at} at work`;
       return behind > 0 && at === 0
-        ? warning(`group ${worker}`, text, `start it: callstream run ${worker === 'recordings' ? 'sessions' : worker}`)
+        ? warning(
+            `group ${worker}`,
+            text,
+            `start it: callstream run ${worker === 'recordings' || worker === 'channels' ? 'sessions' : worker}`,
+          )
         : ok(`group ${worker}`, text);
     }),
   );

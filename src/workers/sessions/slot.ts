@@ -45,24 +45,24 @@ export interface Slot {
 export const pack = (value: Buffer): string => value.toString('latin1');
 export const unpack = (packed: string): Buffer => Buffer.from(packed, 'latin1');
 
+/** The history of what has none yet. */
+export const notPublished = (): Publication => ({
+  revision: 0,
+  final: false,
+  first_seen_at: 0,
+  updated_at: 0,
+  last_change_at: 0,
+  latest_at: 0,
+  published_minutes: [],
+  span_from: null,
+  span_to: null,
+  deadline_at: null,
+  record_task: false,
+  media_task: false,
+});
+
 /** The decoded form of a call that has no revision yet. */
-export function unpublished(state: CallState): LiveCall {
-  const publication: Publication = {
-    revision: 0,
-    final: false,
-    first_seen_at: 0,
-    updated_at: 0,
-    last_change_at: 0,
-    latest_at: 0,
-    published_minutes: [],
-    span_from: null,
-    span_to: null,
-    deadline_at: null,
-    record_task: false,
-    media_task: false,
-  };
-  return { state, publication, recheck: false, inputBytes: 0 };
-}
+export const unpublished = (state: CallState): LiveCall => ({ state, publication: notPublished(), recheck: false, inputBytes: 0 });
 
 export const newSlot = (key: string, state: CallState): Slot => ({ ...slotOf(key, null, -1), live: unpublished(state) });
 

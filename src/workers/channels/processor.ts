@@ -1,0 +1,256 @@
+import { cloudEventHeaders } from '../../codec/cloudevents.js';
+import type { TopicCodec, TopicReader } from '../../codec/codec.js';
+import type { Call, DeadLetter, RawEvent } from '../../codec/generated.js';
+import { TOPICS } from '../../codec/topics.js';
+import { type ChannelKey, channelKey, type PresenceEvent, presenceOf } from '../../domain/channel.js';
+import type { Delivery, Element, ReadElement } from '../../sources/element.js';
+import { channelSourceOf } from '../../sources/registry.js';
+import {
+  type FailureCounter,
+  type InputRecord,
+  type Observe,
+  type OutputRecord,
+  type Processor,
+  type ProcessorMeta,
+  StartOver,
+  type TaskMeta,
+} from '../../stream/types.js';
+import { deadLetterOutput } from '../dead-letter.js';
+import { channelEventId } from '../event-id.js';
+import type { SessionRevision } from './publisher.js';
+import { type Window, windowOf } from './reach.js';
+import type { ChannelSettings } from './schedule.js';
+import { ChannelTable, UnfoldableChannel } from './table.js';
+
+export interface ChannelCodecs {
+  raw: TopicCodec<RawEvent>;
+  call: TopicCodec<Call>;
+  deadLetter: TopicCodec<DeadLetter>;
+}
+
+export interface ChannelDeps {
+  partition: number;
+  /** Partitions of the raw topics; this worker's calls go to the second share of theirs, its dead letters to the fourth. */
+  partitions: number;
+  settings: ChannelSettings;
+  codecs: ChannelCodecs;
+  /**
+   * The last Call records that ClickHouse has of these channels, by channel key: of all sessions that end no earlier than `from` (epoch ms), and of the
+   * names that were folded into them. Rejects when ClickHouse is away.
+   */
+  lookup(keys: readonly ChannelKey[], from: number): Promise<ReadonlyMap<string, readonly Buffer[]>>;
+  failures: FailureCounter;
+  /** Channels that could not be folded with one of their events; shared by the processors that one process has had. */
+  suspects: Set<string>;
+}
+
+/** What ClickHouse has of a channel. */
+interface Published {
+  key: ChannelKey;
+  records: readonly Buffer[];
+}
+
+/**
+ * The channels worker's logic: folds the Join and Leave events of its partition into sessions, and publishes each changed one once per transaction, as a
+ * call. Deliveries that cannot be read are the events worker's to report; this one reports only what fails in the fold itself.
+ *
+ * What has left the state is asked of ClickHouse before a batch is processed, and nothing happens between the two (docs/DESIGN.md "Channel sessions").
+ */
+export class ChannelsProcessor implements Processor {
+  readonly #deps: ChannelDeps;
+  readonly #deliveries: TopicReader<Delivery>;
+  readonly #table: ChannelTable;
+  /** What this batch needs of what has left. */
+  #published: readonly Published[] = [];
+  #knownFrom = 0;
+  #dead: OutputRecord[] = [];
+  #counts: Record<string, number> = {};
+  #streamTime = 0;
+
+  constructor(deps: ChannelDeps) {
+    this.#deps = deps;
+    this.#deliveries = deps.codecs.raw.only('source', 'app_id', 'received_at', 'query', 'body');
+    this.#table = new ChannelTable(deps.codecs.call, deps.settings);
+  }
+
+  /** The state, for gauges. */
+  get table(): ChannelTable {
+    return this.#table;
+  }
+
+  restore(record: InputRecord): void {
+    if (record.value !== null && record.key !== null) this.#table.restore(record.key.toString(), record.value, record.offset);
+  }
+
+  async restored(meta: TaskMeta | null): Promise<void> {
+    this.#streamTime = meta?.streamTime ?? 0;
+    await this.#table.restored(this.#streamTime, meta?.horizon ?? null);
+  }
+
+  async prepare(records: readonly InputRecord[]): Promise<void> {
+    await this.#deliveries.resolve(records.map((r) => r.value));
+    this.#published = [];
+    if (this.#table.horizon === null) return;
+    const { unknown, window } = this.#unknownOf(records);
+    if (unknown.size === 0) return;
+    const keys = [...unknown.values()];
+    const found = await this.#deps.lookup(keys, window.from);
+    await this.#table.resolve([...found.values()].flat());
+    this.#published = keys.map((key) => ({ key, records: found.get(channelKey(key)) ?? [] }));
+    this.#knownFrom = window.knownFrom;
+  }
+
+  process(record: InputRecord, observe: Observe): void {
+    const raw = this.#decode(record);
+    const streamTime = observe(raw?.received_at ?? null);
+    // Before the first stream time a record's own counts: a session must not look as if it had changed long ago.
+    this.#streamTime = streamTime > 0 ? streamTime : Math.min(raw?.received_at ?? record.timestamp, record.timestamp);
+    for (const { key, records } of this.#published) this.#takeBack(key, records);
+    this.#published = [];
+    if (raw === null) return;
+    for (const element of this.#elements(raw)) if (element.ok) this.#take(element, record, raw);
+  }
+
+  punctuate(streamTime: number): void {
+    this.#streamTime = streamTime;
+    this.#orStartOver(() => this.#table.punctuate(streamTime));
+  }
+
+  nextTimer(): number | null {
+    return this.#table.nextTimer();
+  }
+
+  flush(now: number): { outputs: OutputRecord[]; processed: Record<string, number> } {
+    const revisions = this.#orStartOver(() => this.#table.flush(now, this.#streamTime));
+    const outputs = [...revisions.map((r) => this.#output(r)), ...this.#dead];
+    const processed = { ...this.#counts, revisions: revisions.length, left: this.#table.takeLeft() };
+    this.#dead = [];
+    this.#counts = {};
+    return { outputs, processed };
+  }
+
+  meta(base: number | null): ProcessorMeta {
+    return { horizon: this.#table.horizon, restoreFrom: this.#table.restoreFrom(base) };
+  }
+
+  committed(base: number | null): void {
+    this.#table.committed(base);
+  }
+
+  /** Next offset that the sink will read of this task's partition of the calls topic. */
+  setSinkPosition(position: number): void {
+    this.#table.setSinkPosition(position);
+  }
+
+  /** The channels that ClickHouse must be asked about before these records are folded, and from when on. */
+  #unknownOf(records: readonly InputRecord[]): { unknown: Map<string, ChannelKey>; window: Window } {
+    const unknown = new Map<string, ChannelKey>();
+    const window = { from: Number.POSITIVE_INFINITY, knownFrom: Number.POSITIVE_INFINITY };
+    const before = new Map<string, PresenceEvent[]>();
+    for (const record of records) {
+      for (const [key, event] of this.#peek(record)) {
+        const joined = channelKey(key);
+        const others = before.get(joined) ?? [];
+        if (!this.#table.isKnown(joined, event, others)) {
+          unknown.set(joined, key);
+          const { from, knownFrom } = windowOf(event);
+          window.from = Math.min(window.from, from);
+          window.knownFrom = Math.min(window.knownFrom, knownFrom);
+        }
+        before.set(joined, others);
+        others.push(event);
+      }
+    }
+    return { unknown, window };
+  }
+
+  #takeBack(key: ChannelKey, records: readonly Buffer[]): void {
+    this.#table.takeBack(key, records, this.#knownFrom, this.#streamTime);
+    if (records.length > 0) this.#count('taken_back');
+  }
+
+  #take({ key, input, index }: ReadElement<'channel'>, record: InputRecord, raw: Delivery): void {
+    const event = presenceOf(input, channelEventId(key, input));
+    if (event === null) {
+      this.#count('passed');
+      return;
+    }
+    try {
+      const folded = this.#table.fold(key, event, this.#deps.suspects.has(channelKey(key)));
+      if (folded === 'too_large') {
+        this.#deadLetter(record, raw, index, 'channel_too_large', 'the record of the channel session would be larger than a record may be');
+      } else this.#count(folded);
+      this.#deps.failures.ok();
+    } catch (error) {
+      this.#deps.failures.failed('fold');
+      this.#deadLetter(record, raw, index, 'exception', String(error));
+    }
+  }
+
+  /** A channel that cannot be folded is found out event by event, once its task has begun anew. */
+  #orStartOver<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof UnfoldableChannel) || this.#deps.suspects.has(error.key)) throw error;
+      this.#deps.suspects.add(error.key);
+      throw new StartOver(error.message, error);
+    }
+  }
+
+  #decode(record: InputRecord): Delivery | null {
+    if (record.value === null) return null;
+    try {
+      return this.#deliveries.decode(record.value);
+    } catch {
+      // The events worker reports it.
+      this.#deps.failures.failed('decode');
+      return null;
+    }
+  }
+
+  #elements(raw: Delivery): Element<'channel'>[] {
+    try {
+      return channelSourceOf(raw.source)?.toInputs(raw) ?? [];
+    } catch {
+      // The events worker meets the same exception and reports it.
+      this.#deps.failures.failed('fold');
+      return [];
+    }
+  }
+
+  /** The events of a record whose turn has not come. */
+  #peek(record: InputRecord): [ChannelKey, PresenceEvent][] {
+    if (record.value === null) return [];
+    try {
+      const raw = this.#deliveries.decode(record.value);
+      return (channelSourceOf(raw.source)?.toInputs(raw) ?? []).flatMap((element): [ChannelKey, PresenceEvent][] => {
+        const event = element.ok ? presenceOf(element.input, channelEventId(element.key, element.input)) : null;
+        return element.ok && event !== null ? [[element.key, event]] : [];
+      });
+    } catch {
+      // It is met again, and counted, when its turn comes.
+      return [];
+    }
+  }
+
+  #output({ key, call, value }: SessionRevision): OutputRecord {
+    const headers = cloudEventHeaders({
+      id: `${key}@${call.revision}`,
+      name: 'calls',
+      source: `//${call.provider}/${call.app_id}`,
+      time: call.updated_at,
+    });
+    return { topic: TOPICS.calls.name, partition: this.#deps.partitions + this.#deps.partition, key, value, headers };
+  }
+
+  #deadLetter(record: InputRecord, raw: Delivery, index: number, reason: string, error: string): void {
+    this.#count('dead');
+    const partition = 3 * this.#deps.partitions + this.#deps.partition;
+    this.#dead.push(deadLetterOutput(this.#deps.codecs.deadLetter, partition, { record, raw, index, stage: 'fold', reason, error }));
+  }
+
+  #count(name: string): void {
+    this.#counts[name] = (this.#counts[name] ?? 0) + 1;
+  }
+}
