@@ -1,4 +1,5 @@
 import { CALLS, EVENT, LEG, type RowOf, rowOf, selectOf } from '../clickhouse/relations.js';
+import { channelCallId } from '../domain/key.js';
 import { DEFINITIONS, type Measure, type MeasureName } from './definitions.js';
 import { type CallsParams, encodeCursor, OUTCOMES, type OutcomeName, type Plan, type Position, type Scope } from './params.js';
 import { Conditions, type Query, type Row, type Statement } from './query.js';
@@ -201,15 +202,23 @@ export async function readCall(query: Query, provider: string, app: string, call
   const [calls, legs, events] = await Promise.all([
     query(`SELECT ${selectOf(CALLS)} FROM calls AS t WHERE ${OF_CALL}`, params),
     query(`SELECT ${selectOf(LEG)} FROM call_legs AS t WHERE ${OF_CALL} ORDER BY t.role, t.user_id LIMIT 1000`, params),
-    query(
-      `SELECT ${selectOf(EVENT)} FROM call_events AS t WHERE ${OF_CALL} ORDER BY t.event_at, t.received_at, t.event, t.user_id LIMIT 5000`,
-      params,
-    ),
+    query(eventsWhere(OF_CALL), params),
   ]);
-  const found = calls[0];
-  return found === undefined
-    ? null
-    : { call: toCall(found), legs: legs.map((row) => rowOf(LEG, row)), events: events.map((row) => rowOf(EVENT, row)) };
+  if (calls[0] === undefined) return null;
+  const found = toCall(calls[0]);
+  const inputs = found.call_type === 'channel' ? await readChannel(query, found) : events;
+  return { call: found, legs: legs.map((row) => rowOf(LEG, row)), events: inputs.map((row) => rowOf(EVENT, row)) };
+}
+
+const eventsWhere = (condition: string): string =>
+  `SELECT ${selectOf(EVENT)} FROM call_events AS t WHERE ${condition} ORDER BY t.event_at, t.received_at, t.event, t.user_id LIMIT 5000`;
+
+/** What happened in the channel of a session while it lasted: events stand under the channel. */
+function readChannel(query: Query, { provider, app_id, room_id, started_at, ended_at }: CallView): Promise<Row[]> {
+  const until = ended_at === null ? '' : ' AND t.event_at <= fromUnixTimestamp64Milli({to:Int64})';
+  const during = `t.event_at >= fromUnixTimestamp64Milli({from:Int64})${until}`;
+  const params = { provider, app: app_id, call: channelCallId(room_id), from: started_at, to: ended_at ?? 0 };
+  return query(eventsWhere(`${OF_CALL} AND ${during}`), params);
 }
 
 export interface AppRef {

@@ -78,8 +78,10 @@ const MARKS: Record<string, 'rang' | 'joined' | 'left' | 'other'> = {
   accept_call: 'joined',
   call_accepted: 'joined',
   join_in_group_call: 'joined',
+  join: 'joined',
   call_end: 'left',
   call_interrupted: 'left',
+  leave: 'left',
 };
 
 export function mark(kind: 'rang' | 'joined' | 'left' | 'other', x: number, y: number, title: string): SVGElement {

@@ -59,6 +59,8 @@ const EVENTS: Record<string, string> = {
   call_canceled: 'saw the call cancelled',
   invite_user: 'was invited',
   join_in_group_call: 'joined the group call',
+  join: 'came into the channel',
+  leave: 'left the channel',
   record: 'record of the call',
   media: 'media events of this user',
 };

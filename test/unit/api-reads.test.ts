@@ -6,6 +6,7 @@ import {
   changesStatement,
   countsStatement,
   percentilesStatement,
+  readCall,
   readCalls,
   seriesStatement,
 } from '../../src/api/reads.js';
@@ -55,6 +56,27 @@ describe('statements', () => {
 
   it('keep the same text whatever the values are', () => {
     expect(callsStatement({ ...full, user: 'other' }, [1, 'p', 'a', 'c'], 1).sql).toBe(all.calls.sql);
+  });
+});
+
+describe('reading one call', () => {
+  const asked: { sql: string; params: Readonly<Record<string, unknown>> }[] = [];
+  const answer =
+    (call: Row): Query =>
+    async (sql, params) => {
+      asked.push({ sql, params });
+      return sql.includes('FROM calls ') ? [call] : [];
+    };
+  const events = () => asked.filter(({ sql }) => sql.includes('FROM call_events ')).at(-1)!;
+
+  it('looks for the inputs of a channel session under its channel, while it lasted', async () => {
+    const session = { ...row(NOW - HOUR, 'channel:room:x'), call_type: 'channel', room_id: 'room', ended_at: NOW };
+    expect(await readCall(answer(session), 'aliyun', 'a', 'channel:room:x')).toMatchObject({ call: { room_id: 'room' }, events: [] });
+    expect(events().params).toMatchObject({ call: 'channel:room', from: NOW - HOUR, to: NOW });
+    await readCall(answer({ ...session, ended_at: null }), 'aliyun', 'a', 'channel:room:x');
+    expect(events().sql).not.toContain('{to:Int64}');
+    await readCall(answer(row(NOW, 'c')), 'tencent', 'a', 'c');
+    expect(events().params).toEqual({ provider: 'tencent', app: 'a', call: 'c' });
   });
 });
 
