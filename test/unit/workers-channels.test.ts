@@ -306,6 +306,49 @@ describe('the channels worker', () => {
     b.expectSound();
   });
 
+  it('tells every minute and the interval that a session ever counted in, also when it is no more', async () => {
+    const b = await Bench.open();
+    push(b, join('a', 20), join('b', 20), leave('a', 25), leave('b', 25));
+    await b.advance(HOUR);
+    push(b, join('c', 18), join('d', 30), leave('c', 31), leave('d', 32));
+    await b.advance(HOUR);
+    expect(b.sessions()).toMatchObject([
+      {
+        published_minutes: [20, 18].map((m) => Math.floor((T0 + m * MINUTE) / MINUTE) * MINUTE),
+        ...{ span_from: T0 + 20 * MINUTE, span_to: T0 + 32 * MINUTE },
+      },
+    ]);
+    push(b, join('e', 0), leave('e', 1));
+    await b.advance(HOUR);
+    push(b, join('f', 1), leave('f', 18));
+    await b.advance(HOUR);
+    const merged = [...b.last().values()].find((c) => c.end_reason === 'merged');
+    expect(merged?.published_minutes).toEqual([Math.floor(T0 / MINUTE) * MINUTE]);
+  });
+
+  it('keeps the smallest arrival of an event, whichever delivery of it comes first', async () => {
+    const b = await Bench.open();
+    b.append(delivery([join('a', 0)], T0 + 500));
+    await b.driver.drain();
+    b.append(delivery([join('a', 0)], T0 + 600));
+    await b.driver.drain();
+    b.append(delivery([join('a', 0)], T0 + 100));
+    await b.driver.drain();
+    expect(b.calls().map((c) => [c.revision, c.channel_events[0]?.received_at, c.first_seen_at])).toEqual([
+      [1, T0 + 500, T0 + 500],
+      [2, T0 + 100, T0 + 500],
+    ]);
+  });
+
+  it('takes a record’s own time for the time while the stream’s is not known', async () => {
+    const b = await Bench.open();
+    const value = delivery([join('a', 0)], T0 + 7);
+    await b.processor.prepare([]);
+    b.processor.process({ topic: 't', partition: 0, offset: 0, timestamp: T0 + 5, key: null, value }, () => 0);
+    const [output] = b.processor.flush(T0).outputs;
+    expect(codecs.call.decode(output!.value!).last_change_at).toBe(T0 + 5);
+  });
+
   it('counts what says nothing of presence, and makes nothing of it', async () => {
     const b = await Bench.open();
     push(b, content('Publish', 'a', 0), content('Join', '', 0), { Event: 'ChannelEvent', ChannelEvent: { EventTag: 'Join', UserId: 'a' } });
