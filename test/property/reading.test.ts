@@ -2,8 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RawEvent } from '../../src/codec/generated.js';
 import { EVENTS } from '../../src/domain/vocabulary.js';
-import { TruthDeliveries, type TruthEvent } from '../../src/simulator/truth/deliveries.js';
-import { type Reading, read } from '../../src/simulator/truth/read.js';
+import { TruthDeliveries } from '../../src/simulator/truth/deliveries.js';
+import { read } from '../../src/simulator/truth/read.js';
+import type { CallbackReading } from '../../src/simulator/truth/reading.js';
+import type { TruthEvent } from '../../src/simulator/truth/truth-event.js';
 import type { Element, ParseReason } from '../../src/sources/element.js';
 import { tuicallkit } from '../../src/sources/tuicallkit.js';
 import type { InputRecord } from '../../src/stream/types.js';
@@ -154,7 +156,7 @@ const query = fc.constantFrom(
   'optplatform=%E5%A5%BD',
 );
 
-const WHY: Record<ParseReason, Extract<Reading, { kind: 'dead' }>['why']> = {
+const WHY: Record<ParseReason, Extract<CallbackReading, { kind: 'dead' }>['why']> = {
   not_utf8: 'not_json',
   too_deep: 'not_json',
   not_json: 'not_json',
@@ -168,7 +170,7 @@ const WHY: Record<ParseReason, Extract<Reading, { kind: 'dead' }>['why']> = {
 };
 
 /** What the product reads, in the words of the truth. */
-function asReading(element: Element, platform: string): Reading {
+function asReading(element: Element, platform: string): CallbackReading {
   if (!element.ok) return { kind: 'dead', why: WHY[element.reason] };
   const { input, key } = element;
   if (input.kind === 'media') throw new Error('no callback is a media poll');
@@ -218,7 +220,7 @@ const deliver = (bytes: Buffer, q: string) => {
 function rowOf(element: Element, q: string) {
   if (!element.ok) throw new Error(element.error);
   const raw = { received_at: RECEIVED, source: 'tuicallkit', query: q } as RawEvent;
-  return callEvent(element, tuicallkit, { topic: 't', partition: 3, offset: 5 } as InputRecord, raw);
+  return callEvent(element, tuicallkit, { topic: 'callstream.raw.tuicallkit', partition: 3, offset: 5 } as InputRecord, raw);
 }
 
 const RUNS = { numRuns: 3_000 };
@@ -233,7 +235,7 @@ describe('the reading of a body', () => {
         expect(asReading(element, truth.kind === 'dead' ? '' : truth.platform)).toEqual(truth);
         if (!element.ok) return;
         const deliveries = new TruthDeliveries();
-        deliveries.add({ partition: 3, offset: 5, app_id: APP, query: q, body: bytes, received_at: RECEIVED }, true);
+        deliveries.add({ source: 'tuicallkit', partition: 3, offset: 5, app_id: APP, query: q, body: bytes, received_at: RECEIVED }, true);
         const expected: TruthEvent = [...deliveries.events.values()][0]!;
         expect(rowOf(element, q)).toMatchObject(expected);
       }),

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { deriveCall } from '../../src/domain/call.js';
+import { deriveCall, firstReceivedAt } from '../../src/domain/call.js';
 import { addInput, emptyState } from '../../src/domain/state.js';
 import type { CallFacts, CallState } from '../../src/domain/types.js';
 import { EVENTS } from '../../src/domain/vocabulary.js';
@@ -10,12 +10,15 @@ import { Random } from '../../src/simulator/random.js';
 import { timelinesOf } from '../../src/simulator/traffic.js';
 import { type Input, truthOf } from '../../src/simulator/truth/call.js';
 import { callKey, TruthDeliveries } from '../../src/simulator/truth/deliveries.js';
-import { type EventReading, read, type StatusReading } from '../../src/simulator/truth/read.js';
+import { readDelivery, type SourceName } from '../../src/simulator/truth/read-source.js';
 import { readAll } from '../../src/simulator/truth/read-v4.js';
+import type { EventReading, StatusReading } from '../../src/simulator/truth/reading.js';
 import { Differences } from '../../src/simulator/verify/differences.js';
 import type { Delivery } from '../../src/simulator/wire.js';
+import { callRecord } from '../../src/sources/call-record.js';
 import type { ReadElement } from '../../src/sources/element.js';
 import { tuicallkit } from '../../src/sources/tuicallkit.js';
+import { userEvent } from '../../src/sources/user-event.js';
 import { callEvent } from '../../src/workers/events/call-event.js';
 
 /**
@@ -76,18 +79,17 @@ function productRecords(list: readonly Arrival[], now: number, shuffle: string) 
 function factsAt(state: CallState, now: number): CallFacts {
   const facts = deriveCall(state);
   if (facts.status === 'ended') return facts;
-  const latest = Math.max(...state.events.map((e) => Math.min(e.event_at ?? e.received_at, e.received_at)));
+  const latest =
+    state.events.length === 0
+      ? firstReceivedAt(state)
+      : Math.max(...state.events.map((e) => Math.min(e.event_at ?? e.received_at, e.received_at)));
   if (latest + (facts.status === 'ringing' ? TIMEOUTS.ringTimeout : TIMEOUTS.maxCall) > now) return facts;
   state.timed_out = true;
   return deriveCall(state);
 }
 
 /** A record in the words of the truth. */
-const asTruth = (facts: CallFacts) => ({
-  ...facts,
-  anomalies: [...facts.anomalies].sort(),
-  legs: facts.legs.map(({ media_joined_at, media_left_at, media_drops, ...leg }) => leg),
-});
+const asTruth = (facts: CallFacts) => ({ ...facts, anomalies: [...facts.anomalies].sort() });
 
 /** Few users, few seconds, and arrivals in the very milliseconds of the events: ties everywhere, in calls that no vendor would make up. */
 const second = fc.integer({ min: 0, max: 5 });
@@ -128,10 +130,74 @@ const callback = fc
       { weight: 1, arbitrary: results.map((CallResult) => ({ ...status, CallResult })) },
     );
   });
-const smallCall = fc.array(
-  fc.record({ body: callback, received: second, query: fc.constantFrom('', 'optplatform=iOS', 'optplatform=Web') }),
-  { minLength: 1, maxLength: 9 },
+const users = fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { maxLength: 3 });
+const caller = fc.constantFrom('a', 'b', '');
+const v1Record = fc
+  .record({
+    caller,
+    callees: users,
+    roomId: fc.constantFrom('r', 't', ''),
+    mediaType: fc.constantFrom('audio', 'Video', 'x'),
+    callType: fc.constantFrom('single', 'Group', 'y'),
+    callResult: fc.constantFrom('normal_end', 'offline', 'interrupt', 'not_answer', 'cancel', 'odd', ''),
+    startCallTs: carried,
+    acceptTs: carried,
+    endTs: carried,
+    totalUserNumber: fc.constantFrom(0, 2, '3'),
+  })
+  .map((fields) => ({ callId: 'c', ...fields }));
+const v4Record = fc
+  .record({
+    Caller_Account: caller,
+    CalleeList_Account: users,
+    RoomId: fc.constantFrom('r', 7),
+    CallType: fc.constantFrom('SingleCall', 'MultiCall'),
+    CallResult: fc.constantFrom('NormalEnd', 'NotAnswer', 'Offline', 'Reject'),
+    StartTime: carried,
+    AcceptTime: carried,
+    EndTime: carried,
+  })
+  .map((fields) => ({ CallId: 'c', ...fields }));
+/** Near the call, hours off, at the very edge of what still counts, or unknown. */
+const mediaTime = fc.oneof(
+  second.map((s) => BEGIN + s * 1000),
+  fc.constantFrom(BEGIN - 300_000, BEGIN - 300_001, BEGIN + 302_000, BEGIN + 302_001, BEGIN + 3_900_000, 7),
 );
+const mediaEvent = fc.record({
+  EventId: fc.constantFrom<unknown>(5003, 5008, 5005, 7001, 32788, 32789, 32790, 32792, 36864, 1001, '5003'),
+  ParamOne: fc.constantFrom<unknown>(0, 1, 1, -1, undefined),
+  Time: mediaTime,
+});
+const data = fc.array(fc.record({ PeerId: fc.constantFrom('', 'a'), Content: fc.array(mediaEvent, { maxLength: 4 }) }), { maxLength: 2 });
+
+/** One delivery of any source about call `c`. */
+const told = fc.oneof(
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      source: fc.constant(tuicallkit),
+      query: fc.constantFrom('', 'optplatform=iOS', 'optplatform=Web'),
+      body: callback.map((fields) => ({ CallId: 'c', ...fields })),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      source: fc.constant(callRecord),
+      query: fc.constant(''),
+      body: fc.oneof<fc.Arbitrary<object>[]>(v1Record, v4Record),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      source: fc.constant(userEvent),
+      query: fc.constantFrom('call_id=c&user_id=a', 'call_id=c&user_id=b&room_id=r', 'call_id=c&user_id=d'),
+      body: data,
+    }),
+  },
+);
+const smallCall = fc.array(fc.record({ delivery: told, received: second }), { minLength: 1, maxLength: 9 });
 
 describe('the fold and the truth', () => {
   it.each<[ChaosLevel, string]>([
@@ -144,7 +210,8 @@ describe('the fold and the truth', () => {
     const now = BEGIN + 600_000;
     const truth = new TruthDeliveries();
     for (const { delivery, offset, received_at } of list) {
-      truth.add({ partition: 0, offset, app_id: delivery.app_id, query: delivery.query, body: delivery.body, received_at }, true);
+      const { source, app_id, query, body } = delivery;
+      truth.add({ source, partition: 0, offset, app_id, query, body, received_at }, true);
     }
     const product = productRecords(list, now, seed);
     expect(product.dead).toBe(truth.deadLetters.length);
@@ -160,18 +227,18 @@ describe('the fold and the truth', () => {
   });
 
   it('agree about calls that no vendor would make up', () => {
-    const source = tuicallkit;
     fc.assert(
-      fc.property(smallCall, fc.constantFrom(0, 10_000, 125_000, 50_000_000), (callbacks, later) => {
+      fc.property(smallCall, fc.constantFrom(0, 10_000, 125_000, 50_000_000), (deliveries, later) => {
         const inputs: Input[] = [];
         let state: CallState | null = null;
-        for (const { body: fields, received, query } of callbacks) {
-          const body = Buffer.from(JSON.stringify({ CallId: 'c', ...fields }));
+        for (const { delivery, received } of deliveries) {
+          const { source, query } = delivery;
+          const body = Buffer.from(JSON.stringify(delivery.body));
           const received_at = BEGIN + received * 1000;
-          const reading = read(query, body);
-          if (reading.kind === 'dead') throw new Error(reading.why);
+          const [reading] = readDelivery(source.name as SourceName, query, body);
+          if (reading === undefined || !('call_id' in reading)) throw new Error(`not about a call: ${body}`);
           inputs.push({ reading, body, received_at });
-          const [element] = source.toInputs({ source: 'tuicallkit', app_id: APP, query, body, received_at });
+          const [element] = source.toInputs({ source: source.name, app_id: APP, query, body, received_at });
           if (!element?.ok) throw new Error(element?.error);
           state ??= emptyState(element.key);
           addInput(state, element.input);

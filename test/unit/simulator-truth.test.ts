@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Input, type TruthCall, truthOf } from '../../src/simulator/truth/call.js';
+import { time } from '../../src/simulator/truth/fields.js';
 import { NumberText } from '../../src/simulator/truth/json.js';
-import { read, time } from '../../src/simulator/truth/read.js';
+import { read } from '../../src/simulator/truth/read.js';
 import { readAll } from '../../src/simulator/truth/read-v4.js';
 import { concurrency, type Measured, nearestRank, rollup } from '../../src/simulator/truth/rollups.js';
 

@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
 import { getOrMake } from '../maps.js';
 import type { Input } from './call.js';
-import type { Reading } from './read.js';
-import { readAll } from './read-v4.js';
+import { type ChannelInput, channelIdentity } from './channel.js';
+import { readDelivery, type SourceName } from './read-source.js';
+import type { CallReading, DeadReading, Reading } from './reading.js';
+import type { RecordingInput } from './recording.js';
+import { eventOf, type TruthEvent } from './truth-event.js';
 
-/** One record of the raw topic. */
+/** One record of a raw topic. */
 export interface RawDelivery {
+  source: SourceName;
   partition: number;
   offset: number;
   app_id: string;
@@ -14,25 +18,10 @@ export interface RawDelivery {
   received_at: number;
 }
 
-export interface TruthEvent {
-  call_id: string;
-  app_id: string;
-  room_id: string;
-  user_id: string;
-  role: string;
-  /** The event's name, or `record` for a status callback. */
-  event: string;
-  event_at: number | null;
-  received_at: number;
-  platform: string;
-  call_result: string;
-  raw_partition: number;
-  raw_offset: number;
-}
-
 export interface TruthDeadLetter {
+  source: SourceName;
   app_id: string;
-  why: Extract<Reading, { kind: 'dead' }>['why'];
+  why: DeadReading['why'];
   received_at: number;
   partition: number;
   offset: number;
@@ -47,48 +36,57 @@ interface MinuteCount {
   dead: number;
 }
 
+/** Of a call, a recording or a channel: its app and its id. */
 export const callKey = (app_id: string, call_id: string): string => JSON.stringify([app_id, call_id]);
 export const sha1 = (bytes: Uint8Array): string => createHash('sha1').update(bytes).digest('hex');
 
 const MINUTE = 60_000;
 
 /**
- * All deliveries of the raw topic, sorted out: which calls they make, what is folded, duplicate or dead (contract §7.2). Deliveries of calls
+ * All deliveries of the raw topics, sorted out: which calls, recordings and channels they make, what is folded, duplicate or dead (contract §7.2). Deliveries
  * that are not the run's own are only counted.
  */
 export class TruthDeliveries {
-  /** Inputs of the run's own calls. */
+  /** Inputs of what is the run's own, by {@link callKey}. */
   readonly calls = new Map<string, { app_id: string; call_id: string; inputs: Input[] }>();
-  /** Every call that the topic knows, the run's own or not. */
+  readonly recordings = new Map<string, { app_id: string; task_id: string; inputs: RecordingInput[] }>();
+  readonly channels = new Map<string, { app_id: string; channel_id: string; inputs: ChannelInput[] }>();
+  /** Every call that the topics know, the run's own or not. */
   readonly allCalls = new Set<string>();
+  /** By identity: {@link identityOf}. */
   readonly events = new Map<string, TruthEvent>();
   readonly deadLetters: TruthDeadLetter[] = [];
   readonly minutes = new Map<string, MinuteCount>();
-  readonly #first = new Map<string, { at: [number, number, number]; minute: MinuteCount }>();
+  /** Messages of channels that have arrived, by app and id. */
+  readonly messages = new Set<string>();
+  readonly #first = new Map<string, { at: readonly [number, number, number]; minute: MinuteCount }>();
 
-  /** @param own the request belongs to the run, so its call does */
+  /** @param own the delivery belongs to the run, so what it is about does */
   add(raw: RawDelivery, own: boolean): void {
-    for (const reading of readAll(raw.query, raw.body)) this.#take(reading, raw, own);
+    for (const reading of readDelivery(raw.source, raw.query, raw.body)) this.#take(reading, raw, own);
   }
 
   #take(reading: Reading, raw: RawDelivery, own: boolean): void {
-    const minute = this.#minute(raw.app_id, raw.received_at);
+    const minute = this.#minute(raw);
     minute.received++;
     if (reading.kind === 'dead') {
       minute.dead++;
-      if (own) {
-        const { app_id, received_at, partition, offset } = raw;
-        this.deadLetters.push({ app_id, why: reading.why, received_at, partition, offset, sha1: sha1(raw.body) });
-      }
+      const { source, app_id, received_at, partition, offset } = raw;
+      if (own) this.deadLetters.push({ source, app_id, why: reading.why, received_at, partition, offset, sha1: sha1(raw.body) });
       return;
     }
-    const key = callKey(raw.app_id, reading.call_id);
-    this.allCalls.add(key);
-    const identity =
-      reading.kind === 'event'
-        ? JSON.stringify([key, reading.user_id, reading.event, reading.event_at])
-        : JSON.stringify([key, sha1(raw.body)]);
-    const at: [number, number, number] = [raw.received_at, raw.partition, raw.offset];
+    if (reading.kind === 'channel') this.messages.add(callKey(raw.app_id, reading.message_id));
+    else if (reading.kind !== 'recording') this.allCalls.add(callKey(raw.app_id, reading.call_id));
+    const identity = identityOf(raw.app_id, reading, raw.body);
+    const isFirst = this.#count(identity, raw, minute);
+    if (!own) return;
+    this.#keep(reading, raw);
+    if (isFirst) this.events.set(identity, eventOf(reading, raw));
+  }
+
+  /** True: the earliest delivery of its input so far. */
+  #count(identity: string, { received_at, partition, offset }: RawDelivery, minute: MinuteCount): boolean {
+    const at = [received_at, partition, offset] as const;
     const earlier = this.#first.get(identity);
     const isFirst = earlier === undefined || before(at, earlier.at);
     minute.folded += isFirst ? 1 : 0;
@@ -98,33 +96,54 @@ export class TruthDeliveries {
       earlier.minute.duplicates++;
     }
     if (isFirst) this.#first.set(identity, { at, minute });
-    if (!own) return;
-    const call = getOrMake(this.calls, key, () => ({ app_id: raw.app_id, call_id: reading.call_id, inputs: [] }));
-    call.inputs.push({ reading, body: raw.body, received_at: raw.received_at });
-    if (!isFirst) return;
-    this.events.set(identity, {
-      call_id: reading.call_id,
-      app_id: raw.app_id,
-      room_id: reading.room_id,
-      user_id: reading.user_id,
-      role: reading.role,
-      event: reading.kind === 'event' ? reading.event : 'record',
-      event_at: reading.event_at,
-      received_at: raw.received_at,
-      platform: reading.platform,
-      call_result: reading.call_result,
-      raw_partition: raw.partition,
-      raw_offset: raw.offset,
-    });
+    return isFirst;
   }
 
-  #minute(app_id: string, received_at: number): MinuteCount {
-    const key = deliveryMinuteKey(app_id, Math.floor(received_at / MINUTE) * MINUTE);
+  #keep(reading: Exclude<Reading, DeadReading>, { app_id, body, received_at }: RawDelivery): void {
+    if (reading.kind === 'recording') {
+      const { task_id } = reading;
+      getOrMake(this.recordings, callKey(app_id, task_id), () => ({ app_id, task_id, inputs: [] })).inputs.push({ reading, received_at });
+    } else if (reading.kind === 'channel') {
+      const { channel_id } = reading;
+      getOrMake(this.channels, callKey(app_id, channel_id), () => ({ app_id, channel_id, inputs: [] })).inputs.push({
+        reading,
+        received_at,
+      });
+    } else {
+      const { call_id } = reading;
+      getOrMake(this.calls, callKey(app_id, call_id), () => ({ app_id, call_id, inputs: [] })).inputs.push({ reading, body, received_at });
+    }
+  }
+
+  #minute({ app_id, source, received_at }: RawDelivery): MinuteCount {
+    const key = deliveryMinuteKey(app_id, source, Math.floor(received_at / MINUTE) * MINUTE);
     return getOrMake(this.minutes, key, () => ({ received: 0, duplicates: 0, folded: 0, dead: 0 }));
   }
 }
 
-export const deliveryMinuteKey = (app_id: string, bucket: number): string => JSON.stringify([new Date(bucket).toISOString(), app_id]);
+/** Equal for all deliveries of one input. */
+export function identityOf(app_id: string, reading: Exclude<Reading, DeadReading>, body: Uint8Array): string {
+  switch (reading.kind) {
+    case 'recording':
+      return JSON.stringify(['recording', app_id, reading.task_id, reading.event, reading.event_at]);
+    case 'channel':
+      return channelEventKey(app_id, reading.channel_id, channelIdentity(reading));
+    default:
+      return callIdentity(app_id, reading, body);
+  }
+}
+
+export const channelEventKey = (app_id: string, channel_id: string, identity: string): string =>
+  JSON.stringify(['channel', app_id, channel_id, identity]);
+
+function callIdentity(app_id: string, reading: CallReading, body: Uint8Array): string {
+  const { kind, call_id } = reading;
+  if (kind === 'event') return JSON.stringify([kind, app_id, call_id, reading.user_id, reading.event, reading.event_at]);
+  return JSON.stringify([kind, app_id, call_id, kind === 'media' ? reading.user_id : '', sha1(body)]);
+}
+
+export const deliveryMinuteKey = (app_id: string, source: string, bucket: number): string =>
+  JSON.stringify([new Date(bucket).toISOString(), app_id, source]);
 
 const before = (a: readonly number[], b: readonly number[]): boolean => {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i]! < b[i]!;

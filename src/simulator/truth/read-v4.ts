@@ -1,34 +1,37 @@
 import type { EventName } from '../../domain/vocabulary.js';
-import { NumberText, parseKeepingNumbers } from './json.js';
-import { type Common, id, isThere, platformOf, type Reading, read, result, time, word } from './read.js';
+import {
+  anyResult,
+  bare,
+  type Fields,
+  id,
+  isRecord,
+  isThere,
+  jsonOf,
+  list,
+  MEDIA,
+  oneOf,
+  platformOf,
+  record,
+  TYPES,
+  time,
+} from './fields.js';
+import { read } from './read.js';
+import { type CallbackReading, type Common, dead } from './reading.js';
 
 /**
  * semantics.md "TUICallKit v4", read once more in plain code: everything that one delivery of either generation says, one reading per user or record. Shares
  * nothing with the product but the names.
  */
-export function readAll(query: string, body: Uint8Array): Reading[] {
+export function readAll(query: string, body: Uint8Array): CallbackReading[] {
   const alone = read(query, body);
   if (alone.kind !== 'dead' || alone.why === 'not_json') return [alone];
-  const top = record(parseKeepingNumbers(new TextDecoder().decode(body)));
+  const top = record(jsonOf(body));
   if (isThere(top.Event) || isThere(top.CallResult)) return [alone];
   if (isThere(top.CallRecord)) return [endCall(top, record(top.CallRecord), platformOf(query))];
   if (isThere(top.ChangedUserList)) return memberChanged(top, platformOf(query));
   if (isThere(top.CallInfo)) return startCall(top, record(top.CallInfo), platformOf(query));
   return [alone];
 }
-
-type Fields = Record<string, unknown>;
-
-const isRecord = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof NumberText);
-const record = (value: unknown): Fields => (isRecord(value) ? value : {});
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
-/** Spaces, underscores and case say nothing. */
-const bare = (value: unknown): string => (typeof value === 'string' ? value.replace(/[ _]/g, '').toLowerCase() : '');
-
-const oneOf = (value: unknown, names: Record<string, string>): string => names[bare(value)] ?? '';
-const MEDIA = { audio: 'audio', video: 'video' };
-const TYPES = { singlecall: 'single', multicall: 'group', single: 'single', group: 'group' };
 
 /** What every reading has, mostly empty. */
 const nothing = (call_id: string, top: Fields): Common => ({
@@ -47,16 +50,14 @@ const nothing = (call_id: string, top: Fields): Common => ({
   platform: '',
 });
 
-const dead = (why: Extract<Reading, { kind: 'dead' }>['why']): Reading => ({ kind: 'dead', why });
-
 /** The caller is the one with Status Calling; whoever else is on the list receives the call. The client that called has the platform. */
-function startCall(top: Fields, info: Fields, platform: string): Reading[] {
+function startCall(top: Fields, info: Fields, platform: string): CallbackReading[] {
   const call_id = id(top.CallId) || id(info.CallId);
   if (call_id === '') return [dead('no_call_id')];
   const users = list(top.UserList);
   if (users.length === 0) return [dead('nothing')];
   const caller = users.find((user) => isRecord(user) && bare(user.Status) === 'calling');
-  return users.map((user): Reading => {
+  return users.map((user): CallbackReading => {
     if (!isRecord(user)) return dead('nothing');
     return {
       ...nothing(call_id, top),
@@ -71,12 +72,12 @@ function startCall(top: Fields, info: Fields, platform: string): Reading[] {
   });
 }
 
-function memberChanged(top: Fields, platform: string): Reading[] {
+function memberChanged(top: Fields, platform: string): CallbackReading[] {
   const call_id = id(top.CallId);
   if (call_id === '') return [dead('no_call_id')];
   const changes = list(top.ChangedUserList);
   if (changes.length === 0) return [dead('nothing')];
-  return changes.map((change): Reading => {
+  return changes.map((change): CallbackReading => {
     if (!isRecord(change) || !isThere(change.ActionType)) return dead('nothing');
     const user_id = id(change.User_Account);
     const event = eventOf(bare(change.ActionType), user_id, list(top.UserList).filter(isRecord));
@@ -122,7 +123,7 @@ function eventOf(action: string, user: string, members: Fields[]): EventName | n
 }
 
 /** A status callback: its own times are in seconds, its users are the caller and the callees. */
-function endCall(top: Fields, call: Fields, platform: string): Reading {
+function endCall(top: Fields, call: Fields, platform: string): CallbackReading {
   const call_id = id(top.CallId) || id(call.CallId);
   if (call_id === '') return dead('no_call_id');
   if (!isThere(call.CallResult)) return dead('nothing');
@@ -137,7 +138,7 @@ function endCall(top: Fields, call: Fields, platform: string): Reading {
     room_id: id(call.RoomId),
     media_type: oneOf(call.MediaType, MEDIA),
     call_type: oneOf(call.CallType, TYPES),
-    call_result: result(word(call.CallResult)) || id(call.CallResult) || 'odd',
+    call_result: anyResult(call.CallResult),
     platform,
     start_at: time(call.StartTime),
     accept_at: time(call.AcceptTime),
