@@ -1,6 +1,6 @@
 import type { SimulationReport } from './run.js';
 import type { AnswerKind } from './vendor/answer.js';
-import { notCompared } from './verify/ports.js';
+import { notCompared } from './verify/compared.js';
 
 /** Kinds of answers, in this order; that nobody was turned away for asking too often is always said. */
 const ANSWERS: readonly AnswerKind[] = ['ok', 'rate_limited', 'refused', 'failed'];

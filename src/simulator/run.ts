@@ -12,6 +12,7 @@ import type { VendorBook } from './vendor/book.js';
 import { Outage } from './vendor/outage.js';
 import { Vendor } from './vendor/vendor.js';
 import { CounterWatch, type WorkerCounters } from './verify/counters.js';
+import { playedApps } from './verify/played.js';
 import type { VerifyDeps, VerifyReport } from './verify/ports.js';
 import { verify } from './verify/verify.js';
 
@@ -164,7 +165,7 @@ export async function runSimulation(options: SimulationOptions, deps: Simulation
             {
               ledger,
               begin_at,
-              apps: plan.apps,
+              apps: playedApps(apps, channelApps),
               clock,
               sleep,
               ...(vendor === null ? {} : { book: vendor.book }),

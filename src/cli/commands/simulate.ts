@@ -1,19 +1,15 @@
 import { Option } from 'commander';
-import { openCodec } from '../../codec/codec.js';
-import { TOPICS } from '../../codec/topics.js';
 import type { Config } from '../../config/index.js';
-import { CHAOS_LEVELS, type ChaosLevel, formatReport, notCompared, runSimulation, type VerifyDeps } from '../../simulator/index.js';
-import { TopicAdmin } from '../../stream/admin.js';
+import { CHAOS_LEVELS, type ChaosLevel, formatReport, notCompared, runSimulation } from '../../simulator/index.js';
 import { systemClock } from '../../telemetry/clock.js';
-import { createLogger } from '../../telemetry/log.js';
 import { EXIT } from '../exit.js';
 import { type Io, line } from '../io.js';
-import { groupOf, INPUTS, kafkaConnection, openClickHouse, openRegistry, reachable, type Worker } from '../parts.js';
+import { openClickHouse, reachable } from '../parts.js';
 import type { Register } from '../program.js';
 import { startProgress } from '../progress.js';
-import { readDecoded, TopicReader } from '../read-topic.js';
 import { simulatedApps } from '../simulated-apps.js';
 import { endWithSupervisor } from '../supervise/lifeline.js';
+import { openVerification } from '../verification.js';
 import { type ConfigOption, loadForClient, withConfig } from './options.js';
 import { count, duration, positive } from './parse.js';
 
@@ -28,7 +24,6 @@ interface SimulateOptions extends ConfigOption {
   verify?: boolean;
 }
 
-const ASK_MS = 5_000;
 /** In logs; a person sees the bar move. */
 const LINE_EVERY_MS = 10_000;
 
@@ -129,41 +124,4 @@ async function missingHistory(config: Config, wantedMs: number): Promise<number>
   } finally {
     await clickhouse.close();
   }
-}
-
-/** What the simulator may look at to compare the project with the truth. */
-async function openVerification(config: Config, onLine: (text: string) => void): Promise<{ deps: VerifyDeps; close(): Promise<void> }> {
-  const logger = createLogger({ level: 'error' });
-  const kafka = kafkaConnection(config);
-  const registry = openRegistry(config);
-  const clickhouse = openClickHouse(config);
-  const admin = new TopicAdmin({ kafka, logger });
-  const [raw, calls] = [TOPICS.rawTuicallkit, TOPICS.calls].map(
-    (topic) => new TopicReader(kafka, `${config.kafka.groupPrefix}.verify`, topic.name, logger),
-  );
-  const codecs = { raw: await openCodec(TOPICS.rawTuicallkit, registry), calls: await openCodec(TOPICS.calls, registry) };
-  const lagOf = async (worker: Worker): Promise<[string, number]> => {
-    const byTopic = await admin.lag(groupOf(config, worker), INPUTS[worker]);
-    return [worker, [...byTopic.values()].reduce((sum, n) => sum + n, 0)];
-  };
-  return {
-    deps: {
-      query: (sql, params, timeoutMs) => clickhouse.query(sql, params, timeoutMs),
-      lag: async () => Object.fromEntries(await Promise.all([lagOf('sessions'), lagOf('events'), lagOf('sink')])),
-      readRaw: (onRecord) =>
-        readDecoded(raw as TopicReader, codecs.raw, ({ partition, offset }, event) => onRecord({ partition, offset, ...event })),
-      readCalls: (onRecord) => readDecoded(calls as TopicReader, codecs.calls, (_record, call) => onRecord(call)),
-      metrics: async () => {
-        const response = await fetch(`http://${reachable(config.admin.host)}:${config.admin.port}/metrics`, {
-          signal: AbortSignal.timeout(ASK_MS),
-        });
-        return new Map([['up', await response.text()]]);
-      },
-      sessions: config.sessions,
-      onLine,
-    },
-    close: async () => {
-      await Promise.all([raw?.close(), calls?.close(), admin.close(), clickhouse.close()]);
-    },
-  };
 }

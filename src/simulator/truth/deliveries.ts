@@ -51,8 +51,9 @@ export class TruthDeliveries {
   readonly calls = new Map<string, { app_id: string; call_id: string; inputs: Input[] }>();
   readonly recordings = new Map<string, { app_id: string; task_id: string; inputs: RecordingInput[] }>();
   readonly channels = new Map<string, { app_id: string; channel_id: string; inputs: ChannelInput[] }>();
-  /** Every call that the topics know, the run's own or not. */
-  readonly allCalls = new Set<string>();
+  /** Every call, with what kinds of input it has, and every recording that the topics know, the run's own or not. */
+  readonly allCalls = new Map<string, Set<CallReading['kind']>>();
+  readonly allRecordings = new Set<string>();
   /** By identity: {@link identityOf}. */
   readonly events = new Map<string, TruthEvent>();
   readonly deadLetters: TruthDeadLetter[] = [];
@@ -76,7 +77,8 @@ export class TruthDeliveries {
       return;
     }
     if (reading.kind === 'channel') this.messages.add(callKey(raw.app_id, reading.message_id));
-    else if (reading.kind !== 'recording') this.allCalls.add(callKey(raw.app_id, reading.call_id));
+    else if (reading.kind === 'recording') this.allRecordings.add(callKey(raw.app_id, reading.task_id));
+    else getOrMake(this.allCalls, callKey(raw.app_id, reading.call_id), () => new Set()).add(reading.kind);
     const identity = identityOf(raw.app_id, reading, raw.body);
     const isFirst = this.#count(identity, raw, minute);
     if (!own) return;

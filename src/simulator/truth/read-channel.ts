@@ -49,3 +49,6 @@ function pushOf(data: unknown): Fields | null {
     return null;
   }
 }
+
+/** Of the log of pushes, not a push itself. */
+export const isLogEntry = (body: Uint8Array): boolean => isThere(fieldsOf(body)?.Data);

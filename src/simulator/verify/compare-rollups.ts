@@ -1,10 +1,11 @@
-import { callKey, deliveryMinuteKey } from '../truth/deliveries.js';
-import { type Cell, cellKey, concurrency, type Measured, minuteKey, rollup } from '../truth/rollups.js';
-import type { Comparison } from './compare.js';
+import { type Cell, cellKey, concurrency, minuteKey, rollup } from '../truth/rollups.js';
+import { compareDeliveries } from './compare-deliveries.js';
+import { compareMissedPairs, compareOverlaps } from './compare-pairs.js';
+import type { Compared } from './compared.js';
+import type { Comparison } from './comparison.js';
 import { Differences, show } from './differences.js';
-import { standingsOf } from './fate.js';
-import type { Compared } from './ports.js';
-import { callRows, concurrencyRows, deliveryRows, metricsRows } from './rows.js';
+import { type MeasuredCall, measuredCalls } from './measured.js';
+import { concurrencyRows, metricsRows } from './rows-rollups.js';
 import { sparing } from './sparing.js';
 
 const MINUTE = 60_000;
@@ -15,11 +16,14 @@ const ROLLER_MS = 60_000;
 const ALL_MS = 600_000;
 const AGAIN_MS = 1_000;
 
-type Rolled = Pick<Compared, 'rollup_cells' | 'concurrency_minutes' | 'delivery_minutes' | 'received' | 'folded' | 'duplicates' | 'dead'>;
+type Rolled = Pick<
+  Compared,
+  'rollup_cells' | 'concurrency_minutes' | 'missed_pairs' | 'delivery_minutes' | 'received' | 'folded' | 'duplicates' | 'dead'
+> & { overlaps: number };
 
 /**
- * Rollups, concurrency and delivery counts; again and again while they differ, until the roller has had its time since the last timeout of a call. Each attempt
- * judges anew which calls are over.
+ * Rollups, concurrency, what pairs calls, and delivery counts; again and again while they differ, until the roller has had its time since the last timeout of
+ * a call. Each attempt judges anew which calls are over.
  */
 export async function compareRollups(c: Comparison, say: (line: string) => void): Promise<Rolled> {
   const begun = c.clock.now();
@@ -34,7 +38,9 @@ export async function compareRollups(c: Comparison, say: (line: string) => void)
     const rolled: Rolled = {
       rollup_cells: await compareMetrics(c, calls, found),
       concurrency_minutes: await compareConcurrency(c, calls, started, found),
-      ...(await compareDeliveries(c, found)),
+      missed_pairs: await compareMissedPairs(c, calls, found),
+      overlaps: await compareOverlaps(c, calls, started, found),
+      ...(await compareDeliveries(c, calls, found)),
     };
     const ended = calls.filter((call) => call.status === 'ended').length;
     if (over !== null && ended !== over) deadline = Math.min(c.clock.now() + ROLLER_MS, begun + ALL_MS);
@@ -46,29 +52,6 @@ export async function compareRollups(c: Comparison, say: (line: string) => void)
     tell(`waiting for the roller: ${found.total} cells differ`);
     await c.sleep(AGAIN_MS);
   }
-}
-
-/**
- * The truth about the run's own calls, and the rows of all other calls of the apps as they are. Whether a timeout that strikes just now has struck already is
- * taken from the call's row: the rollups must agree with it, if need be a moment later.
- */
-async function measuredCalls(c: Comparison, from: number): Promise<Measured[]> {
-  const others: Measured[] = [];
-  const statuses = new Map<string, string>();
-  for await (const page of callRows(c.query, c.apps)) {
-    for (const row of page) {
-      const key = callKey(row.app_id, row.call_id);
-      if (c.calls.has(key)) statuses.set(key, row.status);
-      else others.push(row);
-    }
-  }
-  const to = c.clock.now();
-  const own = [...c.calls].map(([key, call]) => {
-    const standings = standingsOf(call.fate, c.settle, from, to);
-    const { truth } = standings.find((s) => s.truth.status === statuses.get(key)) ?? standings[0]!;
-    return { app_id: call.app_id, ...truth };
-  });
-  return [...own, ...others];
 }
 
 const EXACT = [
@@ -87,7 +70,7 @@ const EXACT = [
 ] as const;
 const PERCENTILES = ['ring_p50_ms', 'ring_p95_ms', 'talk_p50_ms', 'talk_p95_ms'] as const;
 
-async function compareMetrics(c: Comparison, calls: readonly Measured[], found: Differences): Promise<number> {
+async function compareMetrics(c: Comparison, calls: readonly MeasuredCall[], found: Differences): Promise<number> {
   let cells = 0;
   for (const [relation, width] of Object.entries(WIDTHS) as [keyof typeof WIDTHS, number][]) {
     const expected = rollup(calls, width);
@@ -122,7 +105,7 @@ export function cellDifferences(truth: Cell, row: Cell): string[] {
 }
 
 /** Whole minutes only: the one under way still changes with every open call. */
-async function compareConcurrency(c: Comparison, calls: readonly Measured[], now: number, found: Differences): Promise<number> {
+async function compareConcurrency(c: Comparison, calls: readonly MeasuredCall[], now: number, found: Differences): Promise<number> {
   const expected = concurrency(calls, now);
   let minutes = 0;
   for (const row of await concurrencyRows(c.query, c.apps)) {
@@ -143,34 +126,3 @@ async function compareConcurrency(c: Comparison, calls: readonly Measured[], now
   for (const [key, truth] of expected) if (truth.bucket + MINUTE <= now) found.add('missing concurrency minute', key);
   return minutes;
 }
-
-const COUNTS = ['received', 'folded', 'duplicates', 'dead'] as const;
-
-/** delivery_minutes, minute by minute: received = folded + duplicates + dead (contract §7.2), and each of the four as the raw topic has it. */
-async function compareDeliveries(c: Comparison, found: Differences): Promise<Omit<Rolled, 'rollup_cells' | 'concurrency_minutes'>> {
-  const from = Math.floor(c.begin_at / MINUTE) * MINUTE;
-  const expected = new Map([...c.deliveries.minutes].filter(([key]) => bucketOf(key) >= from));
-  const to = Math.max(from, ...[...expected.keys()].map(bucketOf));
-  const total = { delivery_minutes: 0, received: 0, folded: 0, duplicates: 0, dead: 0 };
-  for (const row of await deliveryRows(c.query, c.apps, from, to)) {
-    const key = deliveryMinuteKey(row.app_id, row.bucket);
-    const truth = expected.get(key);
-    expected.delete(key);
-    for (const name of COUNTS) total[name] += row[name];
-    if (row.received !== row.folded + row.duplicates + row.dead)
-      found.add(
-        'sum of deliveries',
-        `${key}: received ${row.received} is not folded ${row.folded} + duplicates ${row.duplicates} + dead ${row.dead}`,
-      );
-    if (truth === undefined) {
-      if (row.received > 0) found.add('invented delivery minute', key);
-      continue;
-    }
-    total.delivery_minutes++;
-    found.fields('delivery minute', key, truth, row);
-  }
-  for (const key of expected.keys()) found.add('missing delivery minute', key);
-  return total;
-}
-
-const bucketOf = (key: string): number => Date.parse((JSON.parse(key) as [string, string])[0]);

@@ -1,22 +1,28 @@
+import type { SourceName } from '../truth/read-source.js';
+import type { Compared } from './compared.js';
 import type { WorkerCounters } from './counters.js';
 
 /** What verification needs to see of the project, each as narrow as it can be; src/cli wires the real things. */
 export interface VerifyDeps {
   /** A SELECT without FORMAT on the project's database; 64-bit integers may come as numbers or strings. */
   query: Query;
-  /** Records not yet processed, by consumer group; the groups of sessions, events and sink, and whatever else must be idle. */
+  /** Records not yet processed, by consumer group; of every group but that of the poller, whose tasks may rightly wait for hours. */
   lag: () => Promise<Record<string, number>>;
-  /** Reads callstream.raw.tuicallkit from its beginning to the end it has now (read_committed). */
-  readRaw: (onRecord: (record: RawTopicRecord) => void) => Promise<void>;
+  /** Reads `callstream.raw.<source>` from its beginning to the end it has now (read_committed). */
+  readRaw: (source: SourceName, onRecord: (record: RawTopicRecord) => void) => Promise<void>;
   /** Reads callstream.calls from its beginning to the end it has now (read_committed). */
   readCalls: (onRecord: (record: CallsTopicRecord) => void) => Promise<void>;
+  /** Reads callstream.tasks from its beginning to the end it has now (read_committed). */
+  readTasks: (onRecord: (record: TaskRecord) => void) => Promise<void>;
   /** Prometheus text by process; absent: no worker counters in the report. */
   metrics?: MetricsTexts;
   /** The `sessions` section of the configuration that the workers run with, ms. */
   sessions: SessionTimes;
+  /** Of the `polling` section: ms, and whose media events are fetched. */
+  polling: { sweepEvery: number; userEvents: 'off' | 'abnormal' | 'all' };
   /** One line at a time about what is waited for or compared. */
   onLine?: (line: string) => void;
-  /** Longest wait for the workers to become idle and the calls final, ms; default 10 minutes beyond ringTimeout + settle. */
+  /** Longest wait for everything to have come and to be settled, ms; default: 10 minutes beyond ringTimeout + settle, and where APIs are polled the time until the next deep sweep. */
   deadlineMs?: number;
 }
 
@@ -29,6 +35,7 @@ export interface SessionTimes {
   ringTimeout: number;
   settle: number;
   maxCall: number;
+  channelGap: number;
 }
 
 /** A RawEvent and where it stands. */
@@ -50,29 +57,15 @@ export interface CallsTopicRecord {
   revision: number;
 }
 
-/** How much was compared. A run in which anything but the duplicates is zero proves nothing about it, and fails. */
-export interface Compared {
-  requests: number;
-  calls: number;
-  legs: number;
-  events: number;
-  dead_letters: number;
-  rollup_cells: number;
-  concurrency_minutes: number;
-  revisions: number;
-  delivery_minutes: number;
-  /** The sum of contract §7.2 over the minutes of the run: received = folded + duplicates + dead. */
-  received: number;
-  folded: number;
-  duplicates: number;
-  dead: number;
+/** What is asked of a PollTask. */
+export interface TaskRecord {
+  kind: string;
+  app_id: string;
+  call_id: string;
+  started_at: number | null;
+  ended_at: number | null;
+  users: readonly string[];
 }
-
-/** Names of the figures that are zero; without chaos nothing comes twice. */
-export const notCompared = (compared: Compared): string[] =>
-  Object.entries(compared)
-    .filter(([name, count]) => count === 0 && name !== 'duplicates')
-    .map(([name]) => name.replaceAll('_', ' '));
 
 export interface VerifyReport {
   compared: Compared;

@@ -1,13 +1,17 @@
 import { CALL_EVENTS, CALL_LEGS, CALLS, type Columns, type RowOf, rowOf, selectOf } from '../../clickhouse/relations.js';
-import type { Cell, ConcurrencyMinute } from '../truth/rollups.js';
 import type { Query } from './ports.js';
 
 /** The relations of contract §5 as plain records: times in epoch ms, integers as numbers, booleans as booleans. */
 
-const TIMEOUT_MS = 120_000;
+export const TIMEOUT_MS = 120_000;
 
 /** @param from everything after the select list; the relation's alias is `t` */
-async function rows<C extends Columns>(query: Query, columns: C, from: string, params: Record<string, unknown>): Promise<RowOf<C>[]> {
+export async function rows<C extends Columns>(
+  query: Query,
+  columns: C,
+  from: string,
+  params: Record<string, unknown>,
+): Promise<RowOf<C>[]> {
   const found = await query<Record<string, unknown>>(`SELECT ${selectOf(columns)} ${from}`, params, TIMEOUT_MS);
   return found.map((row) => rowOf(columns, row));
 }
@@ -51,62 +55,22 @@ export async function deadLetterRows(query: Query, apps: readonly string[], sinc
 }
 
 const FIRST_SEEN = 'FROM calls AS t WHERE t.app_id IN {apps:Array(String)} AND t.first_seen_at >= fromUnixTimestamp64Milli({since:Int64})';
+const UNFINISHED = { app_id: 'text', call_id: 'text', call_type: 'text', room_id: 'text', started_at: 'time' } as const;
 
-/** Calls first seen since then that are not final. */
+/** Calls and sessions first seen since then that are not final. */
 export const unfinishedCalls = (query: Query, apps: readonly string[], since: number) =>
-  rows(query, { app_id: 'text', call_id: 'text' }, `${FIRST_SEEN} AND NOT t.final`, { apps, since });
+  rows(query, UNFINISHED, `${FIRST_SEEN} AND NOT t.final AND t.end_reason != 'merged'`, { apps, since });
 
-export async function countCalls(query: Query, apps: readonly string[], since: number): Promise<number> {
-  const [row] = await query<{ n: number | string }>(`SELECT count() AS n ${FIRST_SEEN}`, { apps, since }, TIMEOUT_MS);
-  return Number(row?.n ?? 0);
+/** Calls, and sessions of channels, first seen since then. */
+export async function countCalls(query: Query, apps: readonly string[], since: number): Promise<{ calls: number; sessions: number }> {
+  const [row] = await query<{ calls: number | string; sessions: number | string }>(
+    `SELECT countIf(t.call_type != 'channel') AS calls, countIf(t.call_type = 'channel' AND t.end_reason != 'merged') AS sessions ${FIRST_SEEN}`,
+    { apps, since },
+    TIMEOUT_MS,
+  );
+  return { calls: Number(row?.calls ?? 0), sessions: Number(row?.sessions ?? 0) };
 }
 
 /** The revision of every call first seen since then. */
 export const callRevisions = (query: Query, apps: readonly string[], since: number) =>
   rows(query, { app_id: 'text', call_id: 'text', revision: 'number' }, FIRST_SEEN, { apps, since });
-
-const METRICS = {
-  bucket: 'bucket',
-  app_id: 'text',
-  call_type: 'text',
-  media_type: 'text',
-  calls: 'number',
-  answered: 'number',
-  no_answer: 'number',
-  rejected: 'number',
-  busy: 'number',
-  cancelled: 'number',
-  failed: 'number',
-  unknown: 'number',
-  missed: 'number',
-  missed_inclusive: 'number',
-  ring_ms_sum: 'number',
-  talk_ms_sum: 'number',
-  asr: 'number?',
-  ner: 'number?',
-  acd_ms: 'number?',
-  ring_p50_ms: 'number?',
-  ring_p95_ms: 'number?',
-  talk_p50_ms: 'number?',
-  talk_p95_ms: 'number?',
-} as const;
-
-export const metricsRows = (query: Query, relation: 'metrics_1m' | 'metrics_1h' | 'metrics_1d', apps: readonly string[]): Promise<Cell[]> =>
-  rows(query, METRICS, `FROM ${relation} AS t WHERE t.app_id IN {apps:Array(String)}`, { apps });
-
-export const concurrencyRows = (query: Query, apps: readonly string[]): Promise<ConcurrencyMinute[]> =>
-  rows(
-    query,
-    { bucket: 'bucket', app_id: 'text', peak: 'number', average: 'number' },
-    'FROM concurrency_1m AS t WHERE t.app_id IN {apps:Array(String)}',
-    { apps },
-  );
-
-export const deliveryRows = (query: Query, apps: readonly string[], from: number, to: number) =>
-  rows(
-    query,
-    { bucket: 'bucket', app_id: 'text', received: 'number', folded: 'number', duplicates: 'number', dead: 'number' },
-    `FROM delivery_minutes AS t WHERE t.app_id IN {apps:Array(String)} AND t.source = 'tuicallkit'
-       AND t.bucket >= toDateTime({from:UInt32}, 'UTC') AND t.bucket <= toDateTime({to:UInt32}, 'UTC')`,
-    { apps, from: from / 1000, to: to / 1000 },
-  );

@@ -1,23 +1,30 @@
-import { CallstreamError } from '../../domain/errors.js';
 import type { Clock } from '../../telemetry/clock.js';
-import { type Ledger, requestId } from '../ledger.js';
-import { getOrMake } from '../maps.js';
-import type { Timeouts } from '../truth/call.js';
-import { callKey, TruthDeliveries } from '../truth/deliveries.js';
+import type { Ledger } from '../ledger.js';
+import { callKey } from '../truth/deliveries.js';
+import { truthOfRecording } from '../truth/recording.js';
 import type { VendorBook } from '../vendor/book.js';
-import { compareCalls, compareDeadLetters, compareEvents, compareLegs, compareRequests, type OwnCall } from './compare.js';
+import { compareCalls } from './compare-calls.js';
+import { compareDeadLetters, compareEvents } from './compare-events.js';
+import { compareLegs } from './compare-legs.js';
+import { compareRecordings } from './compare-recordings.js';
+import { compareRequests } from './compare-requests.js';
 import { compareRollups } from './compare-rollups.js';
 import { compareTopic } from './compare-topic.js';
+import type { Compared } from './compared.js';
+import { type Comparison, type OwnCall, type OwnRecording, type OwnSession, sessionKey } from './comparison.js';
 import { Differences } from './differences.js';
-import { fateOf, standsAt } from './fate.js';
-import type { Compared, Sleep, VerifyDeps, VerifyReport } from './ports.js';
+import { fateOf, sessionFates, standsAt } from './fate.js';
+import { deepSweepEvery, describeOwed, mediaTasks, owedBySweeps, owedMedia } from './owed.js';
+import type { PlayedApp } from './played.js';
+import type { Sleep, VerifyDeps, VerifyReport } from './ports.js';
+import { RawReading, sourcesOf } from './raw.js';
 import { countCalls, unfinishedCalls } from './rows.js';
-import { sparing } from './sparing.js';
+import { Wait } from './wait.js';
 
 export interface VerifiedRun {
   ledger: Ledger;
   begin_at: number;
-  apps: readonly string[];
+  apps: readonly PlayedApp[];
   /** Of the vendor's APIs; absent: none is served. */
   book?: VendorBook;
   clock: Clock;
@@ -27,154 +34,218 @@ export interface VerifiedRun {
 
 /** An active call whose timeout is closer than this is waited for. */
 const NEAR_MS = 75_000;
-const POLL_MS = 500;
 const DEFAULT_DEADLINE_MS = 600_000;
+/** Between two looks for what only a sweep brings. */
+const SWEEP_LOOK_MS = 5_000;
+/** Polls go on while things are compared; what was compared with too little is compared again, so many times. */
+const ATTEMPTS = 5;
 
 /**
  * Compares everything the project holds about a run with the truth.
  *
- * What is owed is what was acknowledged: every such request must be in the raw topic, and nothing else may be. The truth is then a plain reading of
- * semantics.md over the raw deliveries of the run's calls, because received_at, which parts of the semantics depend on, is given by the ingest server.
- * Calls of other runs on the same apps are taken from `calls` as they are, and only count in the rollups; so traffic that goes on at the same
- * time on the same apps can make rollups differ from one read to the next, which is retried.
+ * What is owed is what was acknowledged: every such request must be in the raw topics, and so must be what the vendor's APIs have; nothing else may be. The
+ * truth is then a plain reading of semantics.md over the raw deliveries of what is the run's own, because received_at, which parts of the semantics
+ * depend on, is given by the ingest server and the poller. Calls of other runs on the same apps are taken from `calls` as they are, and only count in
+ * the rollups; so traffic that goes on at the same time on the same apps can make rollups differ from one read to the next, which is retried.
  */
 export async function verify(run: VerifiedRun, deps: VerifyDeps): Promise<VerifyReport> {
-  const differences = new Differences();
-  const say = deps.onLine ?? (() => {});
-  const wait = new Wait(run, deps, differences, say);
-
-  await wait.until('idle workers', async () => lagging(await deps.lag()));
-  say('reading the raw topic');
-  let raw = await readRaw(run, deps);
-  await wait.until('every acknowledged callback in the raw topic', async () => {
-    const missing = [...run.ledger.entries].filter(([id, e]) => (raw.requests.get(id)?.size ?? 0) < e.acknowledged).length;
-    if (missing === 0) return null;
-    raw = await readRaw(run, deps);
-    return `${missing} missing`;
-  });
-  await wait.until('idle workers', async () => lagging(await deps.lag()));
-
-  const calls = new Map<string, OwnCall>(
-    [...raw.truth.calls.values()].map((c) => [callKey(c.app_id, c.call_id), { ...c, fate: fateOf(c.inputs, deps.sessions) }]),
-  );
-  await waitUntilFinal(run, deps, wait, calls, say);
-
-  say('comparing requests, calls, legs, events and dead letters');
-  const context = {
-    query: deps.query,
-    apps: run.apps,
-    begin_at: run.begin_at,
-    clock: run.clock,
-    sleep: run.sleep,
-    settle: deps.sessions.settle,
-    calls,
-    deliveries: raw.truth,
-    differences,
-  };
-  const compared: Compared = {
-    requests: compareRequests(run.ledger, raw.requests, differences),
-    calls: await compareCalls(context),
-    legs: await compareLegs(context),
-    events: await compareEvents(context),
-    dead_letters: await compareDeadLetters(context),
-    revisions: await compareTopic(context, deps.readCalls),
-    ...(await compareRollups(context, say)),
-  };
-  const now = run.clock.now();
-  const all = [...calls.values()].map((c) => standsAt(c.fate, now));
-  return {
-    compared,
-    differences: differences.counts,
-    first: differences.first,
-    total: differences.total,
-    timed_out_calls: all.filter((t) => t.end_reason === 'timed_out').length,
-    open_calls: all.filter((t) => t.status !== 'ended').length,
-  };
+  return new Verification(run, deps).report();
 }
 
-interface RawReading {
-  truth: TruthDeliveries;
-  /** Ids of the stored deliveries by request; a repeat of one delivery (equal id) is not another. */
-  requests: Map<string, Set<string>>;
-}
-
-async function readRaw(run: VerifiedRun, deps: VerifyDeps): Promise<RawReading> {
-  const truth = new TruthDeliveries();
-  const requests = new Map<string, Set<string>>();
-  const apps = new Set(run.apps);
-  await deps.readRaw((record) => {
-    const body = Buffer.from(record.body);
-    const request = requestId('tuicallkit', record.app_id, record.query, body);
-    const own = run.ledger.entries.has(request);
-    if (own) {
-      getOrMake(requests, request, () => new Set()).add(record.id);
-    }
-    if (own || apps.has(record.app_id)) truth.add({ ...record, body }, own);
-  });
-  return { truth, requests };
-}
-
-function lagging(lag: Record<string, number>): string | null {
-  const behind = Object.entries(lag).filter(([, n]) => n > 0);
-  return behind.length === 0 ? null : behind.map(([group, n]) => `${group} ${n} behind`).join(', ');
-}
-
-/**
- * Until every call that is over, or soon will be by its timeout, stands final in ClickHouse. Ringing calls always will; active ones may have hours left, and
- * one whose time comes later, while things are compared, may stand either way then.
- */
-async function waitUntilFinal(
-  run: VerifiedRun,
-  deps: VerifyDeps,
-  wait: Wait,
-  calls: ReadonlyMap<string, OwnCall>,
-  say: (line: string) => void,
-): Promise<void> {
-  const near = run.clock.now() + NEAR_MS;
-  const ending = new Set(
-    [...calls].flatMap(([key, { fate }]) =>
-      (fate.open.status === 'ringing' && fate.timedOut !== null) || standsAt(fate, near).status === 'ended' ? [key] : [],
-    ),
-  );
-  say(`${calls.size} calls, ${ending.size} of them over or about to be`);
-  await wait.until('calls in ClickHouse, all that can end final', async () => {
-    const found = await countCalls(deps.query, run.apps, run.begin_at);
-    if (found < calls.size) return `${calls.size - found} calls missing`;
-    const unfinished = await unfinishedCalls(deps.query, run.apps, run.begin_at);
-    const pending = unfinished.filter((c) => ending.has(callKey(c.app_id, c.call_id))).length;
-    return pending === 0 ? null : `${pending} not final`;
-  });
-  await wait.until('idle workers', async () => lagging(await deps.lag()));
-}
-
-/** Awaits conditions, tells what is missing, and turns a deadline that passes into a difference that explains itself. */
-class Wait {
-  readonly #deadline: number;
+class Verification {
   readonly #run: VerifiedRun;
-  readonly #differences: Differences;
+  readonly #apps: readonly string[];
+  readonly #deps: VerifyDeps;
   readonly #say: (line: string) => void;
+  readonly #wait: Wait;
+  /** Of the waits; what is compared has its own, for it may be compared again. */
+  readonly #waited = new Differences();
+  #raw!: RawReading;
+  #calls: ReadonlyMap<string, OwnCall> = new Map();
+  #sessions: ReadonlyMap<string, OwnSession> = new Map();
 
-  constructor(run: VerifiedRun, deps: VerifyDeps, differences: Differences, say: (line: string) => void) {
+  constructor(run: VerifiedRun, deps: VerifyDeps) {
     this.#run = run;
-    this.#differences = differences;
-    this.#say = say;
-    const { ringTimeout, settle } = deps.sessions satisfies Timeouts & { settle: number };
-    this.#deadline = run.clock.now() + (deps.deadlineMs ?? DEFAULT_DEADLINE_MS + ringTimeout + settle);
+    this.#apps = run.apps.map((app) => app.app_id);
+    this.#deps = deps;
+    this.#say = deps.onLine ?? (() => {});
+    const { ringTimeout, settle } = deps.sessions;
+    const polled = run.book === undefined ? 0 : deepSweepEvery(deps.polling);
+    this.#wait = new Wait(run, deps.deadlineMs ?? DEFAULT_DEADLINE_MS + ringTimeout + settle + polled, this.#waited, this.#say);
   }
 
-  /** @param missing null when the condition holds, else what is missing; errors of servers that are away count as missing */
-  async until(what: string, missing: () => Promise<string | null>): Promise<void> {
-    const tell = sparing(this.#say, this.#run.clock);
-    for (;;) {
-      if (this.#run.signal?.aborted) throw new CallstreamError('SIMULATOR_STOPPED', `stopped while waiting for ${what}`);
-      const problem = await missing().catch((error: Error) => `cannot tell: ${error.message}`);
-      if (problem === null) return;
-      tell(`waiting for ${what}: ${problem}`);
-      if (this.#run.clock.now() > this.#deadline) {
-        this.#differences.add('waited in vain', `${what}: ${problem}`);
-        return;
-      }
-      await this.#run.sleep(POLL_MS);
+  async report(): Promise<VerifyReport> {
+    await this.#idle();
+    this.#say('reading the raw topics');
+    await this.#read();
+    await this.#arrived();
+    await this.#settled();
+    await this.#mediaPolled();
+    let differences = new Differences();
+    let compared = await this.#compare(differences);
+    for (let attempt = 1; attempt < ATTEMPTS && differences.total > 0; attempt++) {
+      const known = this.#raw.own;
+      await this.#read();
+      if (this.#raw.own === known) break;
+      this.#say('more has come meanwhile: comparing again');
+      await this.#settled();
+      differences = new Differences();
+      compared = await this.#compare(differences);
     }
+    differences.merge(this.#waited);
+    const now = this.#run.clock.now();
+    const all = [...this.#calls.values()].map((c) => standsAt(c.fate, now));
+    return {
+      compared,
+      differences: differences.counts,
+      first: differences.first,
+      total: differences.total,
+      timed_out_calls: all.filter((t) => t.end_reason === 'timed_out').length,
+      open_calls: all.filter((t) => t.status !== 'ended').length,
+    };
+  }
+
+  #idle(): Promise<void> {
+    return this.#wait.until('idle workers', async () => {
+      const behind = Object.entries(await this.#deps.lag()).filter(([, n]) => n > 0);
+      return behind.length === 0 ? null : behind.map(([group, n]) => `${group} ${n} behind`).join(', ');
+    });
+  }
+
+  async #read(): Promise<void> {
+    this.#raw = await RawReading.of(this.#run, this.#deps);
+    const { calls, channels } = this.#raw.truth;
+    this.#calls = new Map([...calls].map(([key, c]) => [key, { ...c, fate: fateOf(c.inputs, this.#deps.sessions) }]));
+    const sessions = [...channels.values()].flatMap(({ app_id, channel_id, inputs }): OwnSession[] => {
+      const arrivals = inputs.map((i) => i.received_at);
+      return sessionFates(inputs, this.#deps.sessions).map((fate) => ({ app_id, channel_id, arrivals, fate }));
+    });
+    this.#sessions = new Map(sessions.map((s) => [sessionKey(s.app_id, s.channel_id, s.fate.open.started_at), s]));
+  }
+
+  /** Until the raw topics have every acknowledged callback, and what the vendor's APIs have. */
+  async #arrived(): Promise<void> {
+    const { ledger, book, begin_at, clock } = this.#run;
+    await this.#wait.until('every acknowledged callback in the raw topics', async () => {
+      const missing = [...ledger.entries].filter(([id, e]) => (this.#raw.requests.get(id)?.size ?? 0) < e.acknowledged).length;
+      if (missing === 0) return null;
+      await this.#read();
+      return `${missing} missing`;
+    });
+    if (book === undefined) return;
+    const owed = () => owedBySweeps({ begin_at, now: clock.now(), book, raw: this.#raw }, this.#deps);
+    await this.#wait.until(
+      'the sweeps',
+      async () => {
+        const missing = describeOwed(owed());
+        if (missing !== null) await this.#read();
+        return missing;
+      },
+      SWEEP_LOOK_MS,
+    );
+  }
+
+  /**
+   * Until every call and session that is over, or soon will be by its timeout, stands final in ClickHouse. Ringing calls always will; active ones may have hours
+   * left, and one whose time comes later, while things are compared, may stand either way then.
+   */
+  async #settled(): Promise<void> {
+    await this.#idle();
+    const { clock, begin_at } = this.#run;
+    const near = clock.now() + NEAR_MS;
+    const ending = new Set<string>();
+    for (const [key, { fate }] of this.#calls) {
+      if ((fate.open.status === 'ringing' && fate.timedOut !== null) || standsAt(fate, near).status === 'ended') ending.add(key);
+    }
+    for (const [key, { fate }] of this.#sessions) if (fate.deadline <= near) ending.add(key);
+    const due = { calls: this.#calls.size, sessions: this.#sessions.size };
+    const sessions = due.sessions === 0 ? '' : ` and ${due.sessions} channel sessions`;
+    this.#say(`${due.calls} calls${sessions}, ${ending.size} of them over or about to be`);
+    await this.#wait.until('calls in ClickHouse, all that can end final', async () => {
+      const found = await countCalls(this.#deps.query, this.#apps, begin_at);
+      if (found.calls < due.calls) return `${due.calls - found.calls} calls missing`;
+      if (found.sessions < due.sessions) return `${due.sessions - found.sessions} channel sessions missing`;
+      const unfinished = await unfinishedCalls(this.#deps.query, this.#apps, begin_at);
+      const pending = unfinished.filter(
+        (c) => ending.has(callKey(c.app_id, c.call_id)) || ending.has(sessionKey(c.app_id, c.room_id, c.started_at)),
+      ).length;
+      return pending === 0 ? null : `${pending} not final`;
+    });
+    await this.#idle();
+  }
+
+  /** Media events are asked for once a call is final. What the vendor has nothing of may be asked for again for hours: that is not waited for. */
+  async #mediaPolled(): Promise<void> {
+    const { book, apps } = this.#run;
+    if (book === undefined || !apps.some((app) => app.media)) return;
+    let waited = false;
+    await this.#wait.until(
+      'media events',
+      async () => {
+        const tasks = await mediaTasks(this.#deps.readTasks);
+        const owed = owedMedia({ book, apps, calls: this.#calls.values(), tasks }, this.#deps.polling.userEvents);
+        if (owed.length === 0) return null;
+        waited = true;
+        await this.#read();
+        return `${owed.length} polls, the first of ${owed[0]}`;
+      },
+      SWEEP_LOOK_MS,
+    );
+    if (waited) await this.#settled();
+  }
+
+  async #compare(differences: Differences): Promise<Compared> {
+    this.#say('comparing requests, calls, legs, events and dead letters');
+    const { ledger, book, begin_at, apps, clock, sleep } = this.#run;
+    const { query, sessions, readCalls, polling } = this.#deps;
+    const { truth, requests, strangers } = this.#raw;
+    for (const stranger of strangers) differences.add('invented poll', stranger);
+    if (book !== undefined) {
+      for (const r of owedBySweeps({ begin_at, now: clock.now(), book, raw: this.#raw }, this.#deps).records)
+        if (r.lost) differences.add('lost call', `${r.app_id} ${r.call_id}: every callback was lost, and no sweep has found its record`);
+    }
+    const recordings = [...truth.recordings].map(([key, { app_id, task_id, inputs }]): [string, OwnRecording] => [
+      key,
+      { app_id, task_id, truth: truthOfRecording(inputs) },
+    ]);
+    const sources = sourcesOf(apps);
+    const c: Comparison = {
+      query,
+      apps: this.#apps,
+      sources,
+      begin_at,
+      clock,
+      sleep,
+      settle: sessions.settle,
+      calls: this.#calls,
+      sessions: this.#sessions,
+      recordings: new Map(recordings),
+      deliveries: truth,
+      differences,
+      eventIds: new Map(),
+      revisions: new Map(),
+      named: new Map(),
+    };
+    const compared = compareRequests(ledger, requests, differences);
+    const events = await compareEvents(c);
+    const found = await compareCalls(c);
+    const legs = await compareLegs(c);
+    const deadLetters = await compareDeadLetters(c);
+    const recorded = sources.includes('tiw') ? await compareRecordings(c) : 0;
+    const revisions = await compareTopic(c, readCalls);
+    const { overlaps, ...rolled } = await compareRollups(c, this.#say);
+    return {
+      requests: compared,
+      calls: found.calls,
+      legs,
+      events: [...events.values()].reduce((sum, n) => sum + n, 0),
+      dead_letters: deadLetters,
+      revisions,
+      ...(sources.includes('call-record') ? { records: events.get('call-record') ?? 0 } : {}),
+      ...(sources.includes('user-event') && polling.userEvents === 'all' ? { media_polls: events.get('user-event') ?? 0 } : {}),
+      ...(sources.includes('tiw') ? { recordings: recorded, call_recordings: overlaps } : {}),
+      ...(sources.includes('aliyun-rtc') ? { channel_sessions: found.sessions } : {}),
+      ...rolled,
+    };
   }
 }
