@@ -135,7 +135,13 @@ interface Known extends Measured, Paired {
   legs: TruthCall['legs'];
 }
 
-export const world = (): World => worldOf(traffic(EVERYTHING, PIECES), NOW);
+export function world(): World {
+  whole ??= worldOf(traffic(EVERYTHING, PIECES), NOW);
+  const { ledger, book, ...tables } = whole;
+  return { ledger, book, ...structuredClone(tables) };
+}
+
+let whole: World | null = null;
 
 /** Of an app that has callbacks and nothing else, at a moment: its lost ends are put right by nobody. */
 export const worldOfCallbacks = (now: number): World => worldOf(traffic(CALLBACKS, CALLS_ALONE), now);

@@ -64,7 +64,7 @@ describe('verification', () => {
       ['call', 'waited in vain'],
     ],
     ['a first_seen_at out of thin air', (w) => Object.assign(w.calls[0]!, { first_seen_at: BEGIN + 3_000_000 }), ['call']],
-    ['a missing call', (w) => w.calls.pop(), ['missing call', 'waited in vain']],
+    ['a missing call', (w) => w.calls.shift(), ['missing call', 'waited in vain']],
     ['a call twice', (w) => w.calls.push({ ...w.calls[0]! }), ['double call']],
     [
       'a call that nobody made',
@@ -75,7 +75,7 @@ describe('verification', () => {
     ['a missing leg', (w) => w.legs.pop(), ['missing leg']],
     ['a leg that nobody had', (w) => w.legs.push({ ...w.legs[0]!, user_id: 'ghost' }), ['invented leg']],
     ['a wrong event', (w) => Object.assign(w.events[0]!, { user_id: 'ghost' }), ['event']],
-    ['a missing event', (w) => w.events.pop(), ['delivery minute', 'missing event', 'sum of deliveries']],
+    ['a missing event', (w) => w.events.shift(), ['delivery minute', 'missing event', 'sum of deliveries']],
     ['an event twice', (w) => w.events.push({ ...w.events[0]! }), ['delivery minute', 'invented event', 'sum of deliveries']],
     ['a missing dead letter', (w) => w.dead.pop(), ['delivery minute', 'missing dead letter', 'sum of deliveries']],
     [
