@@ -1,17 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { formatReport } from '../../src/simulator/index.js';
+import { requestId } from '../../src/simulator/ledger.js';
 import { truthOf } from '../../src/simulator/truth/call.js';
 import { TruthDeliveries } from '../../src/simulator/truth/deliveries.js';
+import type { SourceName } from '../../src/simulator/truth/read-source.js';
 import { CounterWatch } from '../../src/simulator/verify/counters.js';
-import type { VerifyDeps, VerifyReport } from '../../src/simulator/verify/ports.js';
+import type { RawTopicRecord, VerifyDeps, VerifyReport } from '../../src/simulator/verify/ports.js';
 import { verify } from '../../src/simulator/verify/verify.js';
 import {
   BEGIN,
   CALLBACKS_ALONE,
+  CHANNEL_APP,
   depsOf,
   NOW,
   PLAYED,
+  POLLING,
   query,
+  type Row,
   SESSIONS,
   type World,
   world,
@@ -22,8 +27,7 @@ import {
  * Verification against a project made up in memory: whole and right at first, then spoilt in one place at a time. What a test spoils must be found, and
  * nothing else.
  */
-async function check(spoil: (w: World) => void, more: Partial<VerifyDeps> = {}): Promise<VerifyReport> {
-  const w = world();
+async function check(spoil: (w: World) => void, more: Partial<VerifyDeps> = {}, w = world()): Promise<VerifyReport> {
   spoil(w);
   // The clock runs fast, so that waits for what will never come end soon; waiting takes no time of ours.
   let now = NOW;
@@ -46,6 +50,12 @@ async function checkAt(begin: number, tables: (now: number) => World, deadlineMs
 }
 
 const kinds = (report: VerifyReport) => Object.keys(report.differences).sort();
+
+/** Another name for a call or a session, everywhere. */
+function rename(w: World, row: Row, call_id: string): void {
+  for (const one of [...w.legs, ...w.published]) if (one.call_id === row.call_id) one.call_id = call_id;
+  row.call_id = call_id;
+}
 
 describe('verification', () => {
   it('finds nothing wrong with what is right, and compares all there is', async () => {
@@ -112,15 +122,259 @@ describe('verification', () => {
     expect(kinds(await check(spoil))).toEqual(expected);
   });
 
+  /** Of the rows of a table, the first that is so. */
+  const first = (rows: Row[], is: (row: Row) => boolean): Row => rows.find(is)!;
+  const session = (w: World) => first(w.calls, (c) => c.call_type === 'channel' && c.end_reason !== 'merged' && c.accepted_at !== null);
+  const merged = (w: World) => first(w.calls, (c) => c.end_reason === 'merged');
+  const isMedia = (e: Row) => e.event === 'media';
+
+  it.each<[string, (w: World) => void, string[]]>([
+    [
+      'a record that lost to a status callback',
+      (w) =>
+        Object.assign(
+          first(w.calls, (c) => String(c.sources).includes('record')),
+          { sources: ['event', 'status'] },
+        ),
+      ['call'],
+    ],
+    [
+      'a leg without its media',
+      (w) =>
+        Object.assign(
+          first(w.legs, (l) => l.media_joined_at !== null),
+          { media_joined_at: null },
+        ),
+      ['leg'],
+    ],
+    [
+      'a drop too many',
+      (w) =>
+        Object.assign(
+          first(w.legs, (l) => l.media_joined_at !== null),
+          { media_drops: 9 },
+        ),
+      ['leg'],
+    ],
+    ['a media poll of another user', (w) => Object.assign(first(w.events, isMedia), { user_id: 'ghost' }), ['event']],
+    [
+      'a record of another arrival',
+      (w) =>
+        Object.assign(
+          first(w.events, (e) => e.source === 'call-record'),
+          { raw_offset: 77_777 },
+        ),
+      ['invented event', 'missing event'],
+    ],
+    ['a wrong total of a recording', (w) => Object.assign(w.recordings[0]!, { total_ms: 7 }), ['recording']],
+    [
+      'a video that is missing',
+      (w) =>
+        Object.assign(
+          first(w.recordings, (r) => r.videos !== '[]'),
+          { videos: '[]' },
+        ),
+      ['recording'],
+    ],
+    ['a recording that is missing', (w) => w.recordings.pop(), ['missing recording']],
+    ['a recording twice', (w) => w.recordings.push({ ...w.recordings[0]! }), ['double recording']],
+    [
+      'a recording that nobody made',
+      (w) => w.recordings.push({ ...w.recordings[0]!, task_id: 'ghost', started_at: NOW }),
+      ['invented recording'],
+    ],
+    ['a call without its recording', (w) => w.callRecordings.pop(), ['missing call recording']],
+    [
+      'a recording of another call',
+      (w) => w.callRecordings.push({ ...w.callRecordings[0]!, call_id: 'ghost' }),
+      ['invented call recording'],
+    ],
+    ['a wrong end of a call beside its recording', (w) => Object.assign(w.callRecordings[0]!, { call_ended_at: NOW }), ['call recording']],
+    ['a wrong moment of a session', (w) => Object.assign(session(w), { accepted_at: NOW }), ['session']],
+    ['a session named after an event of another', (w) => rename(w, session(w), `channel:${session(w).room_id}:e0`), ['session']],
+    ['a session twice', (w) => w.calls.push({ ...session(w) }), ['double session']],
+    ['a merged session that still measures', (w) => Object.assign(merged(w), { talk_ms: 7 }), ['merged session']],
+    ['a merged session of another channel', (w) => rename(w, merged(w), 'channel:other:gone'), ['merged session']],
+    [
+      'a merged session with a leg',
+      (w) => w.legs.push({ ...w.legs[0]!, app_id: CHANNEL_APP, call_id: merged(w).call_id }),
+      ['invented leg'],
+    ],
+    [
+      'a wrong leg of a session',
+      (w) =>
+        Object.assign(
+          first(w.legs, (l) => l.app_id === CHANNEL_APP),
+          { left_at: 7 },
+        ),
+      ['leg'],
+    ],
+    [
+      'a gap in the revisions of a merged name',
+      (w) =>
+        w.published.splice(
+          w.published.findIndex((p) => p.call_id === merged(w).call_id),
+          1,
+        ),
+      ['revision gap'],
+    ],
+    [
+      'a name of a channel without a row',
+      (w) => w.published.push({ provider: 'aliyun', app_id: CHANNEL_APP, call_id: `channel:${merged(w).room_id}:x`, revision: 1 }),
+      ['stale row'],
+    ],
+    ['a wrong count of missed calls', (w) => Object.assign(w.missed[0]!, { missed_count: 9 }), ['missed pair']],
+    ['a pair that spoke meanwhile', (w) => w.missed.push({ ...w.missed[0]!, callee: 'ghost' }), ['invented missed pair']],
+    ['a pair that is missing', (w) => w.missed.pop(), ['missing missed pair']],
+    [
+      'calls from records only in the wrong minute',
+      (w) => Object.assign(w.recordsOnly[0]!, { bucket: 60_000 }),
+      ['calls from records only'],
+    ],
+    [
+      'deliveries of a source that are missing',
+      (w) =>
+        w.health.splice(
+          w.health.findIndex((h) => h.source === 'tiw'),
+          1,
+        ),
+      ['missing delivery minute'],
+    ],
+  ])('finds %s', async (_what, spoil, expected) => {
+    expect(kinds(await check(spoil))).toEqual(expected);
+  });
+
+  it('finds a session that has begun at another time, and with it all that counts it', async () => {
+    const report = await check((w) => Object.assign(session(w), { started_at: 7 }));
+    expect(kinds(report)).toEqual(expect.arrayContaining(['invented session', 'missing session', 'missing leg', 'invented leg']));
+  });
+
+  /** An event that was sent once. */
+  const once = (w: World): RawTopicRecord =>
+    w.raw.tuicallkit.find(({ app_id, query: q, body }) => {
+      const sent = w.ledger.entries.get(requestId('tuicallkit', app_id, q, body));
+      return sent?.attempts === 1 && Buffer.from(body).includes('"Event":"call_end"');
+    })!;
+
+  /** Takes a delivery out of the raw topics, and says whose it was. */
+  const take = (w: World, source: SourceName, is: (text: string, query: string) => boolean): RawTopicRecord => {
+    const at = w.raw[source].findIndex((r) => is(Buffer.from(r.body).toString(), r.query));
+    return w.raw[source].splice(at, 1)[0]!;
+  };
+
+  it('finds a lost call whose record no sweep has found', async () => {
+    const report = await check((w) => {
+      const lost = [...w.book.owedRecords(NOW)].find((r) => r.lost)!;
+      w.raw['call-record'] = w.raw['call-record'].filter((r) => !Buffer.from(r.body).includes(JSON.stringify(lost.call_id)));
+    });
+    expect(kinds(report)).toEqual(expect.arrayContaining(['lost call', 'waited in vain', 'invented event']));
+    expect(report.first.join()).toContain('waited in vain: the sweeps: 1 records');
+  });
+
+  it('waits for the sweeps and for media events, and tells', async () => {
+    const w = world();
+    const [poll, one] = [take(w, 'user-event', () => true), take(w, 'call-record', () => true)];
+    const same = w.raw['call-record'].filter((r) => Buffer.from(r.body).equals(Buffer.from(one.body)));
+    w.raw['call-record'] = w.raw['call-record'].filter((r) => !same.includes(r));
+    const late: Partial<Record<SourceName, RawTopicRecord[]>> = { 'user-event': [poll], 'call-record': [one, ...same] };
+    const lines: string[] = [];
+    let looks = 0;
+    const report = await check(
+      () => {},
+      {
+        onLine: (text) => lines.push(text),
+        deadlineMs: 3_000_000,
+        readRaw: async (source, sink) => {
+          w.raw[source].forEach(sink);
+          looks++;
+          if (looks > (source === 'user-event' ? 60 : 20)) late[source]?.forEach(sink);
+        },
+      },
+      w,
+    );
+    expect(report.first).toEqual([]);
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^waiting for the sweeps: 1 records$/),
+        expect.stringMatching(/^waiting for media events: 1 polls/),
+      ]),
+    );
+  });
+
+  it('finds an entry of the log of pushes that was never polled', async () => {
+    const report = await check((w) => {
+      const lost = [...w.book.owedEvents(NOW)].find((e) => e.lost)!;
+      w.raw['aliyun-rtc'] = w.raw['aliyun-rtc'].filter((r) => !Buffer.from(r.body).includes(lost.message_id));
+    });
+    expect(report.first.join()).toContain('waited in vain: the sweeps: 1 channel events');
+  });
+
+  it('finds media events that were never polled, and a call that nobody asked about', async () => {
+    const without = await check((w) => take(w, 'user-event', () => true));
+    expect(without.first.join()).toContain('waited in vain: media events: 1 polls');
+    const unasked = await check((w) => {
+      const { call_id } = w.tasks.find((t) => w.book.mediaUsers(t.app_id, t.call_id).length > 0)!;
+      w.tasks = w.tasks.filter((t) => t.call_id !== call_id);
+    });
+    expect(kinds(unasked)).toEqual(['waited in vain']);
+    expect(unasked.first.join()).toContain('no task');
+  });
+
+  it('asks for no poll where not all calls are asked about and none was, nor where the times of the question were others', async () => {
+    const unasked = await check((w) => w.tasks.splice(0), { polling: { ...POLLING, userEvents: 'abnormal' } });
+    expect(kinds(unasked)).toEqual([]);
+    const narrow = (w: World) => {
+      const { query: q } = take(w, 'user-event', () => true);
+      const task = w.tasks.find((t) => t.call_id === new URLSearchParams(q).get('call_id'))!;
+      Object.assign(task, { ended_at: task.started_at! - 600_000 });
+    };
+    expect((await check(narrow)).first.join()).not.toContain('media events');
+  });
+
+  it('finds a poll that the vendor never served', async () => {
+    const ghost = (w: World) =>
+      w.raw['call-record'].push({ ...w.raw['call-record'][0]!, id: 'g', offset: 9_999, body: Buffer.from('{"callId":"g"}') });
+    expect(kinds(await check(ghost))).toContain('invented poll');
+  });
+
+  it('compares again when more has come meanwhile', async () => {
+    const w = world();
+    const lines: string[] = [];
+    let lag = true;
+    // One delivery comes again while the tables, which know it already, are compared.
+    const known = { ...once(w), id: 'again', offset: 1_000_000 };
+    const minute = w.health.find((h) => h.source === 'tuicallkit')!;
+    Object.assign(minute, { received: Number(minute.received) + 1, duplicates: Number(minute.duplicates) + 1 });
+    const sent = w.ledger.entries.get(requestId('tuicallkit', known.app_id, known.query, known.body))!;
+    sent.attempts++;
+    const report = await check(
+      () => {},
+      {
+        onLine: (text) => {
+          lines.push(text);
+          if (text.startsWith('comparing rollups')) lag = false;
+        },
+        readRaw: async (source, sink) => {
+          w.raw[source].forEach(sink);
+          if (source === 'tuicallkit' && !lag) sink(known);
+        },
+      },
+      w,
+    );
+    expect(report.first).toEqual([]);
+    expect(lines).toContain('more has come meanwhile: comparing again');
+    sent.attempts--;
+  });
+
   it('finds an acknowledged request that is not stored, and with it all that hangs on it', async () => {
     const report = await check((w) => w.raw.tuicallkit.splice(5, 1));
     expect(kinds(report)).toEqual(expect.arrayContaining(['lost request', 'waited in vain']));
   });
 
   it('finds a request that was stored more often than sent, or although refused; a repeat with the same id is none', async () => {
-    const more = await check((w) => w.raw.tuicallkit.push({ ...w.raw.tuicallkit[0]!, id: 'other', offset: 9_999_999 }));
+    const more = await check((w) => w.raw.tuicallkit.push({ ...once(w), id: 'other', offset: 9_999_999 }));
     expect(kinds(more)).toContain('invented request');
-    const repeat = await check((w) => w.raw.tuicallkit.push({ ...w.raw.tuicallkit[0]!, offset: 9_999_999 }));
+    const repeat = await check((w) => w.raw.tuicallkit.push({ ...once(w), offset: 9_999_999 }));
     expect(kinds(repeat)).not.toContain('invented request');
   });
 
