@@ -33,7 +33,10 @@ const text = (d: Delivery) => `${d.send_at} ${d.expect} ${d.query} ${d.body.toSt
 function truthAbout(deliveries: readonly Delivery[]) {
   const truth = new TruthDeliveries();
   deliveries.forEach((d, offset) => {
-    truth.add({ source: d.source, partition: 0, offset, app_id: d.app_id, query: d.query, body: d.body, received_at: BEGIN + offset }, true);
+    truth.add(
+      { source: d.source, partition: 0, offset, app_id: d.app_id, query: d.query, body: d.body, received_at: BEGIN + offset },
+      true,
+    );
   });
   return truth;
 }
