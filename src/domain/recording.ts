@@ -163,7 +163,10 @@ function startOf(events: readonly RecordingInput[]): number | null {
 function stopOf(events: readonly RecordingInput[], finished: RecordingInput | undefined, stops: readonly RecordingInput[]): number | null {
   const told = events.reduce<number | null>((at, e) => largestKnown(at, e.record_stop_at), null);
   if (told !== null) return told;
-  const forced = stops.reduce<number | null>((at, e) => largestKnown(at, e.stop_at), null);
+  const forced = stops.reduce<number | null>(
+    (at, e) => (e.event === 'OnlineRecordLongPauseForceStopped' ? largestKnown(at, e.stop_at) : at),
+    null,
+  );
   if (forced !== null) return forced;
   const last = stops.at(-1) ?? finished;
   return last === undefined ? null : timeOf(last);

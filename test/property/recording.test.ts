@@ -96,6 +96,8 @@ describe('a recording', () => {
     const finished = at(40, 'OnlineRecordFinished');
     const told = { record_start_at: T0 + 1_000, record_stop_at: T0 + 19_000 };
     const forced = at(30, 'OnlineRecordLongPauseForceStopped', { stop_at: T0 + 29_000 });
+    // The vendor gives a StopTime to forced stops alone.
+    expect(facts(at(20, 'OnlineRecordStopped', { stop_at: T0 + 29_000 })).stopped_at).toBe(T0 + 20_000);
     const times = (...inputs: RecordingInput[]) => {
       const { started_at, stopped_at } = facts(...inputs);
       return [started_at, stopped_at].map((t) => (t === null ? null : (t - T0) / 1000));
