@@ -5,44 +5,10 @@ import type { Element, ReadElement } from '../../src/sources/element.js';
 import { readRecordText } from '../../src/sources/readers.js';
 import { tuicallkit } from '../../src/sources/tuicallkit.js';
 import { callEvent } from '../../src/workers/events/call-event.js';
+import { V4_AT as AT, V4_CALL as CALL, V4_CHANGED as CHANGED, V4_END as END, V4_START as START } from '../support/vendor-example.js';
 
 const RECEIVED = 1_740_464_130_000;
-const AT = 1_740_464_128_807;
 const QUERY = 'SdkAppid=88&CallbackCommand=x&contenttype=json&ClientIP=127.0.0.1&OptPlatform=iOS';
-const CALL = '055662e1-bc8a-469c-a334-1126c8c17d58';
-
-/** The examples of the vendor's three pages; two of them are no JSON there for want of a comma and for their comments. */
-const START = `{"CallbackCommand":"Call.CallbackAfterStartCall",
-  "CallInfo":{"CallId":"${CALL}","CallMediaType":"Audio","ChatGroupId":"","RoomId":"","RoomIdType":1},
-  "UserList":[{"User_Account":144115212830834855,"Status":"Calling"},{"User_Account":144115212948889925,"Status":"Waiting"}],
-  "EventTime":${AT}}`;
-const CHANGED = {
-  CallbackCommand: 'Call.CallbackAfterMemberChanged',
-  CallId: CALL,
-  UserList: [
-    { User_Account: 'user1', Status: 'Calling' },
-    { User_Account: 'user2', Status: 'Calling' },
-  ],
-  ChangedUserList: [{ User_Account: 'user2', ActionType: 'Answer' }],
-  EventTime: AT,
-};
-const END = {
-  CallbackCommand: 'Call.CallbackAfterEndCall',
-  CallRecord: {
-    CallId: CALL,
-    Caller_Account: '10001',
-    MediaType: 'Audio',
-    CallType: 'SingleCall',
-    StartTime: 1741231146,
-    EndTime: 1741231296,
-    AcceptTime: 0,
-    CallResult: 'NotAnswer',
-    CalleeList_Account: ['10001', 'user2'],
-    RoomId: 'roomid-1434',
-    RoomIdType: 2,
-  },
-  EventTime: 1703589922780,
-};
 
 type Body = string | Buffer | object;
 const bytesOf = (body: Body): Buffer =>
