@@ -1,13 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { migrateAll } from '../../src/cli/migrate.js';
-import { openClickHouse } from '../../src/cli/parts.js';
+import { openClickHouse, openProducer, openRegistry } from '../../src/cli/parts.js';
 import { type Role, type RunningRole, startRole } from '../../src/cli/roles.js';
 import type { ClickHouse } from '../../src/clickhouse/index.js';
+import { openCodec } from '../../src/codec/codec.js';
+import type { PollTask } from '../../src/codec/generated.js';
+import { TOPICS } from '../../src/codec/topics.js';
 import { type Config, parseConfig } from '../../src/config/index.js';
 import { freePort } from '../../src/local/ports.js';
+import { partitionOf } from '../../src/stream/partition.js';
 import { systemClock } from '../../src/telemetry/clock.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
+import { type Asked, ExampleVendor } from '../support/example-vendor.js';
+import { MEDIA_DATA, V1_OFFLINE_RECORD, V1_RECORD, V4_RECORD } from '../support/poll-examples.js';
 import { useStack } from '../support/stack.js';
 import { signed, TIW_EXAMPLES, TIW_KEY } from '../support/tiw-examples.js';
 import { ALICE, ALICE_STATUS, V4_AT, V4_CALL, V4_CHANGED, V4_END, V4_START } from '../support/vendor-example.js';
@@ -19,10 +25,19 @@ import { ALICE, ALICE_STATUS, V4_AT, V4_CALL, V4_CHANGED, V4_END, V4_START } fro
 const V1_APP = '8888888';
 const V4_APP = '1400000004';
 const TIW_APP = '1400000001';
+const RECORDS_APP = '88888888';
+const MEDIA_APP = '1400353843';
+const PARTITIONS = 2;
+/** Seconds: the moment of the example of media events, and the one at which the vendor says that it made their room. */
+const MEDIA_AT = 1_589_975_202;
+const ROOM_AT = Math.floor(Date.now() / 1000) - 600;
+const COMM_ID = '1400188366_218695_1590065777';
 
 const servers = useStack();
 const running: RunningRole[] = [];
+let config: Config;
 let port: number;
+let vendor: ExampleVendor;
 let clickhouse: ClickHouse;
 
 const rows = (sql: string): Promise<Record<string, unknown>[]> => clickhouse.query(sql, {});
@@ -34,6 +49,7 @@ const times = (relation: string, columns: readonly string[], rest: string): Prom
 
 beforeAll(async () => {
   port = await freePort();
+  vendor = await ExampleVendor.start(answerOf);
   const env = {
     KAFKA_BROKERS: servers.brokers.join(','),
     SCHEMA_REGISTRY_URL: servers.registryUrl,
@@ -41,26 +57,32 @@ beforeAll(async () => {
     CALLSTREAM_INGEST_PORT: String(port),
     CALLSTREAM_DATA_DIR: servers.dataDir,
   };
-  const { config } = parseConfig(
+  const secret = 'k'.repeat(64);
+  const records = `endpoint: "${vendor.endpoint}", identifier: administrator, secretKey: ${secret}`;
+  ({ config } = parseConfig(
     `apps:
 - { provider: tencent, appId: "${V1_APP}" }
-- { provider: tencent, appId: "${V4_APP}" }
+- { provider: tencent, appId: "${V4_APP}", records: { ${records}, generation: v4 } }
+- { provider: tencent, appId: "${RECORDS_APP}", records: { ${records} } }
+- { provider: tencent, appId: "${MEDIA_APP}", cloudApi: { endpoint: "${vendor.endpoint}", region: ap-singapore, secretId: AKID, secretKey: ${secret} } }
 - { provider: tencent, appId: "${TIW_APP}", tiwCallbackKey: ${TIW_KEY} }
 sessions: { settle: 1s }
-kafka: { partitions: 2 }
+polling: { sweepEvery: 1s, delay: 0s }
+kafka: { partitions: ${PARTITIONS} }
 `,
     env,
-  );
+  ));
   await migrateAll(config, { embeddedKafka: true, logger: silentLogger() });
   clickhouse = openClickHouse(config);
-  for (const role of ['ingest', 'sessions', 'events', 'sink'] as const) await start(role, config);
+  for (const role of ['ingest', 'poll', 'sessions', 'events', 'sink'] as const) await start(role);
 }, 120_000);
 afterAll(async () => {
   for (const role of running.reverse()) await role.stop();
   await clickhouse?.close();
+  await vendor?.stop();
 });
 
-async function start(role: Role, config: Config): Promise<void> {
+async function start(role: Role): Promise<void> {
   running.push(await startRole(role, { config, logger: silentLogger(), metrics: createMetrics(), clock: systemClock }));
 }
 
@@ -68,6 +90,46 @@ async function post(path: string, body: string | object): Promise<{ status: numb
   const sent = { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body) };
   const response = await fetch(`http://127.0.0.1:${port}/callbacks/${path}`, sent);
   return { status: response.status, answer: await response.json().catch(() => null) };
+}
+
+/** The answers of the pages; a list has its records on its first page, and the records API by id knows the calls of its examples. */
+function answerOf({ operation, body }: Asked): string | null {
+  switch (operation) {
+    case 'v1/records/get_record_by_callId': {
+      const known = body.callId === CALLS.byId;
+      return `{"errorCode": 0,"errorMessage": "Success","requestId": "9f01db503f2006ad10c45f4f4609e38d","data": ${known ? V1_RECORD : '{}'}}`;
+    }
+    case 'v1/records/get_records_by_filter': {
+      const list = body.page === 1 ? V1_OFFLINE_RECORD : '';
+      return `{"errorCode": 0,"errorMessage": "Success","requestId": "r","data": {"totalNum": 1,"page": ${body.page},"callRecordList": [${list}]}}`;
+    }
+    case 'v4/call_record_http_srv/get_record_by_callid':
+      return body.CallId === CALLS.v4
+        ? `{"ErrorCode": 0,"ErrorInfo": "","ActionStatus": "OK","RequestId": "Id","Response": {"CallRecord": ${V4_RECORD}}}`
+        : '{"ErrorCode": 101050,"ErrorInfo": "no such record","ActionStatus": "FAIL","RequestId": "Id"}';
+    case 'v4/call_record_http_srv/get_record_by_filter': {
+      const list = body.Page === 1 ? V4_RECORD : '';
+      return `{"ErrorCode": 0,"ErrorInfo": "","ActionStatus": "OK","RequestId": "Id","Response": {"TotalNum": 1,"Page": ${body.Page},"CallRecordList": [${list}]}}`;
+    }
+    case 'DescribeRoomInfo':
+      return `{"Response": {"Total": 1,"RoomList": [{"CommId": "${COMM_ID}","RoomString": "1400","CreateTime": ${ROOM_AT},"DestroyTime": ${ROOM_AT + 300},"IsFinished": false,"UserId": "user_2045351"}],"RequestId": "r"}}`;
+    case 'DescribeUserEvent':
+      return `{"Response": {"Data": ${body.UserId === 'user_2045351' ? MEDIA_DATA : '[]'},"RequestId": "093bffd3-9d27-45ca-8410-c61c0e4cdcb8"}}`;
+    default:
+      return null;
+  }
+}
+
+const CALLS = { byId: '2ae7d549-c441-4a9b-87c0-61810fe19582', v4: '04c9a0ac-8e38-4a19-be45-349c5ce7911b' };
+
+/** A task as the sessions worker gives it, but due at once. */
+async function ask(task: Pick<PollTask, 'kind' | 'app_id' | 'call_id'> & Partial<PollTask>): Promise<void> {
+  const producer = openProducer(config, silentLogger());
+  const codec = await openCodec(TOPICS.tasks, openRegistry(config));
+  const common = { provider: 'tencent', room_id: '', user_id: '', users: [], reason: 'ended', attempt: 0, due_at: Date.now() };
+  const value = codec.encode({ ...common, started_at: ROOM_AT * 1000, ended_at: (ROOM_AT + 300) * 1000, ...task });
+  await producer.send([{ topic: TOPICS.tasks.name, partition: partitionOf(task.call_id, PARTITIONS), key: task.call_id, value }]);
+  await producer.close();
 }
 
 describe('TUICallKit', () => {
@@ -119,7 +181,7 @@ describe('TUICallKit', () => {
     expect(await post(query('Call.CallbackAfterStartCall'), V4_START)).toEqual(success);
     expect(await post(query('Call.CallbackAfterMemberChanged'), V4_CHANGED)).toEqual(success);
     expect(await post(query('Call.CallbackAfterEndCall'), V4_END)).toEqual(success);
-    const of = `WHERE app_id = '${V4_APP}'`;
+    const of = `WHERE app_id = '${V4_APP}' AND call_id = '${V4_CALL}'`;
     await soon(async () =>
       expect(await rows(`SELECT * FROM calls ${of}`)).toEqual([
         expect.objectContaining({
@@ -148,12 +210,106 @@ describe('TUICallKit', () => {
       ]),
     );
     expect(await times('call_events', ['event_at'], `${of} AND event != 'record'`)).toEqual(Array(3).fill({ event_at: V4_AT }));
-    expect(await rows(`SELECT caller, callee, missed_count FROM missed_unreturned ${of} ORDER BY callee`)).toEqual([
+    expect(await rows(`SELECT caller, callee, missed_count FROM missed_unreturned WHERE app_id = '${V4_APP}' ORDER BY callee`)).toEqual([
       { caller: '144115212830834855', callee: '10001', missed_count: 1 },
       { caller: '144115212830834855', callee: '144115212948889925', missed_count: 1 },
     ]);
   }, 120_000);
 });
+
+describe('the Call REST API', () => {
+  it('v1: what it answers by id, and by condition, becomes calls of which no callback ever came', async () => {
+    await ask({ kind: 'record', app_id: RECORDS_APP, call_id: CALLS.byId });
+    const of = `WHERE app_id = '${RECORDS_APP}'`;
+    await soon(async () =>
+      expect(await rows(`SELECT * FROM calls ${of} ORDER BY call_id`)).toEqual([
+        expect.objectContaining({
+          ...{ provider: 'tencent', call_id: CALLS.byId, room_id: '123456', call_type: 'single', media_type: 'video', caller: 'alice' },
+          // The page counts two users and names three.
+          ...{ callees: ['bob1', 'bob2'], total_users: 3, status: 'ended', outcome: 'answered', end_reason: 'normal', final: true },
+          ...{ ring_ms: 3_000, talk_ms: 27_000, missed: false, sources: ['record'], anomalies: [] },
+        }),
+        expect.objectContaining({
+          ...{ call_id: '5f1c7a3e-62a1-4b60-9d4f-0a6c7d1b2e33', room_id: '123457', media_type: 'audio', callees: ['bob1'], total_users: 2 },
+          ...{ outcome: 'answered', end_reason: 'interrupted', ring_ms: 5_000, talk_ms: 85_000, sources: ['record'], final: true },
+        }),
+      ]),
+    );
+    expect(await times('calls', ['started_at', 'accepted_at', 'ended_at'], `${of} ORDER BY call_id`)).toEqual([
+      { started_at: 1_688_705_638_000, accepted_at: 1_688_705_641_000, ended_at: 1_688_705_668_000 },
+      { started_at: 1_688_705_700_000, accepted_at: 1_688_705_705_000, ended_at: 1_688_705_790_000 },
+    ]);
+    await soon(async () =>
+      expect(await rows(`SELECT event, source, call_result, detail FROM call_events ${of} ORDER BY call_id`)).toEqual([
+        { event: 'record', source: 'call-record', call_result: 'normal_end', detail: V1_RECORD },
+        { event: 'record', source: 'call-record', call_result: 'offline', detail: V1_OFFLINE_RECORD },
+      ]),
+    );
+    const records = `SELECT sum(calls_from_records_only) AS n FROM delivery_health ${of}`;
+    await soon(async () => expect(await rows(records)).toEqual([{ n: 2 }]));
+  }, 120_000);
+
+  it('v4: a record that both of its questions have is one input', async () => {
+    await ask({ kind: 'record', app_id: V4_APP, call_id: CALLS.v4 });
+    await soon(async () => {
+      expect(vendor.bodies('v4/call_record_http_srv/get_record_by_callid')).toContainEqual({ CallId: CALLS.v4 });
+      expect(vendor.bodies('v4/call_record_http_srv/get_record_by_filter')).not.toEqual([]);
+    });
+    const of = `WHERE app_id = '${V4_APP}' AND call_id = '${CALLS.v4}'`;
+    await soon(async () =>
+      expect(await rows(`SELECT * FROM calls ${of}`)).toEqual([
+        expect.objectContaining({
+          ...{ room_id: 'roomid-1434', call_type: 'group', media_type: 'audio', caller: 'user1', callees: ['user2', 'user5'] },
+          // Two days of talk are none, and shown as odd.
+          ...{ outcome: 'answered', ring_ms: 4_578_000, talk_ms: 0, anomalies: ['time_conflict'], sources: ['record'], final: true },
+        }),
+      ]),
+    );
+    expect(await times('calls', ['started_at', 'accepted_at', 'ended_at'], of)).toEqual([
+      { started_at: 1_739_868_165_000, accepted_at: 1_739_872_743_000, ended_at: 1_740_064_224_000 },
+    ]);
+    await soon(async () => expect(await rows(`SELECT detail FROM call_events ${of}`)).toEqual([{ detail: V4_RECORD }]));
+  }, 120_000);
+});
+
+it('DescribeUserEvent: the media events of a user stand in the legs of the call, and in call_events by name', async () => {
+  const call = { CallId: 'media-1', RoomId: '1400', CallType: 'single', MediaType: 'video', TotalNum: 2 };
+  const say = async (UserId: string, Event: string, seconds: number) => {
+    const body = { ...call, UserId, Role: UserId === 'bob' ? 'callee' : 'caller', Event, EventTime: MEDIA_AT + seconds };
+    expect((await post(`tuicallkit?sdkappid=${MEDIA_APP}`, body)).status).toBe(200);
+  };
+  await say('user_2045351', 'start_call', -5);
+  await say('bob', 'accept_call', 0);
+  for (const user of ['user_2045351', 'bob']) await say(user, 'call_end', 80);
+  await ask({ kind: 'media', app_id: MEDIA_APP, call_id: call.CallId, room_id: call.RoomId, users: ['user_2045351', 'bob'] });
+  const of = `WHERE app_id = '${MEDIA_APP}'`;
+  await soon(async () =>
+    expect(await rows(`SELECT outcome, sources, final FROM calls ${of}`)).toEqual([
+      { outcome: 'answered', sources: ['event', 'media'], final: true },
+    ]),
+  );
+  const legs = 'user_id, toUnixTimestamp64Milli(media_joined_at) AS joined, toUnixTimestamp64Milli(media_left_at) AS left, media_drops';
+  expect(await rows(`SELECT ${legs} FROM call_legs ${of} ORDER BY user_id`)).toEqual([
+    { user_id: 'bob', joined: null, left: null, media_drops: 0 },
+    { user_id: 'user_2045351', joined: 1_589_975_202_782, left: null, media_drops: 0 },
+  ]);
+  // The question of the page, but for its times.
+  expect(vendor.bodies('DescribeUserEvent')).toContainEqual(
+    expect.objectContaining({ CommId: COMM_ID, UserId: 'user_2045351', RoomId: '1400', SdkAppId: Number(MEDIA_APP) }),
+  );
+  await soon(async () => {
+    const media = await rows(`SELECT user_id, room_id, source, detail FROM call_events ${of} AND event = 'media'`);
+    expect(media).toEqual([
+      { user_id: 'user_2045351', room_id: '1400', source: 'user-event', detail: expect.stringContaining('"Events"') },
+    ]);
+    const { Events } = JSON.parse(String(media[0]!.detail)) as { Events: { event: string }[] };
+    // By time, whatever the page lists first.
+    expect(Events.map(({ event }) => event)).toEqual([
+      ...['web_audio_enabled', 'web_signaling_connected', 'web_video_enabled', 'web_room_entered'],
+      ...['web_media_connected', 'web_media_connected', 'web_media_connected'],
+    ]);
+  });
+}, 120_000);
 
 describe('the whiteboard', () => {
   it('makes two recordings of six callbacks, and takes none with the Sign of the page', async () => {
@@ -200,8 +356,10 @@ it('nothing is left over: every delivery is an input or repeats one', async () =
     const sums = 'sum(received) AS received, sum(folded) AS folded, sum(duplicates) AS duplicates, sum(dead) AS dead';
     expect(await rows(`SELECT app_id, ${sums} FROM delivery_minutes GROUP BY app_id ORDER BY app_id`)).toEqual([
       { app_id: TIW_APP, received: 6, folded: 5, duplicates: 1, dead: 0 },
-      { app_id: V4_APP, received: 4, folded: 4, duplicates: 0, dead: 0 },
+      { app_id: V4_APP, received: 5, folded: 5, duplicates: 0, dead: 0 },
+      { app_id: MEDIA_APP, received: 5, folded: 5, duplicates: 0, dead: 0 },
       { app_id: V1_APP, received: 2, folded: 2, duplicates: 0, dead: 0 },
+      { app_id: RECORDS_APP, received: 2, folded: 2, duplicates: 0, dead: 0 },
     ]);
   });
   expect(await rows('SELECT reason FROM dead_letters')).toEqual([]);
