@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { localCodec } from '../../src/codec/codec.js';
 import type { Recording } from '../../src/codec/generated.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import {
@@ -14,25 +13,18 @@ import {
 } from '../../src/domain/recording.js';
 import { tiw } from '../../src/sources/tiw.js';
 import { TopologyDriver } from '../../src/stream/topology-driver.js';
-import type { InputRecord } from '../../src/stream/types.js';
 import { type RecordingCodecs, RecordingsProcessor } from '../../src/workers/recordings/processor.js';
+import { WorkerBench } from '../support/worker-bench.js';
+import { codecs } from '../support/worker-kit.js';
 
-const codecs = { raw: localCodec(TOPICS.rawTiw), recording: localCodec(TOPICS.recordings), deadLetter: localCodec(TOPICS.deadLetters) };
 const RAW = TOPICS.rawTiw.name;
 const T0 = 1_700_000_000_000;
 const RETENTION = 10_000;
 
-/** The recordings worker on the in-process driver, with a sink that has read the recordings up to a position, and a wall clock. */
-class Bench {
-  now = T0;
-  sink = 0;
+/** The recordings worker, with a sink that answers lookups, unless it is away. */
+class Bench extends WorkerBench<RecordingsProcessor> {
   away = false;
   asked: string[][] = [];
-  readonly driver: TopologyDriver;
-
-  private constructor(driver: TopologyDriver) {
-    this.driver = driver;
-  }
 
   static async open(own: Partial<RecordingCodecs> = {}): Promise<Bench> {
     const clock = { now: (): number => bench?.now ?? T0 };
@@ -53,43 +45,8 @@ class Bench {
       createProcessor: ({ partition, failures }) =>
         new RecordingsProcessor({ partition, partitions: 1, retention: RETENTION, codecs: { ...codecs, ...own }, lookup, failures }),
     });
-    const bench: Bench | undefined = new Bench(driver);
+    const bench: Bench | undefined = new Bench(driver, { now: T0, inputTopic: RAW, outputTopic: TOPICS.recordings.name });
     return bench;
-  }
-
-  get processor(): RecordingsProcessor {
-    return this.driver.processor(0) as RecordingsProcessor;
-  }
-
-  records(): InputRecord[] {
-    return this.driver.records(TOPICS.recordings.name);
-  }
-
-  dead() {
-    return this.driver.records(TOPICS.deadLetters.name).map((r) => ({ ...codecs.deadLetter.decode(r.value!), partition: r.partition }));
-  }
-
-  append(value: Buffer): void {
-    this.driver.append(RAW, { partition: 0, key: 'k', value, timestamp: this.now });
-  }
-
-  /** ClickHouse has everything that is published so far. */
-  sinkAll(): void {
-    this.sink = this.records().length;
-    this.processor.setSinkPosition(this.sink);
-  }
-
-  async crash(uncommitted: number): Promise<void> {
-    await this.driver.processUncommitted(0, uncommitted);
-    await this.driver.crash(0);
-    this.processor.setSinkPosition(this.sink);
-  }
-
-  async advance(ms: number): Promise<void> {
-    await this.driver.drain();
-    this.now += ms;
-    await this.driver.advance(this.now);
-    await this.driver.drain();
   }
 
   last(): Map<string, Recording> {

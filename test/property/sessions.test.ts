@@ -13,46 +13,24 @@ import { TopologyDriver } from '../../src/stream/topology-driver.js';
 import type { InputRecord } from '../../src/stream/types.js';
 import { type SessionCodecs, SessionsProcessor } from '../../src/workers/sessions/processor.js';
 import type { SessionSettings } from '../../src/workers/sessions/settings.js';
+import { WorkerBench } from '../support/worker-bench.js';
+import { codecs, SESSION_SETTINGS } from '../support/worker-kit.js';
 
-const codecs = {
-  raw: localCodec(TOPICS.rawTuicallkit),
-  call: localCodec(TOPICS.calls),
-  deadLetter: localCodec(TOPICS.deadLetters),
-  task: localCodec(TOPICS.tasks),
-};
 const RAW = TOPICS.rawTuicallkit.name;
 const LATE = TOPICS.rawLate.name;
 const T0 = 1_700_000_000_000;
-const settings: SessionSettings = {
-  ringTimeout: 5_000,
-  maxCall: 60_000,
-  settle: 2_000,
-  retention: 10_000,
-  maxCallsPerTask: 1e6,
-  hasRecordsApi: () => true,
-  hasMediaApi: () => true,
-  userEvents: 'abnormal',
-  recordSample: 0,
-};
 
-/** The sessions worker on the in-process driver, with a sink that has read the calls up to a position, and a wall clock. */
-class Bench {
-  now = T0;
-  sink = 0;
+/** The sessions worker, with a sink that answers lookups. */
+class Bench extends WorkerBench<SessionsProcessor> {
   /** When ClickHouse answers a query that it has already worked out. */
   answers: Promise<void> = Promise.resolve();
-  readonly driver: TopologyDriver;
-
-  private constructor(driver: TopologyDriver) {
-    this.driver = driver;
-  }
 
   static async open(own: Partial<SessionSettings> = {}, ownCodecs: Partial<SessionCodecs> = {}): Promise<Bench> {
     const clock = { now: (): number => bench?.now ?? T0 };
     const lookup = async (keys: readonly CallKey[]) => {
       const wanted = new Set(keys.map(joinKey));
       const found = new Map<string, Buffer>();
-      for (const r of bench!.calls().slice(0, bench!.sink)) if (wanted.has(String(r.key))) found.set(String(r.key), r.value!);
+      for (const r of bench!.records().slice(0, bench!.sink)) if (wanted.has(String(r.key))) found.set(String(r.key), r.value!);
       await bench!.answers;
       return found;
     };
@@ -69,52 +47,19 @@ class Bench {
         new SessionsProcessor({
           partition,
           partitions: 1,
-          settings: { ...settings, ...own },
+          settings: { ...SESSION_SETTINGS, ...own },
           codecs: { ...codecs, ...ownCodecs },
           lookup,
           failures,
           suspects,
         }),
     });
-    const bench: Bench | undefined = new Bench(driver);
+    const bench: Bench | undefined = new Bench(driver, { now: T0, inputTopic: RAW, outputTopic: TOPICS.calls.name });
     return bench;
   }
 
-  get processor(): SessionsProcessor {
-    return this.driver.processor(0) as SessionsProcessor;
-  }
-
-  calls(): InputRecord[] {
-    return this.driver.records(TOPICS.calls.name);
-  }
-
-  append(value: Buffer, topic = RAW): void {
-    this.driver.append(topic, { partition: 0, key: 'k', value, timestamp: this.now });
-  }
-
-  /** ClickHouse has everything that is published so far. */
-  sinkAll(): void {
-    this.sink = this.calls().length;
-    this.processor.setSinkPosition(this.sink);
-  }
-
-  /** The owner dies after so many records that it had not committed. */
-  async crash(uncommitted: number): Promise<void> {
-    await this.driver.processUncommitted(0, uncommitted);
-    await this.driver.crash(0);
-    this.processor.setSinkPosition(this.sink);
-  }
-
-  /** Takes what has come, then lets time pass. */
-  async advance(ms: number): Promise<void> {
-    await this.driver.drain();
-    this.now += ms;
-    await this.driver.advance(this.now);
-    await this.driver.drain();
-  }
-
   last(): Map<string, Call> {
-    return new Map(this.calls().map((r) => [String(r.key), codecs.call.decode(r.value!)]));
+    return new Map(this.records().map((r) => [String(r.key), codecs.call.decode(r.value!)]));
   }
 
   tasks(): PollTask[] {
@@ -122,7 +67,7 @@ class Bench {
   }
 
   revisions(key: string): number[] {
-    return this.calls()
+    return this.records()
       .filter((r) => String(r.key) === key)
       .map((r) => codecs.call.decode(r.value!).revision);
   }
@@ -465,7 +410,7 @@ describe('the sessions worker', () => {
       b.append(codecs.raw.encode({ ...raw, query: `optplatform=${i}${wide}` }));
     }
     await b.driver.drain();
-    const largest = Math.max(...b.calls().map((r) => r.value!.length));
+    const largest = Math.max(...b.records().map((r) => r.value!.length));
     expect(largest).toBeGreaterThan(6_000_000);
     expect(largest).toBeLessThan(7.25 * 1024 * 1024);
     expect(b.driver.records(TOPICS.deadLetters.name).length + b.last().get(KEY)!.events.length).toBe(28);
@@ -604,7 +549,7 @@ describe('the sessions worker', () => {
     expect(b.processor.table.size).toBe(7);
     await b.advance(600_000);
     // The first three are stored: of them, only those leave.
-    b.sink = b.calls().findIndex((r) => String(r.key) === 'tencent:1:k3' && codecs.call.decode(r.value!).final);
+    b.sink = b.records().findIndex((r) => String(r.key) === 'tencent:1:k3' && codecs.call.decode(r.value!).final);
     b.processor.setSinkPosition(b.sink);
     b.append(delivery(body('tick', 'a', 'start_call', b.now), b.now));
     await b.advance(5_100);
@@ -614,11 +559,11 @@ describe('the sessions worker', () => {
     await b.advance(5_100);
     expect(b.processor.table.has('tencent:1:open')).toBe(true);
     expect(b.processor.table.size).toBeLessThan(5);
-    const published = b.calls().length;
+    const published = b.records().length;
     for (let i = 0; i < 6; i++) b.append(start(i));
     await b.driver.drain();
     expect(b.driver.records(LATE).length).toBeGreaterThan(2);
-    expect(b.calls()).toHaveLength(published);
+    expect(b.records()).toHaveLength(published);
   });
 
   const events = [

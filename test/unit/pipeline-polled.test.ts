@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { Chunk } from '../../src/clickhouse/index.js';
-import { localCodec } from '../../src/codec/codec.js';
 import type { Call, CallEvent, RawEvent } from '../../src/codec/generated.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { joinKey } from '../../src/domain/key.js';
@@ -15,17 +14,11 @@ import { repairCall, type StoredInput } from '../../src/workers/repair.js';
 import { SessionsProcessor } from '../../src/workers/sessions/processor.js';
 import type { SessionSettings } from '../../src/workers/sessions/settings.js';
 import { MEDIA_DATA, V1_OFFLINE_RECORD, V1_RECORD, V4_RECORD } from '../support/poll-examples.js';
+import { codecs } from '../support/worker-kit.js';
 
 /* What the vendors' APIs answer, from the bytes of the answer to the rows. */
 
 const NOW = 1_690_000_000_000;
-const codecs = {
-  raw: localCodec(TOPICS.rawTuicallkit),
-  call: localCodec(TOPICS.calls),
-  callEvent: localCodec(TOPICS.callEvents),
-  deadLetter: localCodec(TOPICS.deadLetters),
-  task: localCodec(TOPICS.tasks),
-};
 const settings: SessionSettings = {
   ...{ ringTimeout: 120_000, maxCall: 43_200_000, settle: 30_000, retention: 7_200_000, maxCallsPerTask: 1e6 },
   ...{ hasRecordsApi: () => true, hasMediaApi: () => true, userEvents: 'all', recordSample: 1 },

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Chunk } from '../../src/clickhouse/index.js';
-import { localCodec } from '../../src/codec/codec.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { tiw } from '../../src/sources/tiw.js';
 import { TopologyDriver } from '../../src/stream/topology-driver.js';
@@ -8,15 +7,10 @@ import type { TaskContext } from '../../src/stream/types.js';
 import { EventsProcessor } from '../../src/workers/events/processor.js';
 import { RecordingsProcessor } from '../../src/workers/recordings/processor.js';
 import { signed, TIW_EXAMPLES, TIW_EXPIRES, TIW_KEY } from '../support/tiw-examples.js';
+import { codecs } from '../support/worker-kit.js';
 import { type Harness, startHarness } from './ingest-kit.js';
 
 const RAW = TOPICS.rawTiw.name;
-const codecs = {
-  raw: localCodec(TOPICS.rawTiw),
-  recording: localCodec(TOPICS.recordings),
-  callEvent: localCodec(TOPICS.callEvents),
-  deadLetter: localCodec(TOPICS.deadLetters),
-};
 const clock = { now: () => TIW_EXPIRES };
 let ingest: Harness;
 beforeEach(async () => {

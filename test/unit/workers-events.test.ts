@@ -1,16 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { localCodec } from '../../src/codec/codec.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { tuicallkit } from '../../src/sources/tuicallkit.js';
 import type { InputRecord, OutputRecord } from '../../src/stream/types.js';
 import { EventsProcessor } from '../../src/workers/events/processor.js';
+import { codecs } from '../support/worker-kit.js';
 
 const T0 = 1_700_000_000_000;
-const codecs = {
-  raw: localCodec(TOPICS.rawTuicallkit),
-  callEvent: localCodec(TOPICS.callEvents),
-  deadLetter: localCodec(TOPICS.deadLetters),
-};
 const failures = { ok: vi.fn(), failed: vi.fn() };
 let processor: EventsProcessor;
 

@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { localCodec } from '../../src/codec/codec.js';
 import type { Call } from '../../src/codec/generated.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { joinKey } from '../../src/domain/key.js';
@@ -11,17 +10,12 @@ import { repairCall, type StoredInput } from '../../src/workers/repair.js';
 import { SessionsProcessor } from '../../src/workers/sessions/processor.js';
 import { REFOLD_SOURCE, refoldDelivery } from '../../src/workers/sessions/refold.js';
 import type { SessionSettings } from '../../src/workers/sessions/settings.js';
+import { codecs } from '../support/worker-kit.js';
 
 const T0 = 1_700_000_000_000;
 const KEY: CallKey = { provider: 'tencent', app_id: '1', call_id: 'c' };
 const JOINED = joinKey(KEY);
 const LATE = TOPICS.rawLate.name;
-const codecs = {
-  raw: localCodec(TOPICS.rawTuicallkit),
-  call: localCodec(TOPICS.calls),
-  deadLetter: localCodec(TOPICS.deadLetters),
-  task: localCodec(TOPICS.tasks),
-};
 const settings: SessionSettings = {
   ringTimeout: 60_000,
   maxCall: 600_000,

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { localCodec } from '../../src/codec/codec.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { joinKey } from '../../src/domain/key.js';
 import type { CallKey } from '../../src/domain/types.js';
@@ -10,9 +9,9 @@ import type { InputRecord, OutputRecord } from '../../src/stream/types.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
 import { SessionsProcessor } from '../../src/workers/sessions/processor.js';
-import type { SessionSettings } from '../../src/workers/sessions/settings.js';
 import { SessionsWorker } from '../../src/workers/sessions/worker.js';
 import { FakeBroker } from '../support/fake-kafka.js';
+import { codecs, SESSION_SETTINGS as settings } from '../support/worker-kit.js';
 
 vi.mock('../../src/stream/kafkajs.js', async (original) => ({
   ...(await original<object>()),
@@ -22,23 +21,6 @@ vi.mock('../../src/stream/kafkajs.js', async (original) => ({
 const T0 = 1_700_000_000_000;
 const RAW = TOPICS.rawTuicallkit.name;
 const LATE = TOPICS.rawLate.name;
-const codecs = {
-  raw: localCodec(TOPICS.rawTuicallkit),
-  call: localCodec(TOPICS.calls),
-  deadLetter: localCodec(TOPICS.deadLetters),
-  task: localCodec(TOPICS.tasks),
-};
-const settings: SessionSettings = {
-  ringTimeout: 5_000,
-  maxCall: 60_000,
-  settle: 2_000,
-  retention: 10_000,
-  maxCallsPerTask: 1e6,
-  hasRecordsApi: () => true,
-  hasMediaApi: () => true,
-  userEvents: 'abnormal',
-  recordSample: 0,
-};
 
 const delivery = (CallId: string, UserId: string, Event: string, at: number): Buffer =>
   codecs.raw.encode({
