@@ -97,7 +97,7 @@ const ABOUT: Record<keyof typeof TOPICS, About> = {
 const AVRO = 'application/vnd.apache.avro;version=1.9.0';
 const BINDING = '0.5.0';
 
-/** The document, as YAML. Written anew by `npx vitest run --project unit test/unit/asyncapi.test.ts -u`. */
+/** The document, as YAML. Written anew by `npm run generate`. */
 export function asyncApiDocument(): string {
   const entries = Object.entries(TOPICS as Record<keyof typeof TOPICS, TopicSpec>) as [keyof typeof TOPICS, TopicSpec][];
   const document = {
@@ -123,7 +123,7 @@ export function asyncApiDocument(): string {
     operations: Object.fromEntries(entries.flatMap(([name, spec]) => operationsOf(name, spec, ABOUT[name]))),
     components: { messages: Object.fromEntries(entries.map(([name, spec]) => [name, messageOf(spec, ABOUT[name])])) },
   };
-  return `# Generated from src/codec/topics.ts and src/codec/asyncapi.ts. Do not edit.\n${stringify(document, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+  return `# Generated from src/codec/topics.ts and src/codec/asyncapi.ts by \`npm run generate\`. Do not edit.\n${stringify(document, { lineWidth: 0, aliasDuplicateObjects: false })}`;
 }
 
 function channelOf(name: string, spec: TopicSpec, { title, doc }: About): object {
