@@ -12,6 +12,7 @@ import { partitionOf } from '../../src/stream/partition.js';
 import { systemClock } from '../../src/telemetry/clock.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
+import { ALIYUN_APP, aliyunPage, aliyunPush } from '../support/aliyun-example.js';
 import { type Asked, ExampleVendor } from '../support/example-vendor.js';
 import { MEDIA_DATA, V1_OFFLINE_RECORD, V1_RECORD, V4_RECORD } from '../support/poll-examples.js';
 import { useStack } from '../support/stack.js';
@@ -66,6 +67,9 @@ beforeAll(async () => {
 - { provider: tencent, appId: "${RECORDS_APP}", records: { ${records} } }
 - { provider: tencent, appId: "${MEDIA_APP}", cloudApi: { endpoint: "${vendor.endpoint}", region: ap-singapore, secretId: AKID, secretKey: ${secret} } }
 - { provider: tencent, appId: "${TIW_APP}", tiwCallbackKey: ${TIW_KEY} }
+- provider: aliyun
+  appId: "${ALIYUN_APP}"
+  api: { endpoint: "${vendor.endpoint}", subscribeIds: ["ad53276431c****"], accessKeyId: AK, accessKeySecret: ${secret} }
 sessions: { settle: 1s }
 polling: { sweepEvery: 1s, delay: 0s }
 kafka: { partitions: ${PARTITIONS} }
@@ -115,6 +119,8 @@ function answerOf({ operation, body }: Asked): string | null {
       return `{"Response": {"Total": 1,"RoomList": [{"CommId": "${COMM_ID}","RoomString": "1400","CreateTime": ${ROOM_AT},"DestroyTime": ${ROOM_AT + 300},"IsFinished": false,"UserId": "user_2045351"}],"RequestId": "r"}}`;
     case 'DescribeUserEvent':
       return `{"Response": {"Data": ${body.UserId === 'user_2045351' ? MEDIA_DATA : '[]'},"RequestId": "093bffd3-9d27-45ca-8410-c61c0e4cdcb8"}}`;
+    case 'ListEventSubEvent':
+      return aliyunPage();
     default:
       return null;
   }
@@ -311,6 +317,33 @@ it('DescribeUserEvent: the media events of a user stand in the legs of the call,
   });
 }, 120_000);
 
+it('ListEventSubEvent: what is polled and pushed is one event', async () => {
+  expect((await post('aliyun-rtc', aliyunPush('Leave'))).status).toBe(200);
+  const of = `WHERE app_id = '${ALIYUN_APP}'`;
+  const sums = 'sum(received) AS received, sum(folded) AS folded, sum(duplicates) AS duplicates';
+  await soon(async () =>
+    expect(await rows(`SELECT ${sums} FROM delivery_minutes ${of}`)).toEqual([{ received: 2, folded: 1, duplicates: 1 }]),
+  );
+  expect(await rows(`SELECT provider, call_id, room_id, user_id, event, source FROM call_events ${of}`)).toEqual([
+    { provider: 'aliyun', call_id: 'channel:9099', room_id: '9099', user_id: 'linux_test', event: 'leave', source: 'aliyun-rtc' },
+  ]);
+  const leftAt = 1_697_545_591_000;
+  expect(await times('call_events', ['event_at'], of)).toEqual([{ event_at: leftAt }]);
+  // A Leave alone opens no session: it is kept as a row that counts nowhere, until its Join has come.
+  await soon(async () => expect(await rows(`SELECT end_reason FROM calls ${of}`)).toEqual([{ end_reason: 'merged' }]));
+  expect(await rows(`SELECT user_id FROM call_legs ${of}`)).toEqual([]);
+  expect((await post('aliyun-rtc', aliyunPush('Join', 600))).status).toBe(200);
+  await soon(async () =>
+    expect(await rows(`SELECT * FROM calls ${of}`)).toEqual([
+      expect.objectContaining({
+        ...{ provider: 'aliyun', call_id: expect.stringMatching(/^channel:9099:./), room_id: '9099', call_type: 'channel', caller: '' },
+        ...{ callees: ['linux_test'], status: 'ended', outcome: 'unknown', missed: false, talk_ms: 0, sources: ['channel'], final: true },
+      }),
+    ]),
+  );
+  expect(await times('calls', ['started_at', 'ended_at'], of)).toEqual([{ started_at: leftAt - 600_000, ended_at: leftAt }]);
+}, 120_000);
+
 describe('the whiteboard', () => {
   it('makes two recordings of six callbacks, and takes none with the Sign of the page', async () => {
     const ExpireTime = Math.floor(Date.now() / 1000) + 600;
@@ -360,6 +393,7 @@ it('nothing is left over: every delivery is an input or repeats one', async () =
       { app_id: MEDIA_APP, received: 5, folded: 5, duplicates: 0, dead: 0 },
       { app_id: V1_APP, received: 2, folded: 2, duplicates: 0, dead: 0 },
       { app_id: RECORDS_APP, received: 2, folded: 2, duplicates: 0, dead: 0 },
+      { app_id: ALIYUN_APP, received: 3, folded: 2, duplicates: 1, dead: 0 },
     ]);
   });
   expect(await rows('SELECT reason FROM dead_letters')).toEqual([]);
