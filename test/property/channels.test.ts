@@ -76,10 +76,10 @@ describe('the channels worker', () => {
         expect(b.driver.meta(0)?.restoreFrom ?? null).toBeNull();
         returns += b.asked.length;
       }),
-      { numRuns: 400 },
+      { numRuns: 150 },
     );
-    expect(returns).toBeGreaterThan(400);
-    expect(merges).toBeGreaterThan(400);
-    expect(sessions).toBeGreaterThan(1_000);
-  });
+    expect(returns).toBeGreaterThan(100);
+    expect(merges).toBeGreaterThan(100);
+    expect(sessions).toBeGreaterThan(300);
+  }, 120_000);
 });
