@@ -48,16 +48,28 @@ function ask(port: number, api: number, body: Buffer): Promise<Buffer> {
   });
 }
 
-async function hasBroker(port: number): Promise<boolean> {
+/** The brokers that the one at this port knows to be at work, by id. */
+async function brokersSeen(port: number): Promise<Set<number>> {
   const noTopics = Buffer.alloc(4);
   const answer = await ask(port, METADATA, noTopics);
-  return answer.readInt32BE(0) > 0;
+  const ids = new Set<number>();
+  let at = 4;
+  for (let left = answer.readInt32BE(0); left > 0; left -= 1) {
+    ids.add(answer.readInt32BE(at));
+    at = skipString(answer, at + 4) + 4; // host, port
+    at = skipString(answer, at); // rack
+  }
+  return ids;
 }
 
-/** Asking for a coordinator also makes the broker create the internal topic behind it. */
-async function hasCoordinator(port: number, type: number): Promise<boolean> {
-  const answer = await ask(port, FIND_COORDINATOR, Buffer.concat([string(PROBE), Buffer.from([type])]));
-  return answer.readInt16BE(4) === 0; // behind the throttle time: the error code
+/** Where the text at `at` ends; a length of -1 is null. */
+const skipString = (bytes: Buffer, at: number): number => at + 2 + Math.max(0, bytes.readInt16BE(at));
+
+/** The broker that coordinates `name`, null: none yet. Asking also makes the brokers create the internal topic behind it. */
+async function coordinatorOf(port: number, name: string, type: number): Promise<number | null> {
+  const answer = await ask(port, FIND_COORDINATOR, Buffer.concat([string(name), Buffer.from([type])]));
+  // Behind the throttle time: the error code, its message, and the broker.
+  return answer.readInt16BE(4) === 0 ? answer.readInt32BE(skipString(answer, 6)) : null;
 }
 
 /** Whether the coordinator of a group has loaded what it knows: asks for the offset of partition 0 of a topic that need not exist. */
@@ -82,14 +94,27 @@ function groupPerPartition(partitions: number): string[] {
   return [...groups.values()];
 }
 
+/** Whether a broker takes requests as a member of its cluster. */
+export async function kafkaHasJoined(id: number, port: number): Promise<boolean> {
+  return (await brokersSeen(port)).has(id);
+}
+
 /**
- * Whether the broker has joined its cluster and coordinates groups and transactions. Before that, clients meet errors that not all of them
+ * Whether all brokers have joined their cluster and coordinate groups and transactions. Before that, clients meet errors that not all of them
  * retry: kafkajs fails at once when it asks for offsets, or commits them in a transaction.
+ * @param ports of the brokers, by id
  * @param offsetsPartitions number of partitions of the offsets topic, each with a coordinator of its own
  */
-export async function kafkaServes(port: number, offsetsPartitions: number): Promise<boolean> {
-  if (!(await hasBroker(port))) return false;
-  if (!(await hasCoordinator(port, COORDINATOR_TYPES.group)) || !(await hasCoordinator(port, COORDINATOR_TYPES.transaction))) return false;
-  const loaded = await Promise.all(groupPerPartition(offsetsPartitions).map((group) => hasLoaded(port, group)));
+export async function kafkaServes(ports: ReadonlyMap<number, number>, offsetsPartitions: number): Promise<boolean> {
+  const seen = await Promise.all([...ports.values()].map(brokersSeen));
+  if (!seen.every((ids) => [...ports.keys()].every((id) => ids.has(id)))) return false;
+  const [any] = ports.values();
+  if (any === undefined || (await coordinatorOf(any, PROBE, COORDINATOR_TYPES.transaction)) === null) return false;
+  const loaded = await Promise.all(
+    groupPerPartition(offsetsPartitions).map(async (group) => {
+      const port = ports.get((await coordinatorOf(any, group, COORDINATOR_TYPES.group)) ?? 0);
+      return port !== undefined && (await hasLoaded(port, group));
+    }),
+  );
   return loaded.every(Boolean);
 }
