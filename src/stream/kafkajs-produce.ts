@@ -2,7 +2,6 @@ import { replaceExports } from './kafkajs-module.js';
 import { type BatchRecord, Writer } from './record-batch.js';
 
 const REQUEST = 'kafkajs/src/protocol/requests/produce/v3/request.js';
-const GROUPING = 'kafkajs/src/producer/groupMessagesPerPartition.js';
 
 interface ProduceRequest {
   acks: number;
@@ -27,23 +26,13 @@ interface EncodedRequest {
 
 type CreateRequest = (request: ProduceRequest) => EncodedRequest;
 
-interface GroupRequest {
-  topic: string;
-  partitionMetadata: readonly unknown[];
-  messages: readonly BatchRecord[];
-  partitioner: (of: { topic: string; partitionMetadata: readonly unknown[]; message: BatchRecord }) => number;
-}
-
 /**
- * Makes kafkajs's produce requests (version 3, on which all later ones are built) use {@link Writer}, and groups messages by partition without
- * copying the list once per message. Must run before kafkajs is loaded.
+ * Makes kafkajs's produce requests (version 3, on which all later ones are built) use {@link Writer}. Must run before kafkajs is loaded.
  */
 export function replaceEncoder(require: NodeJS.Require): void {
   const original = require(REQUEST) as CreateRequest;
   const Encoder = require('kafkajs/src/protocol/encoder.js') as new (size?: number) => { buf: Buffer; offset: number };
   replaceExports(require, REQUEST, produceRequest(original, Encoder));
-  require(GROUPING);
-  replaceExports(require, GROUPING, groupByPartition);
 }
 
 export function produceRequest(original: CreateRequest, Encoder: new (size?: number) => { buf: Buffer; offset: number }): CreateRequest {
@@ -87,16 +76,4 @@ function encode(writer: Writer, { acks, timeout, transactionalId, producerId, pr
     }
   }
   return writer.take();
-}
-
-function groupByPartition({ topic, partitionMetadata, messages, partitioner }: GroupRequest): Record<number, BatchRecord[]> {
-  const groups: Record<number, BatchRecord[]> = {};
-  if (partitionMetadata.length === 0) return groups;
-  for (const message of messages) {
-    const partition = partitioner({ topic, partitionMetadata, message });
-    const group = groups[partition];
-    if (group === undefined) groups[partition] = [message];
-    else group.push(message);
-  }
-  return groups;
 }

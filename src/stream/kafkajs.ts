@@ -1,19 +1,20 @@
 import { createRequire } from 'node:module';
 import { rememberCoordinators } from './kafkajs-coordinator.js';
 import { replaceDecoder } from './kafkajs-fetch.js';
-import { isKnownVersion } from './kafkajs-module.js';
+import { checkVersion } from './kafkajs-module.js';
 import { replaceEncoder } from './kafkajs-produce.js';
+import { replaceSending } from './kafkajs-send.js';
 
 /**
- * The one place where kafkajs is loaded: it is CommonJS, and its record encoder, record decoder and coordinator lookup are replaced
- * before anything of it can hold on to the old ones.
+ * The one place where kafkajs is loaded: it is CommonJS, and its record encoder, record decoder, sending and coordinator lookup are
+ * replaced before anything of it can hold on to the old ones.
  * Types may be imported from 'kafkajs' anywhere in this folder.
  */
 const require = createRequire(import.meta.url);
-if (isKnownVersion(require)) {
-  replaceEncoder(require);
-  replaceDecoder(require);
-}
+checkVersion(require);
+replaceEncoder(require);
+replaceDecoder(require);
+replaceSending(require);
 rememberCoordinators(require);
 
 export const { AssignerProtocol, ConfigResourceTypes, Kafka, logLevel, PartitionAssigners } =

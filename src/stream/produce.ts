@@ -4,7 +4,7 @@ import type { OutputRecord } from './types.js';
 
 /** kafkajs sends all records of a partition as one record batch, which must stay below the topic's max.message.bytes (1 MB by default). */
 const MAX_BATCH_BYTES = 800_000;
-/** kafkajs copies the list of a partition once per record: long lists cost quadratically. */
+/** Most records of a partition in one request: what a refusal sends again stays small. */
 const MAX_BATCH_RECORDS = 2_000;
 const RECORD_OVERHEAD = 32;
 
