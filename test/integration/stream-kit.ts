@@ -12,10 +12,16 @@ import { StreamWorker, type StreamWorkerOptions } from '../../src/stream/worker.
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
 
-export interface Broker {
-  address: string;
+/** What a scene needs of the Kafka it plays on: one broker, or a cluster. */
+export interface Brokers {
+  /** Bootstrap servers. */
+  addresses: readonly string[];
   kafka: KafkaClient;
   offsets: OffsetReader;
+}
+
+export interface Broker extends Brokers {
+  address: string;
   /** Kills the broker at once and starts it again on the same data. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -29,6 +35,7 @@ export async function startBroker(): Promise<Broker> {
   const offsets = new OffsetReader(createClients({ brokers: [server.address] }, silentLogger()));
   return {
     address: server.address,
+    addresses: [server.address],
     kafka,
     offsets,
     restart: async () => {
@@ -154,7 +161,7 @@ export class Scene {
   static #count = 0;
 
   constructor(
-    readonly broker: Broker,
+    readonly broker: Brokers,
     readonly partitions = 2,
   ) {
     Scene.#count += 1;
@@ -184,7 +191,7 @@ export class Scene {
   options(more: Partial<StreamWorkerOptions> = {}): StreamWorkerOptions {
     return {
       name: 'sums',
-      kafka: { brokers: [this.broker.address] },
+      kafka: { brokers: this.broker.addresses },
       groupId: this.group,
       inputs: [this.input],
       outputTopic: this.output,

@@ -1,0 +1,73 @@
+import { DurableProducer } from '../../src/stream/durable-producer.js';
+import { silentLogger } from '../../src/telemetry/log.js';
+import type { Scene } from '../integration/stream-kit.js';
+
+const KEYS = 16;
+/** Numbers per second, about: a load, not a flood. */
+const PAUSE_MS = 10;
+
+/**
+ * Sends numbers to a scene's input, one for each key at a time, as ingest sends callbacks: what is not acknowledged is sent again until it is.
+ */
+export class Load {
+  readonly #producer: DurableProducer;
+  readonly #scene: Scene;
+  readonly #done: Promise<void>;
+  readonly numbers: number[] = [];
+  #waiting: (() => void)[] = [];
+  #stopping = false;
+  /** Why producers were thrown away. */
+  readonly renewals: string[] = [];
+
+  constructor(brokers: readonly string[], scene: Scene) {
+    this.#scene = scene;
+    this.#producer = new DurableProducer({
+      kafka: { brokers },
+      logger: silentLogger(),
+      onRenewal: (reason) => this.renewals.push(reason),
+    });
+    this.#done = this.#run();
+  }
+
+  /** Numbers that are acknowledged. */
+  get acknowledged(): number {
+    return this.numbers.length;
+  }
+
+  /** The next time that a send fails. */
+  refusal(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Resolves once everything sent is acknowledged. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#done;
+    await this.#producer.close();
+  }
+
+  async #run(): Promise<void> {
+    for (let next = 1; !this.#stopping; next += KEYS) {
+      const numbers = Array.from({ length: KEYS }, (_, i) => next + i);
+      while (!(await this.#sent(numbers))) {
+        for (const resolve of this.#waiting.splice(0)) resolve();
+      }
+      this.numbers.push(...numbers);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+
+  #sent(numbers: readonly number[]): Promise<boolean> {
+    const { input, partitions } = this.#scene;
+    const records = numbers.map((n) => ({
+      topic: input,
+      partition: (n % KEYS) % partitions,
+      key: String(n % KEYS),
+      value: Buffer.from(JSON.stringify({ n })),
+    }));
+    return this.#producer.send(records).then(
+      () => true,
+      () => false,
+    );
+  }
+}
