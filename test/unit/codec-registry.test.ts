@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SchemaRegistry, schemaText } from '../../src/codec/registry.js';
@@ -10,10 +10,13 @@ const REFUSAL = { error_code: 409, message: 'incompatible' };
 let server: Server;
 let registry: SchemaRegistry;
 let answers: Record<string, [status: number, body: object]>;
+/** What is done instead of answering. */
+let trouble: ((response: ServerResponse) => void) | null;
 const asked: { what: string; body: string }[] = [];
 
 beforeEach(async () => {
   asked.length = 0;
+  trouble = null;
   answers = {
     [`GET /config/${SUBJECT}`]: [404, { error_code: 40401, message: 'no such subject' }],
     [`PUT /config/${SUBJECT}`]: [200, {}],
@@ -27,12 +30,16 @@ beforeEach(async () => {
     request.on('end', () => {
       const what = `${request.method} ${decodeURIComponent(request.url ?? '')}`;
       asked.push({ what, body });
+      if (trouble !== null) {
+        trouble(response);
+        return;
+      }
       const [status, answer] = answers[what] ?? [404, { error_code: 40403, message: 'not found' }];
       response.writeHead(status, { 'content-type': 'application/vnd.schemaregistry.v1+json' }).end(JSON.stringify(answer));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  registry = new SchemaRegistry({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` });
+  registry = new SchemaRegistry({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, timeoutMs: 200 });
 });
 afterEach(async () => {
   server.closeAllConnections();
@@ -78,5 +85,22 @@ describe('the schema registry (rule 11)', () => {
     expect(await registry.writer(8)).toBeNull();
     answers['GET /schemas/ids/9'] = [503, { message: 'starting' }];
     await expect(registry.writer(9)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
+  });
+
+  it.each<[string, (response: ServerResponse) => void]>([
+    ['takes the question and never answers', () => {}],
+    [
+      'tears its answer off',
+      (response) => response.writeHead(200, { 'content-length': 1_000 }).write('{"schema":', () => response.destroy()),
+    ],
+    ['stops in the middle of its answer', (response) => response.writeHead(200, { 'content-length': 1_000 }).write('{"schema":')],
+  ])('that %s is a matter of the environment too, and is asked anew', async (_, what) => {
+    trouble = what;
+    await expect(registry.writer(7)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
+    await expect(registry.idOf(TOPICS.calls)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
+    await expect(registry.register(TOPICS.calls)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
+    trouble = null;
+    expect(await registry.writer(7)).not.toBeNull();
+    expect(await registry.idOf(TOPICS.calls)).toBe(7);
   });
 });
