@@ -2,32 +2,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { CALL_FIELDS, ClickHouse, migrateClickHouse } from '../../src/clickhouse/index.js';
-import { localCodec } from '../../src/codec/codec.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { startClickHouse } from '../../src/local/clickhouse.js';
 import type { Server } from '../../src/local/index.js';
 import type { OutputRecord } from '../../src/stream/types.js';
-import { silentLogger } from '../../src/telemetry/log.js';
-import { createMetrics } from '../../src/telemetry/metrics.js';
-import type { SinkFaultPoint, SinkOptions } from '../../src/workers/sink/worker.js';
-import { SinkWorker } from '../../src/workers/sink/worker.js';
-import { blankCall, Dice, randomDeadLetters, randomDeliveries, randomRevisions } from '../support/clickhouse-model.js';
-import { expectViews, type Records } from '../support/clickhouse-views.js';
+import type { SinkFaultPoint } from '../../src/workers/sink/worker.js';
+import { blankCall, Dice, randomDeliveries } from '../support/clickhouse-model.js';
+import { expectViews } from '../support/clickhouse-views.js';
 import { MemoryTopics } from '../support/memory-source.js';
+import { closeDatabases, codecs, drained, fill, freshDatabase, rolled, startSink } from '../support/sink-kit.js';
 
-const DAY = 86_400_000;
-const RETENTION = { calls: 400 * DAY, events: 90 * DAY, metrics: 1826 * DAY };
-const codecs = {
-  call: localCodec(TOPICS.calls),
-  recording: localCodec(TOPICS.recordings),
-  callEvent: localCodec(TOPICS.callEvents),
-  deadLetter: localCodec(TOPICS.deadLetters),
-};
 const dir = mkdtempSync(join(tmpdir(), 'callstream-sink-'));
 let server: Server;
-let databases = 0;
-const clients: ClickHouse[] = [];
 
 const start = (port: number) => startClickHouse({ port, dataDir: join(dir, 'data'), logDir: join(dir, 'log') });
 
@@ -36,87 +22,14 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  for (const client of clients) await client.close();
+  await closeDatabases();
   await server.stop();
   rmSync(dir, { recursive: true, force: true });
 });
 
-async function freshDatabase(): Promise<ClickHouse> {
-  const client = new ClickHouse({ url: server.address, username: 'default', password: '', database: `sink_${databases++}` });
-  clients.push(client);
-  await migrateClickHouse(client, { retention: RETENTION });
-  return client;
-}
-
-interface Member {
-  worker: SinkWorker;
-  /** Resolves with what the worker stopped for. */
-  failed: Promise<unknown>;
-  stop(): Promise<void>;
-}
-
-function startSink(topics: MemoryTopics, clickhouse: ClickHouse, options: Partial<SinkOptions> = {}): Member {
-  const source = topics.join();
-  let report: (error: unknown) => void = () => {};
-  const failed = new Promise<unknown>((resolve) => {
-    report = resolve;
-  });
-  const worker = new SinkWorker({
-    source,
-    send: async () => {},
-    clickhouse,
-    readers: { ...codecs, call: codecs.call.only(...CALL_FIELDS) },
-    keepCallsMs: RETENTION.calls,
-    logger: silentLogger(),
-    metrics: createMetrics(),
-    onFatal: report,
-    pace: { maxRecords: 40, maxBytes: 10_000_000, intervalMs: 5 },
-    ...options,
-  });
-  worker.start();
-  return {
-    worker,
-    failed,
-    stop: async () => {
-      await worker.stop();
-      source.leave();
-    },
-  };
-}
-
-/** Random records, calls by partition as the topic would have them. */
-function fill(topics: MemoryTopics, dice: Dice): Records {
-  const now = Date.now();
-  const records = {
-    calls: randomRevisions(dice, 60, now),
-    events: randomDeliveries(dice, 60, now),
-    dead: randomDeadLetters(dice, 15, now),
-  };
-  for (const c of records.calls) topics.append(TOPICS.calls.name, Number(c.call_id.length % 3), codecs.call.encode(c));
-  for (const e of records.events) topics.append(TOPICS.callEvents.name, dice.int(3), codecs.callEvent.encode(e));
-  for (const d of records.dead) topics.append(TOPICS.deadLetters.name, dice.int(3), codecs.deadLetter.encode(d));
-  return records;
-}
-
-const rolled = async (client: ClickHouse): Promise<void> => {
-  await vi.waitFor(
-    async () => {
-      const [row] = await client.query<{ n: number }>(
-        `SELECT count() AS n FROM (SELECT kind, app_id, bucket, sum(n) AS n FROM touched GROUP BY kind, app_id, bucket) AS t
-         LEFT JOIN (SELECT 'metrics' AS kind, app_id, bucket, n FROM metrics_minutes FINAL UNION ALL SELECT 'concurrency', app_id, bucket, n FROM concurrency_minutes FINAL) AS r
-           ON toString(t.kind) = r.kind AND t.app_id = r.app_id AND t.bucket = r.bucket WHERE t.n > r.n`,
-      );
-      expect(row?.n).toBe(0);
-    },
-    { timeout: 60_000, interval: 100 },
-  );
-};
-
-const drained = (topics: MemoryTopics): Promise<void> => vi.waitFor(() => expect(topics.lag).toBe(0), { timeout: 60_000, interval: 20 });
-
 describe('the sink', () => {
   test('leaves exact relations when it dies at any point of a flush and begins again at the committed offsets', async () => {
-    const client = await freshDatabase();
+    const client = await freshDatabase(server.address);
     const topics = new MemoryTopics();
     const dice = new Dice(11);
     const records = fill(topics, dice);
@@ -141,7 +54,7 @@ describe('the sink', () => {
   });
 
   test('loses nothing and doubles nothing when ClickHouse is killed again and again; says so, and is ready again afterwards', async () => {
-    const client = await freshDatabase();
+    const client = await freshDatabase(server.address);
     const topics = new MemoryTopics();
     const records = fill(topics, new Dice(23));
     let kills = 4;
@@ -171,7 +84,7 @@ describe('the sink', () => {
   });
 
   test('keeps two members at once from doubling anything', async () => {
-    const client = await freshDatabase();
+    const client = await freshDatabase(server.address);
     const topics = new MemoryTopics();
     const members = [startSink(topics, client), startSink(topics, client)];
     const records = fill(topics, new Dice(37));
@@ -182,7 +95,7 @@ describe('the sink', () => {
   });
 
   test('turns a record that cannot be decoded, and one that fits no row, into dead letters, counts what was delivered, and goes on', async () => {
-    const client = await freshDatabase();
+    const client = await freshDatabase(server.address);
     const topics = new MemoryTopics();
     const sent: OutputRecord[] = [];
     const good = blankCall({ call_id: 'good', started_at: Date.now() - 60_000 });
@@ -225,7 +138,7 @@ describe('the sink', () => {
   });
 
   test('commits nothing when it would dead-letter everything', async () => {
-    const client = await freshDatabase();
+    const client = await freshDatabase(server.address);
     const topics = new MemoryTopics();
     for (let i = 0; i < 1_500; i++) topics.append(TOPICS.calls.name, 0, Buffer.from('not Avro'));
     const sink = startSink(topics, client, { pace: { maxRecords: 50_000, maxBytes: 10_000_000, intervalMs: 5 } });
@@ -235,7 +148,7 @@ describe('the sink', () => {
   });
 
   test('stops with a clear message when ClickHouse refuses for good', async () => {
-    const client = await freshDatabase();
+    const client = await freshDatabase(server.address);
     await client.command('DROP TABLE call_revisions');
     const topics = new MemoryTopics();
     topics.append(TOPICS.calls.name, 0, codecs.call.encode(blankCall({ call_id: 'a', started_at: Date.now() })));
@@ -246,7 +159,7 @@ describe('the sink', () => {
   });
 
   test('flushes a lone record at once', async () => {
-    const client = await freshDatabase();
+    const client = await freshDatabase(server.address);
     const topics = new MemoryTopics();
     const sink = startSink(topics, client, { pace: { maxRecords: 50_000, maxBytes: 10_000_000, intervalMs: 60_000 } });
     topics.append(TOPICS.calls.name, 0, codecs.call.encode(blankCall({ call_id: 'a', started_at: Date.now() })));
