@@ -1,6 +1,7 @@
 import type { ISocketFactory, Kafka as KafkaClient, KafkaConfig, LogEntry, RetryOptions, SASLOptions } from 'kafkajs';
 import type { Logger } from '../telemetry/log.js';
-import { Kafka, logLevel } from './kafkajs.js';
+import { Kafka, logLevel, openSocket } from './kafkajs.js';
+import { endSilent } from './silent-socket.js';
 
 /** How to reach Kafka. */
 export interface KafkaConnection {
@@ -35,7 +36,7 @@ export function createClients(connection: KafkaConnection, logger: Logger): Kafk
     brokers: [...connection.brokers],
     ...(connection.ssl ? { ssl: true } : {}),
     ...(connection.sasl ? { sasl: connection.sasl as SASLOptions } : {}),
-    ...(connection.socketFactory ? { socketFactory: connection.socketFactory } : {}),
+    socketFactory: endSilent(connection.socketFactory ?? openSocket),
     connectionTimeout: 3_000,
     requestTimeout: 15_000,
     logLevel: logger.isLevelEnabled('debug') ? logLevel.INFO : logLevel.ERROR,

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import type { ISocketFactory } from 'kafkajs';
 import { rememberCoordinators } from './kafkajs-coordinator.js';
 import { replaceDecoder } from './kafkajs-fetch.js';
 import { checkVersion } from './kafkajs-module.js';
@@ -16,6 +17,9 @@ replaceEncoder(require);
 replaceDecoder(require);
 replaceSending(require);
 rememberCoordinators(require);
+
+/** Opens a connection as kafkajs does. */
+export const openSocket = (require('kafkajs/src/network/socketFactory.js') as () => ISocketFactory)();
 
 export const { AssignerProtocol, ConfigResourceTypes, Kafka, logLevel, PartitionAssigners } =
   require('kafkajs') as typeof import('kafkajs');
