@@ -5,7 +5,7 @@ import { createClients } from '../../src/stream/client.js';
 import { TaskProducer } from '../../src/stream/task-producer.js';
 import type { OutputRecord } from '../../src/stream/types.js';
 import { silentLogger } from '../../src/telemetry/log.js';
-import { problemsOf, Scene, until } from '../integration/stream-kit.js';
+import { Scene, until } from '../integration/stream-kit.js';
 import { startCluster, type TestCluster } from '../support/cluster.js';
 import { Load } from '../support/load.js';
 
@@ -91,41 +91,17 @@ describe('transactions that write to partitions of two leaders', () => {
 describe('workers and producers under load', () => {
   const topics = () => [(scene as Scene).input, (scene as Scene).output];
 
-  /** The workers get on: something of what was acknowledged from now on has been committed. */
-  async function movesOn(load: Load): Promise<void> {
-    const { acknowledged } = load;
-    await until('records are acknowledged', () => load.acknowledged > acknowledged + 50, 60_000);
-    const ends = await (scene as Scene).ends((scene as Scene).input);
-    await until(
-      'the workers have come past them',
-      async () => (await (scene as Scene).committed()).every(({ offset }, p) => offset >= (ends[p] as number)),
-      60_000,
-    );
-  }
-
-  /** Everything acknowledged is in the input, and the output is what its records add up to. */
-  async function expectExact(load: Load): Promise<void> {
-    const stage = scene as Scene;
-    await stage.drained([stage.input], 60_000);
-    const raw = (await stage.published(stage.input)) as unknown as Map<string, { n: number }[]>;
-    const there = new Set([...raw.values()].flatMap((list) => list.map(({ n }) => n)));
-    expect(load.numbers.filter((n) => !there.has(n))).toEqual([]);
-    const sums = new Map([...raw].map(([key, list]) => [key, list.reduce((sum, { n }) => sum + n, 0)]));
-    expect(problemsOf(await stage.published(), sums)).toEqual([]);
-    expect(stage.fatal).toEqual([]);
-  }
-
   it(
     'lose nothing, double nothing and go on by themselves when leaders are killed and brokers restarted in turn',
     async () => {
       scene = await new Scene(cluster, 4).create();
       const workers = [await scene.worker(), await scene.worker()];
       const load = new Load(cluster.addresses, scene);
-      await movesOn(load);
+      await load.movesOn();
       for (let round = 0; round < ROUNDS; round += 1) {
         const leader = (await cluster.leaders(scene.output))[round % scene.partitions] as number;
         await cluster.kill(leader, 'SIGKILL');
-        await movesOn(load);
+        await load.movesOn();
         await cluster.start(leader);
         await cluster.inSync(topics());
         for (const index of [0, 1, 2]) {
@@ -133,10 +109,10 @@ describe('workers and producers under load', () => {
           await cluster.start(index);
           await cluster.inSync(topics());
         }
-        await movesOn(load);
+        await load.movesOn();
       }
       await load.stop();
-      await expectExact(load);
+      await load.expectExact();
       await until('readiness', () => workers.every((worker) => worker.problems().length === 0));
     },
     LIMIT_MS,
@@ -148,9 +124,9 @@ describe('workers and producers under load', () => {
       scene = await new Scene(cluster, 4).create();
       const worker = await scene.worker();
       const load = new Load(cluster.addresses, scene);
-      await movesOn(load);
+      await load.movesOn();
       await cluster.stop(1);
-      await movesOn(load);
+      await load.movesOn();
       await cluster.stop(2);
       await load.refusal();
       const { acknowledged } = load;
@@ -159,11 +135,11 @@ describe('workers and producers under load', () => {
       expect(load.acknowledged).toBe(acknowledged);
       await until('readiness tells', () => worker.problems().length > 0);
       await cluster.start(1);
-      await movesOn(load);
+      await load.movesOn();
       await cluster.start(2);
       await cluster.inSync(topics());
       await load.stop();
-      await expectExact(load);
+      await load.expectExact();
       await until('readiness', () => worker.problems().length === 0);
     },
     LIMIT_MS,

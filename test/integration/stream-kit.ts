@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Kafka as KafkaClient } from 'kafkajs';
+import type { ISocketFactory, Kafka as KafkaClient } from 'kafkajs';
 import { startKafka } from '../../src/local/kafka.js';
 import { createClients } from '../../src/stream/client.js';
 import { Kafka, logLevel } from '../../src/stream/kafkajs.js';
@@ -27,12 +28,23 @@ export interface Broker extends Brokers {
   stop(): Promise<void>;
 }
 
-/** A real broker on free ports in a folder of its own. */
-export async function startBroker(): Promise<Broker> {
+/**
+ * A real broker on free ports in a folder of its own.
+ * @param behind what stands before the broker: clients are told of it, and only this object's own clients go around it
+ */
+export async function startBroker(behind?: { port: number; advertisedPort: number }): Promise<Broker> {
   const dir = mkdtempSync(join(tmpdir(), 'callstream-stream-'));
-  let server = await startKafka({ dataDir: join(dir, 'data'), logDir: dir, port: 0 });
-  const kafka = new Kafka({ brokers: [server.address], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 20, retries: 20 } });
-  const offsets = new OffsetReader(createClients({ brokers: [server.address] }, silentLogger()));
+  const start = (port: number) => startKafka({ dataDir: join(dir, 'data'), logDir: dir, ...behind, port });
+  let server = await start(behind?.port ?? 0);
+  const { port } = server;
+  const socketFactory: ISocketFactory = ({ onConnect }) => connect({ host: '127.0.0.1', port }, onConnect);
+  const kafka = new Kafka({
+    brokers: [server.address],
+    logLevel: logLevel.NOTHING,
+    retry: { initialRetryTime: 20, retries: 20 },
+    socketFactory,
+  });
+  const offsets = new OffsetReader(createClients({ brokers: [server.address], socketFactory }, silentLogger()));
   return {
     address: server.address,
     addresses: [server.address],
@@ -41,7 +53,7 @@ export async function startBroker(): Promise<Broker> {
     restart: async () => {
       server.kill('SIGKILL');
       await server.exited;
-      server = await startKafka({ dataDir: join(dir, 'data'), logDir: dir, port: Number(server.address.split(':')[1]) });
+      server = await start(port);
     },
     stop: async () => {
       await offsets.close();

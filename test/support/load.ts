@@ -1,6 +1,7 @@
+import { expect } from 'vitest';
 import { DurableProducer } from '../../src/stream/durable-producer.js';
 import { silentLogger } from '../../src/telemetry/log.js';
-import type { Scene } from '../integration/stream-kit.js';
+import { problemsOf, type Scene, until } from '../integration/stream-kit.js';
 
 const KEYS = 16;
 /** Numbers per second, about: a load, not a flood. */
@@ -37,6 +38,31 @@ export class Load {
   /** The next time that a send fails. */
   refusal(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Awaits that work gets on: numbers are acknowledged from now on, and the workers have come past them. */
+  async movesOn(timeoutMs = 60_000): Promise<void> {
+    const { acknowledged } = this;
+    await until('numbers are acknowledged', () => this.acknowledged > acknowledged + 3 * KEYS, timeoutMs);
+    const { input } = this.#scene;
+    const ends = await this.#scene.ends(input);
+    await until(
+      'the workers have come past them',
+      async () => (await this.#scene.committed()).every(({ offset }, p) => offset >= (ends[p] as number)),
+      timeoutMs,
+    );
+  }
+
+  /** Once stopped: everything acknowledged is in the input, and the output is exactly what the input's records add up to. */
+  async expectExact(): Promise<void> {
+    const scene = this.#scene;
+    await scene.drained([scene.input], 60_000);
+    const raw = (await scene.published(scene.input)) as unknown as Map<string, { n: number }[]>;
+    const there = new Set([...raw.values()].flatMap((list) => list.map(({ n }) => n)));
+    expect(this.numbers.filter((n) => !there.has(n))).toEqual([]);
+    const sums = new Map([...raw].map(([key, list]) => [key, list.reduce((sum, { n }) => sum + n, 0)]));
+    expect(problemsOf(await scene.published(), sums)).toEqual([]);
+    expect(scene.fatal).toEqual([]);
   }
 
   /** Resolves once everything sent is acknowledged. */

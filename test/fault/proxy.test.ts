@@ -1,0 +1,95 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../src/local/index.js';
+import { type Broker, Scene, startBroker, until } from '../integration/stream-kit.js';
+import { Load } from '../support/load.js';
+import { isProduce, TcpProxy } from '../support/tcp-proxy.js';
+
+let proxy: TcpProxy;
+let broker: Broker;
+let scene: Scene;
+beforeAll(async () => {
+  const port = await freePort();
+  proxy = await TcpProxy.listen(port);
+  broker = await startBroker({ port, advertisedPort: proxy.port });
+});
+afterEach(async () => {
+  proxy.forget();
+  proxy.resume();
+  proxy.delayMs = 0;
+  await scene?.close();
+});
+afterAll(async () => {
+  await broker?.stop();
+  await proxy?.close();
+});
+
+describe('workers and producers whose connections to Kafka', () => {
+  it('are torn in the middle of answers to produce requests: nothing lost, nothing twice', async () => {
+    scene = await new Scene(broker, 2).create();
+    const worker = await scene.worker();
+    const load = new Load(broker.addresses, scene);
+    await load.movesOn();
+    for (const afterBytes of [0, 1, 20, 0, 40, 0]) {
+      const { cuts } = proxy;
+      proxy.cutAnswers(isProduce, { times: 4, afterBytes });
+      await until('four answers are torn', () => proxy.cuts >= cuts + 4, 60_000);
+      await load.movesOn();
+    }
+    await load.stop();
+    await load.expectExact();
+    await until('readiness', () => worker.problems().length === 0);
+  });
+
+  it('answer no produce request until kafkajs gives up: its next records are not swallowed as repeats (rule 4)', async () => {
+    scene = await new Scene(broker, 2).create();
+    const worker = await scene.worker();
+    const load = new Load(broker.addresses, scene);
+    await load.movesOn();
+    for (let round = 0; round < 2; round += 1) {
+      const takeovers = scene.processors.length;
+      proxy.cutAnswers(isProduce, { times: Number.POSITIVE_INFINITY });
+      await load.refusal();
+      await until('a task is taken over anew', () => scene.processors.length > takeovers, 60_000);
+      proxy.forget();
+      await load.movesOn();
+    }
+    await load.stop();
+    await load.expectExact();
+    expect(load.renewals.length).toBeGreaterThan(1);
+    await until('readiness', () => worker.problems().length === 0);
+  });
+
+  it('are slow, and reset again and again: nothing lost, nothing twice', async () => {
+    scene = await new Scene(broker, 2).create();
+    const worker = await scene.worker();
+    const load = new Load(broker.addresses, scene);
+    await load.movesOn();
+    proxy.delayMs = 30;
+    await load.movesOn();
+    for (let i = 0; i < 8; i += 1) {
+      const { acknowledged } = load;
+      proxy.reset();
+      await until('numbers are acknowledged again', () => load.acknowledged > acknowledged, 60_000);
+    }
+    await load.movesOn();
+    await load.stop();
+    proxy.delayMs = 0;
+    await load.expectExact();
+    await until('readiness', () => worker.problems().length === 0);
+  });
+
+  it('hang half-open: readiness tells, and work goes on by itself on new connections', async () => {
+    scene = await new Scene(broker, 2).create();
+    const worker = await scene.worker();
+    const load = new Load(broker.addresses, scene);
+    await load.movesOn();
+    proxy.hang();
+    await load.refusal();
+    await until('readiness tells', () => worker.problems().length > 0, 60_000);
+    proxy.resume();
+    await load.movesOn();
+    await load.stop();
+    await load.expectExact();
+    await until('readiness', () => worker.problems().length === 0, 60_000);
+  });
+});
