@@ -73,12 +73,18 @@ export class Load {
   }
 
   async #run(): Promise<void> {
-    for (let next = 1; !this.#stopping; next += KEYS) {
-      const numbers = Array.from({ length: KEYS }, (_, i) => next + i);
-      while (!(await this.#sent(numbers))) {
+    const refused: number[][] = [];
+    let next = 1;
+    let lost = false;
+    while (!this.#stopping || refused.length > 0) {
+      // After a failure other numbers come first: equal ones would not show whether what comes next is swallowed as a repeat (rule 4).
+      const again = this.#stopping || !lost ? refused.shift() : undefined;
+      const numbers = again ?? Array.from({ length: KEYS }, () => next++);
+      lost = !(await this.#sent(numbers));
+      if (lost) {
+        refused.push(numbers);
         for (const resolve of this.#waiting.splice(0)) resolve();
-      }
-      this.numbers.push(...numbers);
+      } else this.numbers.push(...numbers);
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
