@@ -78,8 +78,8 @@ export class Load {
     let lost = false;
     while (!this.#stopping || refused.length > 0) {
       // After a failure other numbers come first: equal ones would not show whether what comes next is swallowed as a repeat (rule 4).
-      const again = this.#stopping || !lost ? refused.shift() : undefined;
-      const numbers = again ?? Array.from({ length: KEYS }, () => next++);
+      const again: number[] | undefined = this.#stopping || !lost ? refused.shift() : undefined;
+      const numbers: number[] = again ?? Array.from({ length: KEYS }, () => next++);
       lost = !(await this.#sent(numbers));
       if (lost) {
         refused.push(numbers);
