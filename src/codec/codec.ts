@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
-import avsc, { type Type } from 'avsc';
+import type { Type } from 'avsc';
 import { messageOf } from '../domain/errors.js';
+import { avsc } from './avsc.js';
 import { CodecError, type SchemaRegistry, schemaText } from './registry.js';
 import type { Topic } from './topics.js';
 
