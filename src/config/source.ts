@@ -14,6 +14,8 @@ export interface Source {
 }
 
 const MAX_DEPTH = 32;
+/** Aliases of aliases multiply: a few lines of them could be written out to more than any memory holds. */
+const MAX_ALIASES = 1_000;
 
 // In `{ key: ${NAME} }` YAML would read the braces as a mapping, so a variable travels through the parser between two private-use characters.
 const [OPEN, CLOSE] = ['\uE000', '\uE001'];
@@ -44,6 +46,7 @@ class Reader {
   readonly problems: ConfigProblem[] = [];
   readonly substituted = new Set<string>();
   readonly #lines = new Map<string, number>();
+  #aliases = 0;
 
   constructor(
     private readonly doc: Document,
@@ -71,7 +74,10 @@ class Reader {
       this.problem(path, 'nested too deeply');
       return undefined;
     }
-    if (isAlias(node)) return this.read(node.resolve(this.doc), path, depth + 1);
+    if (isAlias(node)) {
+      if (++this.#aliases === MAX_ALIASES) this.problem(path, `more than ${MAX_ALIASES} aliases, written out`);
+      return this.#aliases < MAX_ALIASES ? this.read(node.resolve(this.doc), path, depth + 1) : undefined;
+    }
     if (isSeq(node)) return node.items.map((item, i) => this.read(item as Node, [...path, i], depth + 1));
     if (isMap(node)) {
       const out: { [key: string]: Plain } = {};
