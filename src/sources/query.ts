@@ -3,10 +3,9 @@ export function queryParameter(query: string, name: string): string | null {
   for (let start = 0; start <= query.length; ) {
     const next = query.indexOf('&', start);
     const end = next < 0 ? query.length : next;
-    const equals = query.indexOf('=', start);
-    const nameEnd = equals < 0 || equals > end ? end : equals;
-    if (nameEnd - start === name.length && query.slice(start, nameEnd).toLowerCase() === name)
-      return nameEnd === end ? '' : decode(query.slice(nameEnd + 1, end));
+    const nameEnd = start + name.length;
+    if ((nameEnd === end || (nameEnd < end && query[nameEnd] === '=')) && query.slice(start, nameEnd).toLowerCase() === name)
+      return decode(query.slice(nameEnd + 1, end));
     start = end + 1;
   }
   return null;
