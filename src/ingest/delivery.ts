@@ -31,10 +31,22 @@ export function packDelivery({ topic, key, event }: Delivery): Buffer {
 export function unpackDelivery(bytes: Buffer): Delivery {
   try {
     const end = 4 + bytes.readUInt32BE(0);
-    const { v, topic, key, ...event } = JSON.parse(bytes.toString('utf8', 4, end)) as Head;
-    if (v === 1 && end <= bytes.length) return { topic, key, event: { ...event, body: bytes.subarray(end) } };
+    const head: unknown = JSON.parse(bytes.toString('utf8', 4, end));
+    if (isHead(head) && end <= bytes.length) {
+      const { v: _, topic, key, ...event } = head;
+      return { topic, key, event: { ...event, body: bytes.subarray(end) } };
+    }
   } catch (cause) {
     throw new CallstreamError('SPOOL_RECORD_INVALID', 'a spool record is not a delivery', { cause });
   }
   throw new CallstreamError('SPOOL_RECORD_INVALID', 'a spool record is of another version');
+}
+
+const TEXTS = ['topic', 'key', 'id', 'source', 'app_id', 'auth', 'remote_addr', 'query'] as const satisfies readonly (keyof Head)[];
+
+/** Whatever a record lacks would otherwise fail when it is encoded, and hold up those behind it for ever. */
+function isHead(value: unknown): value is Head {
+  if (typeof value !== 'object' || value === null) return false;
+  const head = value as Partial<Record<keyof Head, unknown>>;
+  return head.v === 1 && Number.isSafeInteger(head.received_at) && TEXTS.every((name) => typeof head[name] === 'string');
 }

@@ -12,6 +12,8 @@ export const HEADER_BYTES = 24;
 const MAGIC = Buffer.from('CSP1', 'latin1');
 const MAGIC_NUMBER = MAGIC.readUInt32BE(0);
 const CHECKED_BYTES = 20;
+/** Farthest moment that a Date can say. */
+const LATEST = 8.64e15;
 
 export interface SpoolEntry {
   /** Epoch ms; bounds the age of the spool. */
@@ -79,8 +81,9 @@ export function* readFrames(buffer: Buffer): Generator<Frame, void> {
       return;
     }
     const payload = buffer.subarray(start + HEADER_BYTES, end);
-    if (crc32(payload) === buffer.readUInt32BE(start + 16)) {
-      yield { kind: 'record', start, end, at: buffer.readDoubleBE(start + 8), payload };
+    const at = buffer.readDoubleBE(start + 8);
+    if (crc32(payload) === buffer.readUInt32BE(start + 16) && Math.abs(at) <= LATEST) {
+      yield { kind: 'record', start, end, at, payload };
     } else {
       yield { kind: 'bad', start, end };
     }
