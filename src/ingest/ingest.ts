@@ -1,4 +1,4 @@
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { messageOf } from '../domain/errors.js';
@@ -10,6 +10,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 import { Access, type IngestApp } from './access.js';
 import type { AddressRange } from './address.js';
 import { Batcher, type BatcherOptions } from './batcher.js';
+import { type ConnectionLimits, Connections } from './connections.js';
 import type { Delivery } from './delivery.js';
 import type { Fault } from './fault.js';
 import type { Outlet } from './outlet.js';
@@ -29,7 +30,7 @@ export interface IngestOptions {
   truncateClientIp: boolean;
   /** Folder of the spool; each ingest process needs one of its own. */
   spoolDir: string;
-  limits?: Partial<ServerLimits>;
+  limits?: Partial<ServerLimits & ConnectionLimits>;
   batch?: Partial<BatcherOptions>;
   spool?: Partial<Omit<SpoolOptions, 'dir'>>;
   road?: Partial<RoadOptions>;
@@ -57,12 +58,13 @@ export interface Ingest {
 const MIB = 1024 * 1024;
 const HOUR_MS = 3_600_000;
 
-const LIMITS: ServerLimits = {
+const LIMITS: ServerLimits & ConnectionLimits = {
   bodyBytes: 256 * 1024,
   requestTimeoutMs: 10_000,
   headersTimeoutMs: 5_000,
   keepAliveMs: 75_000,
-  maxConnections: 1_024,
+  maxConnections: 4_096,
+  maxReceivingBytes: 64 * MIB,
 };
 const BATCH: BatcherOptions = {
   lingerMs: 5,
@@ -135,11 +137,20 @@ export async function startIngest(options: IngestOptions, deps: IngestDeps): Pro
   });
   watch(metrics, spool);
 
+  const limits = { ...LIMITS, ...options.limits };
+  const connections = new Connections(limits, (reason) => metrics.callstream_ingest_connections_dropped_total.inc({ reason }));
   const server = createServer(
-    { limits: { ...LIMITS, ...options.limits }, trustProxy: options.trustProxy ?? [], truncateClientIp: options.truncateClientIp },
-    { sources: deps.sources, access: new Access(options.apps), submit: (delivery) => batcher.submit(delivery), clock, metrics, log },
+    { limits, trustProxy: options.trustProxy ?? [], truncateClientIp: options.truncateClientIp },
+    {
+      sources: deps.sources,
+      access: new Access(options.apps),
+      connections,
+      submit: (delivery) => batcher.submit(delivery),
+      clock,
+      metrics,
+      log,
+    },
   );
-  const connections = connectionsOf(server);
   try {
     await server.listen({ host: options.host, port: options.port }).catch((error: unknown) => {
       throw listenError(error, 'ingest', options, 'CALLSTREAM_INGEST_PORT');
@@ -214,11 +225,10 @@ function watch(metrics: Metrics, spool: Spool): void {
 }
 
 /** Lets what is under way finish; connections without a request go at once, those that never finish after a while. */
-async function closeServer(server: FastifyInstance, connections: ReadonlySet<Socket>): Promise<void> {
+async function closeServer(server: FastifyInstance, connections: Connections): Promise<void> {
   const sweep = (): void => {
     server.server.closeIdleConnections();
-    // Node counts a connection as idle only after its first request.
-    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
+    connections.closeSilent();
   };
   const sweeping = setInterval(sweep, IDLE_SWEEP_MS);
   const force = setTimeout(() => server.server.closeAllConnections(), CLOSE_PATIENCE_MS);
@@ -228,16 +238,6 @@ async function closeServer(server: FastifyInstance, connections: ReadonlySet<Soc
     clearInterval(sweeping);
     clearTimeout(force);
   }
-}
-
-/** The open connections of a server. */
-function connectionsOf(server: FastifyInstance): ReadonlySet<Socket> {
-  const connections = new Set<Socket>();
-  server.server.on('connection', (socket: Socket) => {
-    connections.add(socket);
-    socket.once('close', () => connections.delete(socket));
-  });
-  return connections;
 }
 
 /** True at most once per interval. */

@@ -7,6 +7,7 @@ import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Access, Admission, Refusal } from './access.js';
 import { type Address, type AddressRange, clientAddress, truncateAddress } from './address.js';
+import type { Connections, Visit } from './connections.js';
 import type { Delivery } from './delivery.js';
 import { storedQuery } from './query.js';
 import { RefusalLog } from './refusal-log.js';
@@ -18,7 +19,6 @@ export interface ServerLimits {
   headersTimeoutMs: number;
   /** Between requests of a connection. */
   keepAliveMs: number;
-  maxConnections: number;
 }
 
 export interface ServerOptions {
@@ -31,6 +31,7 @@ export interface ServerOptions {
 export interface ServerDeps {
   sources: readonly WebhookSource[];
   access: Access;
+  connections: Connections;
   /** Resolves when the delivery is durable. */
   submit(delivery: Delivery): Promise<void>;
   clock: Clock;
@@ -62,6 +63,7 @@ interface Received {
   query: string;
   address: Address | null;
   admission: Admission;
+  visit: Visit;
 }
 
 /**
@@ -83,7 +85,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): FastifyI
     routerOptions: { querystringParser: () => ({}), maxParamLength: 1_024 },
     frameworkErrors: (_error, _request, reply) => answer(reply as FastifyReply, 400),
   });
-  app.server.maxConnections = limits.maxConnections;
+  deps.connections.attach(app.server);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
@@ -122,7 +124,13 @@ export function createServer(options: ServerOptions, deps: ServerDeps): FastifyI
     };
 
     const onRequest = (request: FastifyRequest, reply: FastifyReply, next: () => void): void => {
-      const { headers, url = '', socket } = request.raw;
+      const { headers, url = '', socket, httpVersionMajor } = request.raw;
+      // HTTP/0.9 has neither headers nor bodies: what looks like it has lost both.
+      if (httpVersionMajor < 1) {
+        count(source.name, 400);
+        answer(reply, 400);
+        return;
+      }
       const encoding = headers['content-encoding'];
       if (encoding !== undefined && encoding !== 'identity') {
         count(source.name, 415);
@@ -140,13 +148,17 @@ export function createServer(options: ServerOptions, deps: ServerDeps): FastifyI
       }
       // Whatever type the sender names, the body is bytes to us.
       if (headers['content-type'] !== undefined) headers['content-type'] = ANY_TYPE;
-      request.setDecorator<Received>('received', { secret, query, address, admission: verdict.value });
+      const length = Number(headers['content-length'] ?? limits.bodyBytes);
+      const visit = deps.connections.begin(socket, Math.min(length, limits.bodyBytes));
+      reply.raw.once('close', visit.over);
+      request.setDecorator<Received>('received', { secret, query, address, admission: verdict.value, visit });
       next();
     };
 
     const handler = (request: FastifyRequest, reply: FastifyReply): void => {
       const begun = performance.now();
-      const { secret, query, address, admission } = request.getDecorator<Received>('received');
+      const { secret, query, address, admission, visit } = request.getDecorator<Received>('received');
+      visit.received();
       const body = (request.body as Buffer | undefined) ?? NO_BODY;
       const now = deps.clock.now();
       const verdict = deps.access.afterBody(source, admission, { query, headers: request.raw.headers, body }, now);
@@ -172,6 +184,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): FastifyI
       deps.submit(delivery).then(
         () => {
           requests.inc();
+          visit.served();
           ackSeconds.observe((performance.now() - begun) / 1_000);
           reply.header('content-type', JSON_TYPE).send(source.successBody(query, body));
         },

@@ -17,6 +17,11 @@ export const METRICS = {
     labels: ['source', 'reason'],
     help: 'Callbacks answered 403, by reason (unknown_app, secret, address, signature, unreadable).',
   },
+  callstream_ingest_connections_dropped_total: {
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Connections closed to make room for others: too many open (connections), or too many bytes on their way (bodies).',
+  },
   callstream_ingest_producer_renewals_total: {
     type: 'counter',
     labels: ['reason'],

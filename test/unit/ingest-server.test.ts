@@ -224,14 +224,9 @@ describe('connections', () => {
     expect(kafka.deliveries).toEqual([]);
   });
 
-  it('closes a connection that stays idle, and those beyond the cap', async () => {
-    const { ingest } = await start({ limits: { keepAliveMs: 100, maxConnections: 1 } });
-    const first = raw(ingest.port, `POST ${URL_OF_APP} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nc`);
-    expect(await first).toMatch(/^HTTP\/1.1 200 /);
-    const holder = connect(ingest.port, '127.0.0.1');
-    await once(holder, 'connect');
-    expect(await raw(ingest.port, 'POST ')).toBe('');
-    holder.destroy();
+  it('closes a connection that stays idle', async () => {
+    const { ingest } = await start({ limits: { keepAliveMs: 100 } });
+    expect(await raw(ingest.port, `POST ${URL_OF_APP} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nc`)).toMatch(/^HTTP\/1.1 200 /);
   });
 
   it('answers what is under way when it stops, closes idle connections, and takes no new ones', async () => {
