@@ -54,6 +54,9 @@ export const openRegistry = ({ registry }: Config): SchemaRegistry =>
 
 export const openClickHouse = ({ clickhouse }: Config): ClickHouse => new ClickHouse({ ...clickhouse });
 
+/** For the query API: nothing that it is asked can change anything, or take for ever. */
+export const openClickHouseReader = ({ clickhouse }: Config): ClickHouse => new ClickHouse({ ...clickhouse, readOnly: true });
+
 /** @param metrics absent in commands, which nobody scrapes */
 export const openProducer = (config: Config, logger: Logger, metrics?: Metrics): DurableProducer =>
   new DurableProducer({

@@ -19,7 +19,16 @@ import { RecordingsWorker } from '../workers/recordings/worker.js';
 import { DEFAULT_MAX_CALLS_PER_TASK } from '../workers/sessions/settings.js';
 import { SessionsWorker } from '../workers/sessions/worker.js';
 import { Sink } from '../workers/sink/sink.js';
-import { countPartitions, groupOf, kafkaConnection, openClickHouse, openProducer, openRegistry, RAW_TOPICS } from './parts.js';
+import {
+  countPartitions,
+  groupOf,
+  kafkaConnection,
+  openClickHouse,
+  openClickHouseReader,
+  openProducer,
+  openRegistry,
+  RAW_TOPICS,
+} from './parts.js';
 import { openPolledCodecs, readCursors, sweepSettings } from './poll-parts.js';
 
 export const ROLES = ['ingest', 'poll', 'sessions', 'events', 'sink', 'api'] as const;
@@ -222,7 +231,7 @@ async function sink({ config, logger, metrics }: RoleContext): Promise<RunningRo
 
 /** Query API and dashboard. */
 async function api({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
-  const clickhouse = openClickHouse(config);
+  const clickhouse = openClickHouseReader(config);
   const running = await startApi(
     {
       host: config.api.host,

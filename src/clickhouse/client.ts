@@ -1,5 +1,11 @@
 import { Readable } from 'node:stream';
-import { ClickHouseError, ClickHouseLogLevel, type ClickHouseClient as Client, createClient } from '@clickhouse/client';
+import {
+  ClickHouseError,
+  ClickHouseLogLevel,
+  type ClickHouseSettings,
+  type ClickHouseClient as Client,
+  createClient,
+} from '@clickhouse/client';
 import { ClickHouseFailure, type FailureKind, SERVER_CODES, SOCKET_CODES } from './errors.js';
 
 /** Where ClickHouse is. Times in milliseconds. */
@@ -15,7 +21,19 @@ export interface ClickHouseOptions {
   requestTimeoutMs?: number;
   /** Parallel connections. */
   connections?: number;
+  /** Queries may only read, and end at {@link READ_LIMITS}: for questions that other people ask. */
+  readOnly?: boolean;
 }
+
+/** What one question may cost the server: it ends with an error beyond. */
+export const READ_LIMITS = {
+  /** Seconds. */
+  max_execution_time: 20,
+  max_result_rows: '20000',
+  max_result_bytes: String(64 * 1024 * 1024),
+  max_memory_usage: String(2 * 1024 * 1024 * 1024),
+  result_overflow_mode: 'throw',
+} as const;
 
 /** Values for `{name:Type}` placeholders. */
 export type QueryParams = Record<string, unknown>;
@@ -39,6 +57,8 @@ const MAX_QUERY_BYTES = 256 * 1024 * 1024;
 export class ClickHouse {
   readonly #options: ClickHouseOptions;
   readonly #client: Client;
+  /** What a reader sends with each query. A user who is read-only already may not say so once more. */
+  #restricted: ClickHouseSettings | null = null;
 
   constructor(options: ClickHouseOptions) {
     this.#options = options;
@@ -74,8 +94,27 @@ export class ClickHouse {
 
   /** Rows of a SELECT without a FORMAT clause. Integers come as numbers (all here are below 2^53), times as ISO strings. */
   async query<T>(sql: string, params: QueryParams = {}, timeoutMs?: number): Promise<T[]> {
+    return this.#query(sql, params, this.#options.readOnly === true ? await this.#restrictions() : {}, timeoutMs);
+  }
+
+  /** Asked of the server once; never decided by how a query fares, which whoever writes it could arrange. */
+  async #restrictions(): Promise<ClickHouseSettings> {
+    if (this.#restricted === null) {
+      const [row] = await this.#query<{ readonly: string }>("SELECT toString(getSetting('readonly')) AS readonly", {}, {}, PING_TIMEOUT_MS);
+      this.#restricted = row?.readonly === '0' ? { ...READ_LIMITS, readonly: '1' } : READ_LIMITS;
+    }
+    return this.#restricted;
+  }
+
+  #query<T>(sql: string, params: QueryParams, clickhouse_settings: ClickHouseSettings, timeoutMs: number | undefined): Promise<T[]> {
     return this.#guarded(sql, timeoutMs, async (abort_signal) => {
-      const result = await this.#client.query({ query: sql, query_params: params, format: 'JSONEachRow', abort_signal });
+      const result = await this.#client.query({
+        query: sql,
+        query_params: params,
+        format: 'JSONEachRow',
+        abort_signal,
+        clickhouse_settings,
+      });
       return result.json<T>();
     });
   }

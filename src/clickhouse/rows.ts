@@ -1,5 +1,6 @@
 import type { Call, CallEvent, DeadLetter } from '../codec/generated.js';
 import { TOPICS } from '../codec/topics.js';
+import { shownBody } from './dead-letter-body.js';
 import { RowError, type RowWriter } from './row-writer.js';
 
 const MINUTE = 60_000;
@@ -253,7 +254,7 @@ export function writeDeadLetter(w: RowWriter, d: DeadLetter): void {
   w.u64(d.origin_offset);
   w.i32(d.origin_index);
   w.string(d.key);
-  w.bytes(d.body);
+  w.bytes(shownBody(d));
 }
 
 export const TOUCHED_COLUMNS = ['kind', 'app_id', 'bucket'] as const;
