@@ -1,4 +1,6 @@
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import Fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { CallstreamError } from '../domain/errors.js';
 import type { Clock } from '../telemetry/clock.js';
 import { listenError } from '../telemetry/listen-error.js';
@@ -49,11 +51,24 @@ const SECURITY_HEADERS = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
   'referrer-policy': 'no-referrer',
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
   'permissions-policy': 'camera=(), microphone=(), geolocation=()',
 } as const;
+
+/** Nothing here is sent a body. */
+const MAX_BODY_BYTES = 1024;
+
+/** What is no HTTP, or too long to be, is answered before there is a request that a hook could see. */
+function refuseUnread(error: ConnectionError, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code] ?? 400;
+  const headers = Object.entries({ ...SECURITY_HEADERS, 'content-length': '0', connection: 'close' });
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...headers.map(([name, value]) => `${name}: ${value}`), '', ''];
+  socket.end(lines.join('\r\n'));
+}
 
 /**
  * Serves the query API, the live tail and the dashboard.
@@ -78,7 +93,15 @@ export async function startApi(options: ApiOptions, deps: ApiDeps): Promise<Api>
     forceCloseConnections: true,
     // Call ids may be long; the HTTP parser's limit on a request's head (16 KiB) is the one that counts.
     routerOptions: { maxParamLength: 16_384 },
+    bodyLimit: MAX_BODY_BYTES,
     requestTimeout: 30_000,
+    http: { headersTimeout: 10_000 },
+    clientErrorHandler: refuseUnread,
+    // A path that cannot be decoded reaches no hook.
+    frameworkErrors: (error, request, reply) => {
+      const problem = new Problem(error.statusCode ?? 400, 'REQUEST_INVALID', 'Invalid request', error.message);
+      return sendProblem((reply as FastifyReply).headers(SECURITY_HEADERS), problem, pathOf(request as FastifyRequest));
+    },
     keepAliveTimeout: 30_000,
   });
   addErrors(app, deps);

@@ -9,11 +9,19 @@ if (FACTOR > 1) console.log(`fuzz: ${FACTOR} times the usual runs, seed ${SEED} 
 
 /** Checks a property; a failure names the seed. */
 export function fuzz<T>(arbitrary: fc.Arbitrary<T>, check: (value: T) => void, runs = 300): void {
-  fc.assert(fc.property(arbitrary, check), { numRuns: runs * FACTOR, seed: SEED });
+  fc.assert(
+    fc.property(arbitrary, (value) => void check(value)),
+    { numRuns: runs * FACTOR, seed: SEED },
+  );
 }
 
 export async function fuzzAsync<T>(arbitrary: fc.Arbitrary<T>, check: (value: T) => Promise<void>, runs = 100): Promise<void> {
-  await fc.assert(fc.asyncProperty(arbitrary, check), { numRuns: runs * FACTOR, seed: SEED });
+  await fc.assert(
+    fc.asyncProperty(arbitrary, async (value) => {
+      await check(value);
+    }),
+    { numRuns: runs * FACTOR, seed: SEED },
+  );
 }
 
 const SMALL = 8 * 1024;
