@@ -163,12 +163,23 @@ export class ClickHouse {
     await this.#client.close();
   }
 
+  /** What answers in place of ClickHouse, a proxy say, may repeat what it was sent. */
+  #hideCredentials(error: unknown): void {
+    const { username, password } = this.#options;
+    if (password === '' || !(error instanceof Error)) return;
+    for (const credential of [password, Buffer.from(`${username}:${password}`).toString('base64')]) {
+      error.message = error.message.replaceAll(credential, '[secret]');
+      error.stack = error.stack?.replaceAll(credential, '[secret]');
+    }
+  }
+
   async #guarded<T>(sql: string, timeoutMs: number | undefined, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const limit = timeoutMs ?? this.#options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
     const signal = AbortSignal.timeout(limit);
     try {
       return await run(signal);
     } catch (error) {
+      this.#hideCredentials(error);
       const doing = sql.trimStart().split('\n', 1)[0]!.slice(0, 80);
       if (signal.aborted)
         throw new ClickHouseFailure('retriable', null, doing, new Error(`no answer within ${limit} ms`, { cause: error }));
