@@ -63,7 +63,7 @@ const LIMITS: ServerLimits & ConnectionLimits = {
   requestTimeoutMs: 10_000,
   headersTimeoutMs: 5_000,
   keepAliveMs: 75_000,
-  maxConnections: 4_096,
+  maxConnections: 2_048,
   maxReceivingBytes: 64 * MIB,
 };
 const BATCH: BatcherOptions = {
