@@ -231,6 +231,11 @@ describe('files of the spool', () => {
     );
   });
 
+  it('with a time that is none are damage, though their checksums hold', () => {
+    for (const time of [Number.NaN, -1e300, 1e300, Number.POSITIVE_INFINITY])
+      expect([...readFrames(forged(good, time))].map(({ kind }) => kind)).toEqual(['bad']);
+  });
+
   it('are read in proportion to their size', () => {
     const shapes: ((n: number) => Buffer)[] = [
       (n) => Buffer.alloc(n),
