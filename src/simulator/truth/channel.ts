@@ -92,7 +92,8 @@ function staysOf(moves: readonly Move[], { maxCall }: ChannelTimes): Stay[] {
     let there: Move | null = null;
     while (left.length > 0) {
       const at = Math.min(...left.map((m) => m.at));
-      const moment = left.filter((m) => m.at === at);
+      // Of two that are else equal, the one that knows its time goes before the one that only arrived then: digits sort before null.
+      const moment = left.filter((m) => m.at === at).sort((a, b) => order(a.identity, b.identity));
       left = left.filter((m) => m.at !== at);
       const joinFirst: boolean = there === null;
       const inOrder: Move[] = [...moment.filter((m) => m.joins === joinFirst), ...moment.filter((m) => m.joins !== joinFirst)];
