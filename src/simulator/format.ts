@@ -1,6 +1,6 @@
 import type { SimulationReport } from './run.js';
 import type { AnswerKind } from './vendor/answer.js';
-import { notCompared } from './verify/compared.js';
+import { type Compared, notCompared } from './verify/compared.js';
 
 /** Kinds of answers, in this order; that nobody was turned away for asking too often is always said. */
 const ANSWERS: readonly AnswerKind[] = ['ok', 'rate_limited', 'refused', 'failed'];
@@ -36,7 +36,8 @@ export function formatReport(report: SimulationReport): string[] {
   const c = v.compared;
   lines.push(
     `compared: ${n(c.requests)} requests, ${n(c.calls)} calls (${n(v.timed_out_calls)} timed out, ${n(v.open_calls)} still open), ${n(c.legs)} legs, ${n(c.events)} events, ${n(c.dead_letters)} dead letters,`,
-    `  ${n(c.rollup_cells)} rollup cells, ${n(c.concurrency_minutes)} concurrency minutes, ${n(c.revisions)} revisions on the topic, ${n(c.delivery_minutes)} delivery minutes`,
+    `  ${n(c.rollup_cells)} rollup cells, ${n(c.concurrency_minutes)} concurrency minutes, ${n(c.missed_pairs)} missed pairs, ${n(c.revisions)} revisions on the topic, ${n(c.delivery_minutes)} delivery minutes`,
+    ...polledLines(c),
     `  deliveries: received ${n(c.received)} = folded ${n(c.folded)} + duplicates ${n(c.duplicates)} + dead ${n(c.dead)}`,
   );
   const nothing = notCompared(c);
@@ -52,4 +53,17 @@ export function formatReport(report: SimulationReport): string[] {
     );
   }
   return lines;
+}
+
+/** What was compared of sources that not every configuration has. */
+function polledLines(c: Compared): string[] {
+  const figures: [number | undefined, string][] = [
+    [c.records, 'records'],
+    [c.media_polls, 'media polls'],
+    [c.recordings, 'recordings'],
+    [c.call_recordings, 'calls beside a recording'],
+    [c.channel_sessions, 'channel sessions'],
+  ];
+  const said = figures.flatMap(([count, what]) => (count === undefined ? [] : [`${n(count)} ${what}`]));
+  return said.length === 0 ? [] : [`  of them ${said.join(', ')}`];
 }

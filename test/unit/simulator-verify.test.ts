@@ -404,7 +404,9 @@ describe('verification', () => {
       workers: null,
     };
     const sent = { settled: 1, acknowledged: 1, refused: 0, retries: 0, abandoned: 0, unexpected: 0 };
-    expect(formatReport({ ...base, sent, verify: right })).toContain('0 differences');
+    const lines = formatReport({ ...base, sent, verify: right });
+    expect(lines).toContain('0 differences');
+    expect(lines.join()).toMatch(/of them [1-9]\d* records, [1-9]\d* media polls, [1-9]\d* recordings, [1-9].*channel sessions/);
     const text = formatReport({
       ...base,
       sent,

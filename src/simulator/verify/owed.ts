@@ -48,7 +48,8 @@ export function describeOwed({ records, events }: Owed): string | null {
 /**
  * Polls of media events that must come: of each call whose media are asked for (`callstream.tasks` says so), for each user it is asked about of whom the vendor
  * has any. Where all calls' are, a call that is over and of which the vendor has some must be asked about. A call that was asked about with
- * other times than it has in the end, because its record came later, may have been asked about too narrowly.
+ * other times than it has in the end, because its record came later, may have been asked about too narrowly, and one whose inputs name several rooms
+ * about another room.
  */
 export function owedMedia(
   {
@@ -65,7 +66,7 @@ export function owedMedia(
     if (!played.has(app_id)) continue;
     const users = book.mediaUsers(app_id, call_id);
     const truth = fate.open;
-    if (users.length === 0) continue;
+    if (users.length === 0 || !agreeOnRoom(inputs)) continue;
     const task = tasks.get(callKey(app_id, call_id));
     if (task === undefined) {
       const asked = userEvents === 'all' && truth.status === 'ended' && truth.room_id !== '' && truth.legs.length > 0;
@@ -80,6 +81,9 @@ export function owedMedia(
   }
   return owed;
 }
+
+const agreeOnRoom = (inputs: OwnCall['inputs']): boolean =>
+  new Set(inputs.flatMap(({ reading }) => (reading.kind === 'media' || reading.room_id === '' ? [] : [reading.room_id]))).size === 1;
 
 const reaches = (task: TaskRecord, truth: { started_at: number; ended_at: number | null }): boolean =>
   task.started_at !== null &&
