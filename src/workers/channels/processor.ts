@@ -1,22 +1,24 @@
 import { cloudEventHeaders } from '../../codec/cloudevents.js';
-import type { TopicCodec, TopicReader } from '../../codec/codec.js';
+import type { TopicCodec } from '../../codec/codec.js';
 import type { Call, DeadLetter, RawEvent } from '../../codec/generated.js';
 import { TOPICS } from '../../codec/topics.js';
 import { type ChannelKey, channelKey, type PresenceEvent, presenceOf } from '../../domain/channel.js';
-import type { Delivery, Element, ReadElement } from '../../sources/element.js';
+import type { Delivery, ReadElement } from '../../sources/element.js';
 import { channelSourceOf } from '../../sources/registry.js';
 import {
   type FailureCounter,
   type InputRecord,
   type Observe,
   type OutputRecord,
+  type ProcessedCounts,
   type Processor,
   type ProcessorMeta,
   StartOver,
   type TaskMeta,
 } from '../../stream/types.js';
-import { deadLetterOutput } from '../dead-letter.js';
 import { channelEventId } from '../event-id.js';
+import { FoldReport } from '../fold-report.js';
+import { RawInputs } from '../raw-inputs.js';
 import type { SessionRevision } from './publisher.js';
 import { type Window, windowOf } from './reach.js';
 import type { ChannelSettings } from './schedule.js';
@@ -58,18 +60,18 @@ interface Published {
  */
 export class ChannelsProcessor implements Processor {
   readonly #deps: ChannelDeps;
-  readonly #deliveries: TopicReader<Delivery>;
+  readonly #inputs: RawInputs<'channel'>;
+  readonly #report: FoldReport;
   readonly #table: ChannelTable;
   /** What this batch needs of what has left. */
   #published: readonly Published[] = [];
   #knownFrom = 0;
-  #dead: OutputRecord[] = [];
-  #counts: Record<string, number> = {};
   #streamTime = 0;
 
   constructor(deps: ChannelDeps) {
     this.#deps = deps;
-    this.#deliveries = deps.codecs.raw.only('source', 'app_id', 'received_at', 'query', 'body');
+    this.#inputs = new RawInputs(deps.codecs.raw, channelSourceOf, deps.failures);
+    this.#report = new FoldReport(deps.codecs.deadLetter, 3 * deps.partitions + deps.partition);
     this.#table = new ChannelTable(deps.codecs.call, deps.settings);
   }
 
@@ -88,7 +90,7 @@ export class ChannelsProcessor implements Processor {
   }
 
   async prepare(records: readonly InputRecord[]): Promise<void> {
-    await this.#deliveries.resolve(records.map((r) => r.value));
+    await this.#inputs.resolve(records);
     this.#published = [];
     if (this.#table.horizon === null) return;
     const { unknown, window } = this.#unknownOf(records);
@@ -101,14 +103,14 @@ export class ChannelsProcessor implements Processor {
   }
 
   process(record: InputRecord, observe: Observe): void {
-    const raw = this.#decode(record);
+    const raw = this.#inputs.decode(record);
     const streamTime = observe(raw?.received_at ?? null);
     // Before the first stream time a record's own counts: a session must not look as if it had changed long ago.
     this.#streamTime = streamTime > 0 ? streamTime : Math.min(raw?.received_at ?? record.timestamp, record.timestamp);
     for (const { key, records } of this.#published) this.#takeBack(key, records);
     this.#published = [];
     if (raw === null) return;
-    for (const element of this.#elements(raw)) if (element.ok) this.#take(element, record, raw);
+    for (const element of this.#inputs.elements(raw)) if (element.ok) this.#take(element, record, raw);
   }
 
   punctuate(streamTime: number): void {
@@ -120,13 +122,11 @@ export class ChannelsProcessor implements Processor {
     return this.#table.nextTimer();
   }
 
-  flush(now: number): { outputs: OutputRecord[]; processed: Record<string, number> } {
+  flush(now: number): { outputs: OutputRecord[]; processed: ProcessedCounts } {
     const revisions = this.#orStartOver(() => this.#table.flush(now, this.#streamTime));
-    const outputs = [...revisions.map((r) => this.#output(r)), ...this.#dead];
-    const processed = { ...this.#counts, revisions: revisions.length, left: this.#table.takeLeft() };
-    this.#dead = [];
-    this.#counts = {};
-    return { outputs, processed };
+    const { dead, counts } = this.#report.take();
+    const outputs = [...revisions.map((r) => this.#output(r)), ...dead];
+    return { outputs, processed: { ...counts, revisions: revisions.length, left: this.#table.takeLeft() } };
   }
 
   meta(base: number | null): ProcessorMeta {
@@ -166,25 +166,31 @@ export class ChannelsProcessor implements Processor {
 
   #takeBack(key: ChannelKey, records: readonly Buffer[]): void {
     this.#table.takeBack(key, records, this.#knownFrom, this.#streamTime);
-    if (records.length > 0) this.#count('taken_back');
+    if (records.length > 0) this.#report.count('taken_back');
   }
 
   #take({ key, input, index }: ReadElement<'channel'>, record: InputRecord, raw: Delivery): void {
     const event = presenceOf(input, channelEventId(key, input));
     if (event === null) {
-      this.#count('passed');
+      this.#report.count('passed');
       this.#deps.failures.ok();
       return;
     }
     try {
       const folded = this.#table.fold(key, event, this.#deps.suspects.has(channelKey(key)));
       if (folded === 'too_large') {
-        this.#deadLetter(record, raw, index, 'channel_too_large', 'the record of the channel session would be larger than a record may be');
-      } else this.#count(folded);
+        this.#report.dead(
+          record,
+          raw,
+          index,
+          'channel_too_large',
+          'the record of the channel session would be larger than a record may be',
+        );
+      } else this.#report.count(folded);
       this.#deps.failures.ok();
     } catch (error) {
       this.#deps.failures.failed('fold');
-      this.#deadLetter(record, raw, index, 'exception', String(error));
+      this.#report.dead(record, raw, index, 'exception', String(error));
     }
   }
 
@@ -199,40 +205,12 @@ export class ChannelsProcessor implements Processor {
     }
   }
 
-  #decode(record: InputRecord): Delivery | null {
-    if (record.value === null) return null;
-    try {
-      return this.#deliveries.decode(record.value);
-    } catch {
-      // The events worker reports it.
-      this.#deps.failures.failed('decode');
-      return null;
-    }
-  }
-
-  #elements(raw: Delivery): Element<'channel'>[] {
-    try {
-      return channelSourceOf(raw.source)?.toInputs(raw) ?? [];
-    } catch {
-      // The events worker meets the same exception and reports it.
-      this.#deps.failures.failed('fold');
-      return [];
-    }
-  }
-
   /** The events of a record whose turn has not come. */
   #peek(record: InputRecord): [ChannelKey, PresenceEvent][] {
-    if (record.value === null) return [];
-    try {
-      const raw = this.#deliveries.decode(record.value);
-      return (channelSourceOf(raw.source)?.toInputs(raw) ?? []).flatMap((element): [ChannelKey, PresenceEvent][] => {
-        const event = element.ok ? presenceOf(element.input, channelEventId(element.key, element.input)) : null;
-        return element.ok && event !== null ? [[element.key, event]] : [];
-      });
-    } catch {
-      // It is met again, and counted, when its turn comes.
-      return [];
-    }
+    return (this.#inputs.peek(record)?.elements ?? []).flatMap(({ key, input }): [ChannelKey, PresenceEvent][] => {
+      const event = presenceOf(input, channelEventId(key, input));
+      return event === null ? [] : [[key, event]];
+    });
   }
 
   #output({ key, call, value }: SessionRevision): OutputRecord {
@@ -243,15 +221,5 @@ export class ChannelsProcessor implements Processor {
       time: call.updated_at,
     });
     return { topic: TOPICS.calls.name, partition: this.#deps.partitions + this.#deps.partition, key, value, headers };
-  }
-
-  #deadLetter(record: InputRecord, raw: Delivery, index: number, reason: string, error: string): void {
-    this.#count('dead');
-    const partition = 3 * this.#deps.partitions + this.#deps.partition;
-    this.#dead.push(deadLetterOutput(this.#deps.codecs.deadLetter, partition, { record, raw, index, stage: 'fold', reason, error }));
-  }
-
-  #count(name: string): void {
-    this.#counts[name] = (this.#counts[name] ?? 0) + 1;
   }
 }

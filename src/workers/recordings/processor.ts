@@ -1,12 +1,22 @@
 import { cloudEventHeaders } from '../../codec/cloudevents.js';
-import type { TopicCodec, TopicReader } from '../../codec/codec.js';
+import type { TopicCodec } from '../../codec/codec.js';
 import type { DeadLetter, RawEvent, Recording } from '../../codec/generated.js';
 import { TOPICS } from '../../codec/topics.js';
 import { type RecordingKey, recordingKey } from '../../domain/recording.js';
-import type { Delivery, Element, ReadElement } from '../../sources/element.js';
+import type { Delivery, ReadElement } from '../../sources/element.js';
 import { recordingSourceOf } from '../../sources/registry.js';
-import type { FailureCounter, InputRecord, Observe, OutputRecord, Processor, ProcessorMeta, TaskMeta } from '../../stream/types.js';
-import { deadLetterOutput } from '../dead-letter.js';
+import type {
+  FailureCounter,
+  InputRecord,
+  Observe,
+  OutputRecord,
+  ProcessedCounts,
+  Processor,
+  ProcessorMeta,
+  TaskMeta,
+} from '../../stream/types.js';
+import { FoldReport } from '../fold-report.js';
+import { RawInputs } from '../raw-inputs.js';
 import { type RecordingRevision, RecordingTable } from './table.js';
 
 export interface RecordingCodecs {
@@ -36,16 +46,16 @@ export interface RecordingDeps {
  */
 export class RecordingsProcessor implements Processor {
   readonly #deps: RecordingDeps;
-  readonly #deliveries: TopicReader<Delivery>;
+  readonly #inputs: RawInputs<'recording'>;
+  readonly #report: FoldReport;
   readonly #table: RecordingTable;
   /** What ClickHouse has of the tasks of this batch that are not in the state. */
   #published: ReadonlyMap<string, Buffer> = new Map();
-  #dead: OutputRecord[] = [];
-  #counts: Record<string, number> = {};
 
   constructor(deps: RecordingDeps) {
     this.#deps = deps;
-    this.#deliveries = deps.codecs.raw.only('source', 'app_id', 'received_at', 'query', 'body');
+    this.#inputs = new RawInputs(deps.codecs.raw, recordingSourceOf, deps.failures);
+    this.#report = new FoldReport(deps.codecs.deadLetter, 2 * deps.partitions + deps.partition);
     this.#table = new RecordingTable(deps.codecs.recording, deps.retention);
   }
 
@@ -63,12 +73,12 @@ export class RecordingsProcessor implements Processor {
   }
 
   async prepare(records: readonly InputRecord[]): Promise<void> {
-    await this.#deliveries.resolve(records.map((r) => r.value));
+    await this.#inputs.resolve(records);
     this.#published = new Map();
     if (this.#table.horizon === null) return;
     const unknown = new Map<string, RecordingKey>();
     for (const record of records) {
-      for (const key of this.#keysOf(record)) {
+      for (const { key } of this.#inputs.peek(record)?.elements ?? []) {
         const joined = recordingKey(key);
         if (!this.#table.has(joined)) unknown.set(joined, key);
       }
@@ -80,12 +90,12 @@ export class RecordingsProcessor implements Processor {
   }
 
   process(record: InputRecord, observe: Observe): void {
-    const raw = this.#decode(record);
+    const raw = this.#inputs.decode(record);
     const observed = observe(raw?.received_at ?? null);
     if (raw === null) return;
     // Before the first stream time a record's own counts: a recording must not look as if it had changed long ago.
     const streamTime = observed > 0 ? observed : Math.min(raw.received_at, record.timestamp);
-    for (const element of this.#elements(raw)) if (element.ok) this.#take(element, record, raw, streamTime);
+    for (const element of this.#inputs.elements(raw)) if (element.ok) this.#take(element, record, raw, streamTime);
   }
 
   punctuate(streamTime: number): void {
@@ -96,13 +106,11 @@ export class RecordingsProcessor implements Processor {
     return this.#table.nextTimer();
   }
 
-  flush(now: number): { outputs: OutputRecord[]; processed: Record<string, number> } {
+  flush(now: number): { outputs: OutputRecord[]; processed: ProcessedCounts } {
     const revisions = this.#table.flush(now);
-    const outputs = [...revisions.map((r) => this.#output(r)), ...this.#dead];
-    const processed = { ...this.#counts, revisions: revisions.length, left: this.#table.takeLeft() };
-    this.#dead = [];
-    this.#counts = {};
-    return { outputs, processed };
+    const { dead, counts } = this.#report.take();
+    const outputs = [...revisions.map((r) => this.#output(r)), ...dead];
+    return { outputs, processed: { ...counts, revisions: revisions.length, left: this.#table.takeLeft() } };
   }
 
   meta(base: number | null): ProcessorMeta {
@@ -124,45 +132,13 @@ export class RecordingsProcessor implements Processor {
     try {
       const folded = this.#table.fold(joined, key, input, published, streamTime);
       if (folded === 'too_large')
-        this.#deadLetter(record, raw, index, 'recording_too_large', 'the inputs of the recording are larger than a record may be');
-      else this.#count(folded);
-      if (published !== null && this.#table.has(joined)) this.#count('taken_back');
+        this.#report.dead(record, raw, index, 'recording_too_large', 'the inputs of the recording are larger than a record may be');
+      else this.#report.count(folded);
+      if (published !== null && this.#table.has(joined)) this.#report.count('taken_back');
       this.#deps.failures.ok();
     } catch (error) {
       this.#deps.failures.failed('fold');
-      this.#deadLetter(record, raw, index, 'exception', String(error));
-    }
-  }
-
-  #decode(record: InputRecord): Delivery | null {
-    if (record.value === null) return null;
-    try {
-      return this.#deliveries.decode(record.value);
-    } catch {
-      // The events worker reports it.
-      this.#deps.failures.failed('decode');
-      return null;
-    }
-  }
-
-  #elements(raw: Delivery): Element<'recording'>[] {
-    try {
-      return recordingSourceOf(raw.source)?.toInputs(raw) ?? [];
-    } catch {
-      // The events worker meets the same exception and reports it.
-      this.#deps.failures.failed('fold');
-      return [];
-    }
-  }
-
-  #keysOf(record: InputRecord): RecordingKey[] {
-    if (record.value === null) return [];
-    try {
-      const raw = this.#deliveries.decode(record.value);
-      return (recordingSourceOf(raw.source)?.toInputs(raw) ?? []).flatMap((e) => (e.ok ? [e.key] : []));
-    } catch {
-      // It is met again, and counted, when its turn comes.
-      return [];
+      this.#report.dead(record, raw, index, 'exception', String(error));
     }
   }
 
@@ -174,15 +150,5 @@ export class RecordingsProcessor implements Processor {
       time: recording.updated_at,
     });
     return { topic: TOPICS.recordings.name, partition: this.#deps.partition, key, value, headers };
-  }
-
-  #deadLetter(record: InputRecord, raw: Delivery, index: number, reason: string, error: string): void {
-    this.#count('dead');
-    const partition = 2 * this.#deps.partitions + this.#deps.partition;
-    this.#dead.push(deadLetterOutput(this.#deps.codecs.deadLetter, partition, { record, raw, index, stage: 'fold', reason, error }));
-  }
-
-  #count(name: string): void {
-    this.#counts[name] = (this.#counts[name] ?? 0) + 1;
   }
 }

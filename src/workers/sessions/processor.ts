@@ -1,12 +1,12 @@
 import type { TextReaders } from '../../codec/call-record.js';
 import { cloudEventHeaders } from '../../codec/cloudevents.js';
-import type { TopicCodec, TopicReader } from '../../codec/codec.js';
+import type { TopicCodec } from '../../codec/codec.js';
 import type { Call, DeadLetter, PollTask, RawEvent } from '../../codec/generated.js';
 import { CodecError } from '../../codec/registry.js';
 import { TOPICS } from '../../codec/topics.js';
 import { joinKey } from '../../domain/key.js';
 import type { CallKey } from '../../domain/types.js';
-import type { Delivery, Element, ReadElement } from '../../sources/element.js';
+import type { Delivery, ReadElement } from '../../sources/element.js';
 import { readMediaText, readRecordText } from '../../sources/readers.js';
 import { callSourceOf } from '../../sources/registry.js';
 import {
@@ -14,12 +14,15 @@ import {
   type InputRecord,
   type Observe,
   type OutputRecord,
+  type ProcessedCounts,
   type Processor,
   type ProcessorMeta,
   StartOver,
   type TaskMeta,
 } from '../../stream/types.js';
-import { deadLetterOutput } from '../dead-letter.js';
+import type { Stage } from '../dead-letter.js';
+import { FoldReport } from '../fold-report.js';
+import { RawInputs } from '../raw-inputs.js';
 import { CallTable, UnfoldableCall } from './call-table.js';
 import { originHeaders, originOf } from './origin.js';
 import type { Revision } from './publisher.js';
@@ -54,11 +57,10 @@ const READERS: TextReaders = { record: readRecordText, media: readMediaText };
  */
 export class SessionsProcessor implements Processor {
   readonly #deps: SessionDeps;
-  readonly #deliveries: TopicReader<Delivery>;
+  readonly #inputs: RawInputs<'call'>;
+  readonly #report: FoldReport;
   readonly #table: CallTable;
   #late: OutputRecord[] = [];
-  #dead: OutputRecord[] = [];
-  #counts: Record<string, number> = {};
   #streamTime = 0;
   /** Calls that ClickHouse is being asked for… */
   #asked = new Set<string>();
@@ -67,7 +69,8 @@ export class SessionsProcessor implements Processor {
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
-    this.#deliveries = deps.codecs.raw.only('source', 'app_id', 'received_at', 'query', 'body');
+    this.#inputs = new RawInputs(deps.codecs.raw, callSourceOf, deps.failures);
+    this.#report = new FoldReport(deps.codecs.deadLetter, deps.partitions + deps.partition);
     const left = (key: string): void => {
       this.#asked.delete(key);
       this.#found.delete(key);
@@ -90,7 +93,7 @@ export class SessionsProcessor implements Processor {
   }
 
   async prepare(records: readonly InputRecord[]): Promise<void> {
-    await this.#deliveries.resolve(records.map((r) => r.value));
+    await this.#inputs.resolve(records);
     if (records[0]?.topic !== TOPICS.rawLate.name) return;
     const unknown = new Map<string, CallKey>();
     for (const record of records) {
@@ -120,7 +123,7 @@ export class SessionsProcessor implements Processor {
       return;
     }
     let deferred = false;
-    for (const element of this.#elements(raw)) {
+    for (const element of this.#inputs.elements(raw)) {
       if (!element.ok) continue;
       if (this.#take(element, record, raw, late) === 'deferred') deferred = true;
     }
@@ -136,7 +139,7 @@ export class SessionsProcessor implements Processor {
     return this.#table.nextTimer();
   }
 
-  flush(now: number): { outputs: OutputRecord[]; processed: Record<string, number> } {
+  flush(now: number): { outputs: OutputRecord[]; processed: ProcessedCounts } {
     const outputs: OutputRecord[] = [];
     const tasks: OutputRecord[] = [];
     try {
@@ -150,12 +153,10 @@ export class SessionsProcessor implements Processor {
       this.#deps.suspects.add(error.key);
       throw new StartOver(error.message, error);
     }
-    const all = outputs.concat(tasks, this.#late, this.#dead);
-    const processed = { ...this.#counts, ...this.#table.takeCounts() };
+    const { dead, counts } = this.#report.take();
+    const all = outputs.concat(tasks, this.#late, dead);
     this.#late = [];
-    this.#dead = [];
-    this.#counts = {};
-    return { outputs: all, processed };
+    return { outputs: all, processed: { ...counts, ...this.#table.takeCounts() } };
   }
 
   meta(base: number | null): ProcessorMeta {
@@ -183,7 +184,7 @@ export class SessionsProcessor implements Processor {
           this.#table.takeBack(key, found, this.#streamTime);
           takenBack = true;
         }
-        this.#count(found === null ? 'late_new' : 'late_taken_back');
+        this.#report.count(found === null ? 'late_new' : 'late_taken_back');
       } else if (this.#table.isLate(element.input, this.#streamTime)) {
         return this.#deferred();
       }
@@ -194,7 +195,7 @@ export class SessionsProcessor implements Processor {
         : this.#table.fold(key, element.key, element.input, this.#streamTime, record.timestamp);
       if (folded === 'too_large') {
         this.#deadLetter(record, raw, element.index, 'call_too_large', 'the inputs of the call are larger than a record may be');
-      } else this.#count(folded);
+      } else this.#report.count(folded);
       this.#deps.failures.ok();
     } catch (error) {
       this.#deps.failures.failed('fold');
@@ -205,7 +206,7 @@ export class SessionsProcessor implements Processor {
   }
 
   #deferred(): 'deferred' {
-    this.#count('late_deferred');
+    this.#report.count('late_deferred');
     return 'deferred';
   }
 
@@ -236,41 +237,19 @@ export class SessionsProcessor implements Processor {
   }
 
   #decode(record: InputRecord, late: boolean): Delivery | null {
-    if (record.value === null) return null;
-    try {
-      return this.#deliveries.decode(record.value);
-    } catch (error) {
-      this.#deps.failures.failed('decode');
-      // Of the raw topics, the events worker reports it.
-      if (late)
-        this.#deadLetter(record, null, -1, error instanceof CodecError ? error.code.toLowerCase() : 'exception', String(error), 'decode');
-      return null;
-    }
-  }
-
-  #elements(raw: Delivery): Element[] {
-    try {
-      return callSourceOf(raw.source)?.toInputs(raw) ?? [];
-    } catch {
-      // The events worker meets the same exception and reports it.
-      this.#deps.failures.failed('fold');
-      return [];
-    }
+    // Of the raw topics, the events worker reports it.
+    if (!late) return this.#inputs.decode(record);
+    return this.#inputs.decode(record, (error) =>
+      this.#deadLetter(record, null, -1, error instanceof CodecError ? error.code.toLowerCase() : 'exception', String(error), 'decode'),
+    );
   }
 
   #keysOf(record: InputRecord): CallKey[] {
-    if (record.value === null) return [];
-    let raw: Delivery;
-    try {
-      raw = this.#deliveries.decode(record.value);
-    } catch {
-      return [];
-    }
-    if (raw.source === REFOLD_SOURCE) {
-      const key = refoldKey(raw);
-      return key === null ? [] : [key];
-    }
-    return this.#elements(raw).flatMap((e) => (e.ok ? [e.key] : []));
+    const peeked = this.#inputs.peek(record);
+    if (peeked === null) return [];
+    if (peeked.raw.source !== REFOLD_SOURCE) return peeked.elements.map(({ key }) => key);
+    const key = refoldKey(peeked.raw);
+    return key === null ? [] : [key];
   }
 
   #revisionOutput({ key, call, value }: Revision): OutputRecord {
@@ -287,21 +266,8 @@ export class SessionsProcessor implements Processor {
     return { topic: TOPICS.tasks.name, partition: this.#deps.partition, key, value: this.#deps.codecs.task.encode(task) };
   }
 
-  #deadLetter(
-    record: InputRecord,
-    raw: Delivery | null,
-    index: number,
-    reason: string,
-    error: string,
-    stage: 'fold' | 'decode' = 'fold',
-  ): void {
-    this.#count('dead');
-    const partition = this.#deps.partitions + this.#deps.partition;
-    const origin = { ...record, ...originOf(record) };
-    this.#dead.push(deadLetterOutput(this.#deps.codecs.deadLetter, partition, { record: origin, raw, index, stage, reason, error }));
-  }
-
-  #count(name: string): void {
-    this.#counts[name] = (this.#counts[name] ?? 0) + 1;
+  /** Under the place where the delivery stood first. */
+  #deadLetter(record: InputRecord, raw: Delivery | null, index: number, reason: string, error: string, stage: Stage = 'fold'): void {
+    this.#report.dead({ ...record, ...originOf(record) }, raw, index, reason, error, stage);
   }
 }
