@@ -4,6 +4,7 @@ import { type AliyunElement, channelOf, readAliyunDelivery } from '../../src/sou
 import { type AliyunPlan, aliyunRtc } from '../../src/sources/aliyun-rtc.js';
 import { windowsOf } from '../../src/sources/polled.js';
 import { acs3Headers } from '../../src/sources/sign/acs3.js';
+import { ALIYUN_PUSH as PUSH } from '../support/aliyun-example.js';
 import { hostileResponses } from '../support/hostile.js';
 
 const NOW = Date.UTC(2023, 9, 26, 10, 22, 32);
@@ -24,30 +25,6 @@ const read = (body: string | object): AliyunElement[] =>
     body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
   });
 
-const PUSH = {
-  MsgId: '875d5266cbabb1834cc84a105cf68454',
-  MsgTimestamp: 1697545591,
-  SubscribeId: '09be0d2254cb5a89f4cbd86403ec5343',
-  AppId: 'xxx',
-  ChannelId: '9099',
-  Contents: [
-    {
-      Event: 'UserEvent',
-      UserEvent: {
-        UserId: 'linux_test',
-        EventTag: 'Leave',
-        SessionId: 'je7y2sBZJZQ0VBJZrh4LnBkxvGH2WyVs',
-        Timestamp: 1697545591,
-        ChannelProfile: 'interactive_live',
-        US: 5068748604047364,
-        Reason: 1,
-        Role: 1,
-        TerminalType: 6,
-        UserType: 2,
-      },
-    },
-  ],
-};
 const once = JSON.stringify(PUSH);
 const twice = JSON.stringify(once).slice(1, -1);
 const log = (data: unknown, over: object = {}) => `{
