@@ -20,10 +20,15 @@ export class TopicReader {
     this.#restorer = new Restorer({ clients, groupId, topic });
   }
 
-  /** From the beginning to the ends that the partitions have now; each partition in order. */
-  async readAll(sink: (records: InputRecord[]) => void): Promise<void> {
+  /** To the ends that the partitions have now: from their beginning, or where `from` says; each partition in order. */
+  async readAll(sink: (records: InputRecord[]) => void, from: ReadonlyMap<number, number> = new Map()): Promise<void> {
     const ranges = await this.#offsets.ranges(this.#topic);
-    await Promise.all(ranges.map(({ low, end }, partition) => this.#restorer.restore(partition, low, end - 1, sink)));
+    const begin = ranges.map(({ low }, partition) => Math.max(low, from.get(partition) ?? 0));
+    await Promise.all(
+      ranges.flatMap(({ end }, partition) =>
+        begin[partition]! < end ? this.#restorer.restore(partition, begin[partition]!, end - 1, sink) : [],
+      ),
+    );
   }
 
   /** null when retention has taken it, or it is not there yet. */
@@ -43,11 +48,12 @@ export class TopicReader {
   }
 }
 
-/** Hands every readable record of a topic to `sink`; what cannot be decoded is left out (it is a dead letter). */
+/** Hands every readable record of a topic to `sink`, or those from an offset of each partition on; what cannot be decoded is left out (it is a dead letter). */
 export async function readDecoded<T>(
   reader: TopicReader,
   codec: TopicCodec<T>,
   sink: (record: InputRecord, value: T) => void,
+  from?: ReadonlyMap<number, number>,
 ): Promise<void> {
   // Schemas are loaded asynchronously, records come synchronously: one batch is decoded after the other.
   let decoding = Promise.resolve();
@@ -65,6 +71,6 @@ export async function readDecoded<T>(
   await reader.readAll((records) => {
     decoding = decoding.then(() => decode(records));
     decoding.catch(() => {});
-  });
+  }, from);
   await decoding;
 }

@@ -34,11 +34,15 @@ export async function openVerification(
   const admin = new TopicAdmin({ kafka, logger });
   const readers = new Map<string, TopicReader>();
   /** A reader joins a group once; one topic is one reader's. */
-  async function read<T>(topic: Topic<T>, sink: (at: { partition: number; offset: number }, value: T) => void): Promise<void> {
+  async function read<T>(
+    topic: Topic<T>,
+    sink: (at: { partition: number; offset: number }, value: T) => void,
+    from?: ReadonlyMap<number, number>,
+  ): Promise<void> {
     const reader =
       readers.get(topic.name) ?? new TopicReader(kafka, `${config.kafka.groupPrefix}.verify.${topic.name}`, topic.name, logger);
     readers.set(topic.name, reader);
-    await readDecoded(reader, await openCodec(topic, registry), sink);
+    await readDecoded(reader, await openCodec(topic, registry), sink, from);
   }
   const lagOf = async (worker: Worker): Promise<[string, number]> => {
     const byTopic = await admin.lag(groupOf(config, worker), INPUTS[worker]);
@@ -48,7 +52,8 @@ export async function openVerification(
     deps: {
       query: (sql, params, timeoutMs) => clickhouse.query(sql, params, timeoutMs),
       lag: async () => Object.fromEntries(await Promise.all(WATCHED.map(lagOf))),
-      readRaw: (source, onRecord) => read(RAW[source], ({ partition, offset }, event) => onRecord({ partition, offset, ...event })),
+      readRaw: (source, onRecord, from) =>
+        read(RAW[source], ({ partition, offset }, event) => onRecord({ partition, offset, ...event }), from),
       readCalls: (onRecord) => read(TOPICS.calls, (_at, call) => onRecord(call)),
       readTasks: (onRecord) => read(TOPICS.tasks, (_at, task) => onRecord(task)),
       metrics: async () => {

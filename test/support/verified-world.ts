@@ -297,11 +297,15 @@ export function query(w: World): VerifyDeps['query'] {
   };
 }
 
+/** As a topic is read on. */
+export const newSince = (records: readonly RawTopicRecord[], from: ReadonlyMap<number, number>): RawTopicRecord[] =>
+  records.filter(({ partition, offset }) => offset >= (from.get(partition) ?? 0));
+
 /** What a verifier may look at. */
 export const depsOf = (w: World): VerifyDeps => ({
   query: query(w),
   lag: async () => ({ sessions: 0, events: 0, sink: 0 }),
-  readRaw: async (source, sink) => w.raw[source].forEach(sink),
+  readRaw: async (source, sink, from) => newSince(w.raw[source], from).forEach(sink),
   readCalls: async (sink) => w.published.forEach(sink),
   readTasks: async (sink) => w.tasks.forEach(sink),
   sessions: SESSIONS,

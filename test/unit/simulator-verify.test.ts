@@ -13,6 +13,7 @@ import {
   CHANNEL_APP,
   depsOf,
   NOW,
+  newSince,
   PLAYED,
   POLLING,
   query,
@@ -284,10 +285,12 @@ describe('verification', () => {
       {
         onLine: (text) => lines.push(text),
         deadlineMs: 3_000_000,
-        readRaw: async (source, sink) => {
-          w.raw[source].forEach(sink);
+        readRaw: async (source, sink, from) => {
+          newSince(w.raw[source], from).forEach(sink);
           looks++;
-          if (looks > (source === 'user-event' ? 60 : 20)) late[source]?.forEach(sink);
+          if (looks <= (source === 'user-event' ? 60 : 20)) return;
+          late[source]?.forEach(sink);
+          delete late[source];
         },
       },
       w,
@@ -354,9 +357,9 @@ describe('verification', () => {
           lines.push(text);
           if (text.startsWith('comparing rollups')) lag = false;
         },
-        readRaw: async (source, sink) => {
-          w.raw[source].forEach(sink);
-          if (source === 'tuicallkit' && !lag) sink(known);
+        readRaw: async (source, sink, from) => {
+          newSince(w.raw[source], from).forEach(sink);
+          if (source === 'tuicallkit' && !lag) newSince([known], from).forEach(sink);
         },
       },
       w,

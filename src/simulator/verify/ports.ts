@@ -8,8 +8,8 @@ export interface VerifyDeps {
   query: Query;
   /** Records not yet processed, by consumer group; of every group but that of the poller, whose tasks may rightly wait for hours. */
   lag: () => Promise<Record<string, number>>;
-  /** Reads `callstream.raw.<source>` from its beginning to the end it has now (read_committed). */
-  readRaw: (source: SourceName, onRecord: (record: RawTopicRecord) => void) => Promise<void>;
+  /** Reads `callstream.raw.<source>` to the end it has now (read_committed): partitions of `from` from that offset on, others from their beginning. */
+  readRaw: (source: SourceName, onRecord: (record: RawTopicRecord) => void, from: ReadonlyMap<number, number>) => Promise<void>;
   /** Reads callstream.calls from its beginning to the end it has now (read_committed). */
   readCalls: (onRecord: (record: CallsTopicRecord) => void) => Promise<void>;
   /** Reads callstream.tasks from its beginning to the end it has now (read_committed). */

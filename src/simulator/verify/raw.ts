@@ -32,7 +32,7 @@ const featureOf = { 'call-record': 'records', 'user-event': 'media', 'aliyun-rtc
   keyof PlayedApp
 >;
 
-/** What the raw topics hold, and what of it is the run's own: sent by it, or served by its APIs. */
+/** What the raw topics hold so far, and what of it is the run's own: sent by it, or served by its APIs. */
 export class RawReading {
   readonly truth = new TruthDeliveries();
   /** Ids of the stored deliveries by request; a repeat of one delivery (equal id) is not another. */
@@ -41,11 +41,13 @@ export class RawReading {
   readonly strangers: string[] = [];
   /** Deliveries of the run's own: a larger number later means that something has come meanwhile. */
   own = 0;
+  /** By source: the next offset of each partition. */
+  readonly #positions = new Map<SourceName, Map<number, number>>();
   readonly #run: Run;
   readonly #played: ReadonlySet<string>;
   readonly #apps: ReadonlySet<string>;
 
-  private constructor(run: Run) {
+  constructor(run: Run) {
     this.#run = run;
     this.#apps = new Set(run.apps.map((app) => app.app_id));
     this.#played = new Set(
@@ -55,10 +57,16 @@ export class RawReading {
     );
   }
 
-  static async of(run: Run, { readRaw }: Pick<VerifyDeps, 'readRaw'>): Promise<RawReading> {
-    const reading = new RawReading(run);
-    for (const source of sourcesOf(run.apps)) await readRaw(source, (record) => reading.#take(source, record));
-    return reading;
+  /** Takes what has come since the last time. */
+  async readOn({ readRaw }: Pick<VerifyDeps, 'readRaw'>): Promise<void> {
+    for (const source of sourcesOf(this.#run.apps)) {
+      const positions = getOrMake(this.#positions, source, () => new Map<number, number>());
+      const take = (record: RawTopicRecord): void => {
+        positions.set(record.partition, Math.max(positions.get(record.partition) ?? 0, record.offset + 1));
+        this.#take(source, record);
+      };
+      await readRaw(source, take, positions);
+    }
   }
 
   #take(source: SourceName, record: RawTopicRecord): void {

@@ -60,14 +60,17 @@ class Verification {
   readonly #wait: Wait;
   /** Of the waits; what is compared has its own, for it may be compared again. */
   readonly #waited = new Differences();
-  #raw!: RawReading;
-  #calls: ReadonlyMap<string, OwnCall> = new Map();
+  readonly #raw: RawReading;
+  readonly #calls = new Map<string, OwnCall>();
+  /** By channel: its sessions, and of how many inputs they are made. */
+  readonly #channels = new Map<string, { inputs: number; sessions: readonly OwnSession[] }>();
   #sessions: ReadonlyMap<string, OwnSession> = new Map();
 
   constructor(run: VerifiedRun, deps: VerifyDeps) {
     this.#run = run;
     this.#apps = run.apps.map((app) => app.app_id);
     this.#deps = deps;
+    this.#raw = new RawReading(run);
     this.#say = deps.onLine ?? (() => {});
     const { ringTimeout, settle } = deps.sessions;
     const polled = run.book === undefined ? 0 : deepSweepEvery(deps.polling);
@@ -113,13 +116,19 @@ class Verification {
   }
 
   async #read(): Promise<void> {
-    this.#raw = await RawReading.of(this.#run, this.#deps);
+    await this.#raw.readOn(this.#deps);
     const { calls, channels } = this.#raw.truth;
-    this.#calls = new Map([...calls].map(([key, c]) => [key, { ...c, fate: fateOf(c.inputs, this.#deps.sessions) }]));
-    const sessions = [...channels.values()].flatMap(({ app_id, channel_id, inputs }): OwnSession[] => {
+    for (const [key, { app_id, call_id, inputs }] of calls) {
+      if (this.#calls.get(key)?.inputs.length !== inputs.length)
+        this.#calls.set(key, { app_id, call_id, inputs: [...inputs], fate: fateOf(inputs, this.#deps.sessions) });
+    }
+    for (const [key, { app_id, channel_id, inputs }] of channels) {
+      if (this.#channels.get(key)?.inputs === inputs.length) continue;
       const arrivals = inputs.map((i) => i.received_at);
-      return sessionFates(inputs, this.#deps.sessions).map((fate) => ({ app_id, channel_id, arrivals, fate }));
-    });
+      const sessions = sessionFates(inputs, this.#deps.sessions).map((fate) => ({ app_id, channel_id, arrivals, fate }));
+      this.#channels.set(key, { inputs: inputs.length, sessions });
+    }
+    const sessions = [...this.#channels.values()].flatMap((channel) => channel.sessions);
     this.#sessions = new Map(sessions.map((s) => [sessionKey(s.app_id, s.channel_id, s.fate.open.started_at), s]));
   }
 
