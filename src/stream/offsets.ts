@@ -16,6 +16,15 @@ export interface CommittedOffset {
   metadata: string | null;
 }
 
+/** kafkajs leaves out partitions of which it knows no leader, as of a new topic on several brokers, and stumbles where it knows none of any. */
+class LeaderUnknown extends CallstreamError {
+  readonly type = 'LEADER_NOT_AVAILABLE';
+
+  constructor(topic: string, cause?: unknown) {
+    super('STREAM_LEADER_UNKNOWN', `a partition of ${topic} has no leader that the brokers know of`, { cause });
+  }
+}
+
 /** For leaders that move, and topics that are new to a broker. */
 const PATIENCE_MS = 5_000;
 
@@ -35,8 +44,11 @@ export class OffsetReader {
   ranges(topic: string): Promise<LogRange[]> {
     return this.#ask(async (admin) => {
       const ranges: LogRange[] = [];
-      for (const { partition, low, high } of await admin.fetchTopicOffsets(topic))
-        ranges[partition] = { low: Number(low), end: Number(high) };
+      const offsets = await admin.fetchTopicOffsets(topic).catch((error) => {
+        throw error instanceof TypeError ? new LeaderUnknown(topic, error) : error;
+      });
+      for (const { partition, low, high } of offsets) ranges[partition] = { low: Number(low), end: Number(high) };
+      if (offsets.length < ranges.length) throw new LeaderUnknown(topic);
       return ranges;
     });
   }
