@@ -1,7 +1,7 @@
 import { TOPICS } from '../../codec/topics.js';
 import { SOURCES } from '../../sources/registry.js';
 import { StreamWorker } from '../../stream/worker.js';
-import type { WorkerConnection } from '../sessions/worker.js';
+import type { WorkerConnection } from '../folding-worker.js';
 import { type EventCodecs, EventsProcessor } from './processor.js';
 
 /** The events worker: the stream runtime with {@link EventsProcessor}. */

@@ -2,18 +2,11 @@ import { TOPICS } from '../../codec/topics.js';
 import type { RecordingKey } from '../../domain/recording.js';
 import { topicsAbout } from '../../sources/registry.js';
 import type { ProcessedCounts } from '../../stream/types.js';
-import { StreamWorker } from '../../stream/worker.js';
 import type { Metrics } from '../../telemetry/metrics.js';
-import { LiveProcessors } from '../live-processors.js';
-import type { WorkerConnection } from '../sessions/worker.js';
-import { SinkProgress } from '../sink-progress.js';
+import { FoldingWorker, type FoldingWorkerOptions } from '../folding-worker.js';
 import { type RecordingCodecs, RecordingsProcessor } from './processor.js';
 
-export interface RecordingsWorkerOptions extends WorkerConnection {
-  /** Consumer group of the sink: a recording leaves the state once this group has read its last revision. */
-  sinkGroupId: string;
-  /** Partitions of the raw topics. */
-  partitions: number;
+export interface RecordingsWorkerOptions extends FoldingWorkerOptions {
   /** How long a recording stays in memory after its last change, ms. */
   retention: number;
   codecs: RecordingCodecs;
@@ -21,59 +14,18 @@ export interface RecordingsWorkerOptions extends WorkerConnection {
   lookup(keys: readonly RecordingKey[]): Promise<ReadonlyMap<string, Buffer>>;
 }
 
-/** The recordings worker: the stream runtime with {@link RecordingsProcessor}, and what it must know of the sink. */
-export class RecordingsWorker {
-  readonly #options: RecordingsWorkerOptions;
-  readonly #worker: StreamWorker;
-  readonly #progress: SinkProgress;
-  readonly #live = new LiveProcessors<RecordingsProcessor>(() => this.#worker.tasks());
-
+/** The recordings worker: folds what is about recordings with {@link RecordingsProcessor}. */
+export class RecordingsWorker extends FoldingWorker<RecordingsProcessor> {
   constructor(options: RecordingsWorkerOptions) {
-    this.#options = options;
-    const { kafka, logger, sinkGroupId, metrics } = options;
-    this.#worker = new StreamWorker({
-      ...options,
+    const { retention, codecs, lookup, partitions, metrics } = options;
+    super(options, {
       name: 'recordings',
       inputs: topicsAbout('recording'),
       outputTopic: TOPICS.recordings.name,
-      restores: true,
-      createProcessor: ({ partition, failures }) => {
-        const { retention, codecs, lookup, partitions } = options;
-        return this.#live.made(partition, new RecordingsProcessor({ partition, partitions, retention, codecs, lookup, failures }));
-      },
-      onCommitted: (counts) => countRecordings(metrics, counts),
+      create: ({ partition, failures }) => new RecordingsProcessor({ partition, partitions, retention, codecs, lookup, failures }),
+      count: (counts) => countRecordings(metrics, counts),
+      gauge: (processors) => metrics.callstream_recordings.set(processors.reduce((held, { table }) => held + table.size, 0)),
     });
-    this.#progress = new SinkProgress({
-      kafka,
-      logger,
-      sinkGroupId,
-      topic: TOPICS.recordings.name,
-      heard: (nextOffset) => {
-        for (const [partition, processor] of this.#live) processor.setSinkPosition(nextOffset(partition));
-      },
-      asked: () => this.#gauge(),
-    });
-  }
-
-  /** @throws as {@link StreamWorker.start} */
-  async start(): Promise<void> {
-    await this.#worker.start();
-    this.#progress.start();
-  }
-
-  async stop(): Promise<void> {
-    await this.#worker.stop();
-    await this.#progress.stop();
-  }
-
-  problems(): string[] {
-    return this.#worker.problems();
-  }
-
-  #gauge(): void {
-    let held = 0;
-    for (const [, { table }] of this.#live) held += table.size;
-    this.#options.metrics.callstream_recordings.set(held);
   }
 }
 

@@ -2,106 +2,67 @@ import { TOPICS } from '../../codec/topics.js';
 import type { CallKey } from '../../domain/types.js';
 import { topicsAbout } from '../../sources/registry.js';
 import type { ProcessedCounts } from '../../stream/types.js';
-import { StreamWorker, type StreamWorkerOptions } from '../../stream/worker.js';
 import type { Metrics } from '../../telemetry/metrics.js';
-import { LiveProcessors } from '../live-processors.js';
-import { SinkProgress } from '../sink-progress.js';
+import { FoldingWorker, type FoldingWorkerOptions } from '../folding-worker.js';
 import { type SessionCodecs, SessionsProcessor } from './processor.js';
 import type { SessionSettings } from './settings.js';
 
-export type WorkerConnection = Pick<StreamWorkerOptions, 'kafka' | 'groupId' | 'logger' | 'metrics' | 'clock' | 'onFatal' | 'faultPoint'>;
-
-export interface SessionsWorkerOptions extends WorkerConnection {
-  /** Consumer group of the sink: a call leaves the state once this group has read its last revision. */
-  sinkGroupId: string;
-  /** Partitions of the raw topics. */
-  partitions: number;
+export interface SessionsWorkerOptions extends FoldingWorkerOptions {
   settings: SessionSettings;
   codecs: SessionCodecs;
   /** See {@link SessionsProcessor}. */
   lookup(keys: readonly CallKey[]): Promise<ReadonlyMap<string, Buffer>>;
 }
 
-/** Times that the sink's progress is asked for between two counts of the calls by stage, which walk all of them. */
+/** Times that sizes are gauged between two counts of the calls by stage, which walk all of them. */
 const COUNT_EVERY = 10;
 
-/** The sessions worker: the stream runtime with {@link SessionsProcessor}, and what it must know of the sink. */
-export class SessionsWorker {
-  readonly #options: SessionsWorkerOptions;
-  readonly #worker: StreamWorker;
-  readonly #progress: SinkProgress;
-  readonly #live = new LiveProcessors<SessionsProcessor>(() => this.#worker.tasks());
-  readonly #suspects = new Set<string>();
+/** The sessions worker: folds what is about calls with {@link SessionsProcessor}. */
+export class SessionsWorker extends FoldingWorker<SessionsProcessor> {
+  readonly #metrics: Metrics;
+  readonly #maxCallsPerTask: number;
   #overCap = 0;
-  #asked = 0;
+  #gauged = 0;
 
   constructor(options: SessionsWorkerOptions) {
-    this.#options = options;
-    this.#progress = new SinkProgress({
-      kafka: options.kafka,
-      logger: options.logger,
-      sinkGroupId: options.sinkGroupId,
-      topic: TOPICS.calls.name,
-      heard: (nextOffset) => {
-        for (const [partition, processor] of this.#live) processor.setSinkPosition(nextOffset(partition));
-      },
-      asked: () => {
-        this.#gaugeSizes();
-        if (this.#asked++ % COUNT_EVERY === 0) this.#gaugeStages();
-      },
-    });
-    this.#worker = new StreamWorker({
-      ...options,
+    const { settings, codecs, lookup, partitions, metrics } = options;
+    const suspects = new Set<string>();
+    super(options, {
       name: 'sessions',
       inputs: [...topicsAbout('call'), TOPICS.rawLate.name],
       deferred: TOPICS.rawLate.name,
       outputTopic: TOPICS.calls.name,
-      restores: true,
-      createProcessor: ({ partition, failures }) => {
-        const { settings, codecs, lookup, partitions } = options;
-        return this.#live.made(
-          partition,
-          new SessionsProcessor({ partition, partitions, settings, codecs, lookup, failures, suspects: this.#suspects }),
-        );
-      },
-      onCommitted: (counts) => countSessions(options.metrics, counts),
+      create: ({ partition, failures }) => new SessionsProcessor({ partition, partitions, settings, codecs, lookup, failures, suspects }),
+      count: (counts) => countSessions(metrics, counts),
+      gauge: (processors) => this.#gauge(processors),
     });
+    this.#metrics = metrics;
+    this.#maxCallsPerTask = settings.maxCallsPerTask;
   }
 
-  /** @throws as {@link StreamWorker.start} */
-  async start(): Promise<void> {
-    await this.#worker.start();
-    this.#progress.start();
-  }
-
-  async stop(): Promise<void> {
-    await this.#worker.stop();
-    await this.#progress.stop();
-  }
-
-  problems(): string[] {
-    const problems = this.#worker.problems();
+  override problems(): string[] {
+    const problems = super.problems();
     if (this.#overCap > 0)
       problems.push(`${this.#overCap} calls more than the memory cap are in the state: they are not over, or not yet in ClickHouse`);
     return problems;
   }
 
-  #gaugeSizes(): void {
-    const { metrics, settings } = this.#options;
+  #gauge(processors: readonly SessionsProcessor[]): void {
     this.#overCap = 0;
-    for (const [, { table }] of this.#live) this.#overCap += Math.max(0, table.size - settings.maxCallsPerTask);
-    metrics.callstream_calls_over_cap.set(this.#overCap);
+    for (const { table } of processors) this.#overCap += Math.max(0, table.size - this.#maxCallsPerTask);
+    this.#metrics.callstream_calls_over_cap.set(this.#overCap);
+    if (this.#gauged++ % COUNT_EVERY === 0) this.#gaugeStages(processors);
   }
 
-  #gaugeStages(): void {
+  #gaugeStages(processors: readonly SessionsProcessor[]): void {
     const sum = { ringing_or_active: 0, over: 0, final: 0 };
-    for (const [, { table }] of this.#live) {
+    for (const { table } of processors) {
       const stages = table.stages();
       sum.ringing_or_active += stages.ringing_or_active;
       sum.over += stages.over;
       sum.final += stages.final;
     }
-    for (const [stage, n] of Object.entries(sum)) this.#options.metrics.callstream_calls.set({ stage }, n);
+    for (const [stage, n] of Object.entries(sum)) this.#metrics.callstream_calls.set({ stage }, n);
   }
 }
 
