@@ -254,11 +254,11 @@ export interface DeadLetter {
 
 /** How far a vendor API has been swept. The newest of a key counts. */
 export interface PollCursor {
-  /** call-record or aliyun-rtc. */
+  /** Name of the source. */
   source: string;
   /** The vendor's application id. */
   app_id: string;
-  /** Which sweep of the source: trailing, deep, or backfill. */
+  /** Which sweep of the source: trailing, deep, or backfill:<from>-<to> in epoch milliseconds. */
   sweep: string;
   /** What is swept: a subscription id, or empty for the whole app. */
   scope: string;

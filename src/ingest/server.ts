@@ -1,6 +1,7 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { recordKey } from '../sources/element.js';
+import { sha256Hex } from '../sources/sign/digest.js';
 import type { WebhookSource } from '../sources/webhook.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
@@ -216,13 +217,11 @@ function queryOf(url: string): string {
   return mark < 0 ? '' : url.slice(mark + 1);
 }
 
-const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex');
-
 /** A source that fails on a body costs its key, not the event. */
 function keyOf(source: WebhookSource, appId: string, query: string, body: Buffer): string {
   try {
     return recordKey(source.keyOf(appId, query, body));
   } catch {
-    return sha256(body);
+    return sha256Hex(body);
   }
 }

@@ -1,3 +1,6 @@
+/** The default deep sweep of an app with ten calls a second. */
+const DEFAULT_MAX = 250_000;
+
 /** The ids that Kafka has acknowledged last: a bounded memory in two generations, so that forgetting costs nothing. */
 export class Acknowledged {
   #young = new Set<string>();
@@ -5,7 +8,7 @@ export class Acknowledged {
   readonly #max: number;
 
   /** @param max ids of a generation: at least so many are remembered, at most twice as many */
-  constructor(max: number) {
+  constructor(max = DEFAULT_MAX) {
     this.#max = max;
   }
 

@@ -51,8 +51,6 @@ export interface PollerOptions {
 
 /** Of the vendor's rate. */
 const SHARE = 0.9;
-/** The default deep sweep of an app with ten calls a second. */
-const ACKNOWLEDGED_IDS = 250_000;
 
 /**
  * The one process that asks the vendors, or one that stands by for it.
@@ -88,7 +86,7 @@ export class Poller {
       metrics,
       share: SHARE,
     });
-    const acknowledged = new Acknowledged(ACKNOWLEDGED_IDS);
+    const acknowledged = new Acknowledged();
     const environment = this.#environment;
     this.#outlet = new PollOutlet({ producer, codecs: codecs.raw, partitions, acknowledged, environment, clock, logger, metrics });
     this.#topic = new TaskTopic({

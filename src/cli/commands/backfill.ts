@@ -40,8 +40,6 @@ interface BackfillOptions extends ConfigOption {
 }
 
 const MINUTE_MS = 60_000;
-/** Within a run nothing is asked for twice but where pieces of a range overlap. */
-const ACKNOWLEDGED_IDS = 250_000;
 
 export const backfill: Register = (program, action) => {
   withConfig(
@@ -105,7 +103,7 @@ async function runBackfill(io: Io, name: string, options: BackfillOptions): Prom
         ...common,
         logger: createLogger({ level: 'error' }),
         codecs: await openPolledCodecs(registry),
-        acknowledged: new Acknowledged(ACKNOWLEDGED_IDS),
+        acknowledged: new Acknowledged(),
       }),
       callsOf: (app_id, { from, to }) => findFinishedCalls(clickhouse, { from, to, app_id }),
       maxCall: config.sessions.maxCall,

@@ -1,8 +1,6 @@
 import { happenedAt, type PresenceEvent } from '../../domain/channel.js';
 import { LONGEST_STAY_MS } from '../../domain/channel-stays.js';
-
-/** How far an event may lie ahead of its arrival and still be believed to be new. */
-export const MAX_AHEAD_MS = 7 * 86_400_000;
+import { MAX_AHEAD_MS } from '../sessions/slot.js';
 
 /** What of a channel may matter to an event: all that ends no earlier than `from`, epoch ms. Loaded, everything that could touch a moment after `knownFrom` is. */
 export interface Window {

@@ -1,6 +1,6 @@
 import { type ChannelTimes, happenedAt } from '../../domain/channel.js';
 import { reachOf } from '../../domain/channel-sessions.js';
-import { MAX_AHEAD_MS } from './reach.js';
+import { MAX_AHEAD_MS } from '../sessions/slot.js';
 import type { Entry } from './slot.js';
 
 /** In milliseconds. */

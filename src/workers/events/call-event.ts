@@ -2,7 +2,7 @@ import type { CallEvent, RawEvent } from '../../codec/generated.js';
 import { channelCallId, joinKey, recordingCallId } from '../../domain/key.js';
 import { recordingKey } from '../../domain/recording.js';
 import type { CallInput } from '../../domain/types.js';
-import type { ReadElement } from '../../sources/element.js';
+import type { ReadElement, Subject } from '../../sources/element.js';
 import type { SourceOf } from '../../sources/registry.js';
 import type { InputRecord } from '../../stream/types.js';
 import { channelEventId, digest } from '../event-id.js';
@@ -10,21 +10,31 @@ import { channelEventId, digest } from '../event-id.js';
 /** Of sources that come one way only: the source tells which. */
 const ONE_WAY = { polled: false, undelivered: false } as const;
 
-/** The canonical event of one element of a raw delivery about a call. */
-export function callEvent(element: ReadElement, source: SourceOf<'call'>, record: InputRecord, raw: RawEvent): CallEvent {
-  const { key, input } = element;
-  const common = {
-    provider: key.provider,
-    app_id: key.app_id,
-    call_id: key.call_id,
+/** What only events of calls have. */
+const NO_CALL = { role: '', platform: '', call_result: '' } as const;
+
+/** Whose it is, where it stands, and everything else that it said. */
+function arrivalOf<S extends Subject>(element: ReadElement<S>, source: SourceOf<S>, record: InputRecord, raw: RawEvent) {
+  return {
+    provider: element.key.provider,
+    app_id: element.key.app_id,
     received_at: raw.received_at,
     source: raw.source,
-    event_id: eventId(joinKey(key), input),
     raw_topic: record.topic,
     raw_partition: record.partition,
     raw_offset: record.offset,
     raw_index: element.index,
     detail: source.describe(element),
+  };
+}
+
+/** The canonical event of one element of a raw delivery about a call. */
+export function callEvent(element: ReadElement, source: SourceOf<'call'>, record: InputRecord, raw: RawEvent): CallEvent {
+  const { key, input } = element;
+  const common = {
+    ...arrivalOf(element, source, record, raw),
+    call_id: key.call_id,
+    event_id: eventId(joinKey(key), input),
     ...ONE_WAY,
   };
   switch (input.kind) {
@@ -73,24 +83,14 @@ export function recordingEvent(
 ): CallEvent {
   const { key, input } = element;
   return {
-    provider: key.provider,
-    app_id: key.app_id,
+    ...arrivalOf(element, source, record, raw),
+    ...NO_CALL,
     call_id: recordingCallId(key.task_id),
     room_id: input.room_id,
     user_id: input.record_user_id,
-    role: '',
     event: input.event,
     event_at: input.event_at,
-    received_at: raw.received_at,
-    source: raw.source,
-    platform: '',
-    call_result: '',
     event_id: digest([recordingKey(key), 'recording', input.event, input.event_at]),
-    raw_topic: record.topic,
-    raw_partition: record.partition,
-    raw_offset: record.offset,
-    raw_index: element.index,
-    detail: source.describe(element),
     ...ONE_WAY,
   };
 }
@@ -99,24 +99,14 @@ export function recordingEvent(
 export function channelEvent(element: ReadElement<'channel'>, source: SourceOf<'channel'>, record: InputRecord, raw: RawEvent): CallEvent {
   const { key, input } = element;
   return {
-    provider: key.provider,
-    app_id: key.app_id,
+    ...arrivalOf(element, source, record, raw),
+    ...NO_CALL,
     call_id: channelCallId(key.channel_id),
     room_id: key.channel_id,
     user_id: input.user_id,
-    role: '',
     event: input.event,
     event_at: input.event_at,
-    received_at: raw.received_at,
-    source: raw.source,
-    platform: '',
-    call_result: '',
     event_id: channelEventId(key, input),
-    raw_topic: record.topic,
-    raw_partition: record.partition,
-    raw_offset: record.offset,
-    raw_index: element.index,
-    detail: source.describe(element),
     polled: input.polled,
     undelivered: input.undelivered,
   };
