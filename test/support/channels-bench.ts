@@ -4,9 +4,9 @@ import type { Call } from '../../src/codec/generated.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { type ChannelKey, channelKey } from '../../src/domain/channel.js';
 import { TopologyDriver } from '../../src/stream/topology-driver.js';
-import type { InputRecord } from '../../src/stream/types.js';
 import { type ChannelCodecs, ChannelsProcessor } from '../../src/workers/channels/processor.js';
 import { channelEventId } from '../../src/workers/event-id.js';
+import { WorkerBench } from './worker-bench.js';
 
 export const codecs = { raw: localCodec(TOPICS.rawAliyunRtc), call: localCodec(TOPICS.calls), deadLetter: localCodec(TOPICS.deadLetters) };
 const RAW = TOPICS.rawAliyunRtc.name;
@@ -18,17 +18,14 @@ export const DAY = 24 * HOUR;
 export const SETTINGS = { channelGap: 5 * MINUTE, maxCall: 12 * HOUR, settle: 30_000, retention: 2 * HOUR };
 
 /** The channels worker on the in-process driver, with a sink that has read the calls up to a position, and a wall clock. */
-export class Bench {
-  now = T0;
-  sink = 0;
+export class Bench extends WorkerBench<ChannelsProcessor> {
   away = false;
   asked: { keys: string[]; from: number }[] = [];
-  readonly driver: TopologyDriver;
   /** As the next processor finds them. */
   readonly settings: typeof SETTINGS;
 
   private constructor(driver: TopologyDriver, settings: typeof SETTINGS) {
-    this.driver = driver;
+    super(driver, { now: T0, inputTopic: RAW, outputTopic: TOPICS.calls.name });
     this.settings = settings;
   }
 
@@ -79,47 +76,12 @@ export class Bench {
     );
   }
 
-  get processor(): ChannelsProcessor {
-    return this.driver.processor(0) as ChannelsProcessor;
-  }
-
-  records(): InputRecord[] {
-    return this.driver.records(TOPICS.calls.name);
-  }
-
   calls(): Call[] {
     return this.records().map((r) => codecs.call.decode(r.value!));
   }
 
-  dead() {
-    return this.driver.records(TOPICS.deadLetters.name).map((r) => ({ ...codecs.deadLetter.decode(r.value!), partition: r.partition }));
-  }
-
-  append(value: Buffer): void {
-    this.driver.append(RAW, { partition: 0, key: 'k', value, timestamp: this.now });
-  }
-
-  /** ClickHouse has everything that is published so far. */
-  sinkAll(): void {
-    this.sink = this.records().length;
-    this.processor.setSinkPosition(this.sink);
-  }
-
-  async crash(uncommitted: number): Promise<void> {
-    await this.driver.processUncommitted(0, uncommitted);
-    await this.restart();
-  }
-
-  async restart(): Promise<void> {
-    await this.driver.crash(0);
-    this.processor.setSinkPosition(this.sink);
-  }
-
-  async advance(ms: number): Promise<void> {
-    await this.driver.drain();
-    this.now += ms;
-    await this.driver.advance(this.now);
-    await this.driver.drain();
+  override async advance(ms: number): Promise<void> {
+    await super.advance(ms);
     expect(this.driver.meta(0)?.restoreFrom ?? 0).toBeGreaterThanOrEqual(0);
   }
 

@@ -44,6 +44,11 @@ export class WorkerBench<P extends Processor & { setSinkPosition(nextOffset: num
   /** The owner dies after so many records that it had not committed. */
   async crash(uncommitted: number): Promise<void> {
     await this.driver.processUncommitted(0, uncommitted);
+    await this.restart();
+  }
+
+  /** The owner dies, and another takes over. */
+  async restart(): Promise<void> {
     await this.driver.crash(0);
     this.processor.setSinkPosition(this.sink);
   }
