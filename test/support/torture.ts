@@ -1,0 +1,38 @@
+import { appendFileSync } from 'node:fs';
+
+/*
+ * Tests of faults run short with the suite and long under `npm run torture`, which sets these variables:
+ * CALLSTREAM_TORTURE=1, CALLSTREAM_TORTURE_SEED, and CALLSTREAM_TORTURE_REPORT, the file for what was counted.
+ */
+const LONG = process.env.CALLSTREAM_TORTURE === '1';
+
+/** Every random choice of a fault test follows from it; the same seed makes the same choices. */
+export const SEED = Number(process.env.CALLSTREAM_TORTURE_SEED ?? 1);
+
+/** How much of a thing: in the suite, and under torture. */
+export function sized<T>(short: T, long: T): T {
+  return LONG ? long : short;
+}
+
+/** What one scenario did, and what the comparison at its end counted. */
+export interface Figures {
+  scenario: string;
+  /** Faults that were injected, by kind where there are several: each killed point, for example. */
+  faults: number | Record<string, number>;
+  /** Inputs that went through: callbacks, elements of batches and pages, or records of an input topic. */
+  events: number;
+  /** Acknowledged and not there. */
+  lost: number;
+  /** There twice. */
+  doubled: number;
+  /** Calls, legs, rollup cells or other rows that are not what the oracle says. */
+  differing: number;
+  /** What else was measured, with its units. */
+  note?: string;
+}
+
+/** Adds a line to the report of `npm run torture`; call it before the assertions on the same figures. */
+export function report(figures: Figures): void {
+  const file = process.env.CALLSTREAM_TORTURE_REPORT;
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify(figures)}\n`);
+}
