@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type { ISocketFactory } from 'kafkajs';
+import { beginAfresh } from './kafkajs-connection.js';
 import { rememberCoordinators } from './kafkajs-coordinator.js';
 import { replaceDecoder } from './kafkajs-fetch.js';
 import { checkVersion } from './kafkajs-module.js';
@@ -7,8 +8,8 @@ import { replaceEncoder } from './kafkajs-produce.js';
 import { replaceSending } from './kafkajs-send.js';
 
 /**
- * The one place where kafkajs is loaded: it is CommonJS, and its record encoder, record decoder, sending and coordinator lookup are
- * replaced before anything of it can hold on to the old ones.
+ * The one place where kafkajs is loaded: it is CommonJS, and its record encoder, record decoder, sending, opening of connections and
+ * coordinator lookup are replaced before anything of it can hold on to the old ones.
  * Types may be imported from 'kafkajs' anywhere in this folder.
  */
 const require = createRequire(import.meta.url);
@@ -16,6 +17,7 @@ checkVersion(require);
 replaceEncoder(require);
 replaceDecoder(require);
 replaceSending(require);
+beginAfresh(require);
 rememberCoordinators(require);
 
 /** Opens a connection as kafkajs does. */
