@@ -7,11 +7,12 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { TOPICS } from '../../src/codec/topics.js';
 import { freePort } from '../../src/local/index.js';
 import { startCluster, type TestCluster } from '../support/cluster.js';
+import { report, SEED, sized, verifiedFigures } from '../support/torture.js';
 
 /** The compiled program, as `npm start` runs it: `npm test` compiles it first. */
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-/** More calls make the load, and with it the faults, go on for longer: `CALLSTREAM_CLUSTER_CALLS=5000` is the long form. */
-const CALLS = Number(process.env.CALLSTREAM_CLUSTER_CALLS ?? 100);
+/** More calls make the load, and with it the faults, go on for longer. */
+const CALLS = sized(100, 5_000);
 const FAULTS = Math.ceil(CALLS / 25);
 const LIMIT_MS = 600_000 + CALLS * 200;
 
@@ -49,7 +50,7 @@ it(
     for (const name of ['REGISTRY', 'CLICKHOUSE', 'INGEST', 'API', 'ADMIN']) env[`CALLSTREAM_${name}_PORT`] = String(await freePort());
     const up = callstream(['up', '--data', join(dir, 'data')], env);
     await vi.waitFor(() => expect(up.text()).toContain('\nReady.'), { timeout: 240_000, interval: 200 });
-    const simulate = callstream(['simulate', '--calls', String(CALLS), '--chaos', 'hard', '--seed', '11', '--verify'], env);
+    const simulate = callstream(['simulate', '--calls', String(CALLS), '--chaos', 'hard', '--seed', String(SEED + 11), '--verify'], env);
     let over = false;
     void simulate.ended.then(() => {
       over = true;
@@ -67,6 +68,7 @@ it(
     }
     const code = await simulate.ended;
     if (code !== 0) console.error(simulate.text().slice(-8_000));
+    report({ scenario: 'the whole road on three brokers', faults, ...verifiedFigures(simulate.text()) });
     expect(simulate.text()).toMatch(/\n0 differences\s*$/);
     expect(code).toBe(0);
     expect(faults).toBeGreaterThanOrEqual(2);

@@ -8,9 +8,10 @@ import { silentLogger } from '../../src/telemetry/log.js';
 import { Scene, until } from '../integration/stream-kit.js';
 import { startCluster, type TestCluster } from '../support/cluster.js';
 import { Load } from '../support/load.js';
+import { report, sized } from '../support/torture.js';
 
-/** How often a leader is killed, and then every broker restarted, under load: `CALLSTREAM_CLUSTER_ROUNDS=10` is the long form. */
-const ROUNDS = Number(process.env.CALLSTREAM_CLUSTER_ROUNDS ?? 1);
+/** How often a leader is killed, and then every broker restarted, under load. */
+const ROUNDS = sized(1, 8);
 const LIMIT_MS = 120_000 + ROUNDS * 120_000;
 
 let cluster: TestCluster;
@@ -67,7 +68,7 @@ describe('transactions that write to partitions of two leaders', () => {
       transactionalId: `${stage.group}-0`,
       transactionTimeoutMs: 15_000,
     });
-    const count = 150;
+    const count = sized(150, 2_000);
     for (let i = 0; i < count; i += 1) {
       const record = (topic: string, partition = 0): OutputRecord => ({ topic, partition, key: `${i}`, value: Buffer.from('{}') });
       await producer.transact({
@@ -82,8 +83,18 @@ describe('transactions that write to partitions of two leaders', () => {
     producer.close();
     for (const topic of [stage.output, stage.late]) {
       const published = await stage.published(topic);
-      expect(published.size).toBe(count);
-      expect([...published].filter(([, records]) => records.length !== 1)).toEqual([]);
+      const twice = [...published].filter(([, records]) => records.length !== 1);
+      const lost = count - published.size;
+      report({
+        scenario: `quiet transactions that write to two leaders, ${topic === stage.output ? 'first' : 'second'}`,
+        faults: 0,
+        events: count,
+        lost,
+        doubled: twice.length,
+        differing: 0,
+      });
+      expect(lost).toBe(0);
+      expect(twice).toEqual([]);
     }
   });
 });
@@ -112,7 +123,10 @@ describe('workers and producers under load', () => {
         await load.movesOn();
       }
       await load.stop();
-      await load.expectExact();
+      await load.expectExact('three brokers: leaders killed, rolling restarts', {
+        'leaders killed': ROUNDS,
+        'brokers restarted': 3 * ROUNDS,
+      });
       await until('readiness', () => workers.every((worker) => worker.problems().length === 0));
     },
     LIMIT_MS,
@@ -139,7 +153,7 @@ describe('workers and producers under load', () => {
       await cluster.start(2);
       await cluster.inSync(topics());
       await load.stop();
-      await load.expectExact();
+      await load.expectExact('three brokers: min ISR lost and regained', 2);
       await until('readiness', () => worker.problems().length === 0);
     },
     LIMIT_MS,

@@ -3,7 +3,9 @@ import { freePort } from '../../src/local/index.js';
 import { type Broker, Scene, startBroker, until } from '../integration/stream-kit.js';
 import { Load } from '../support/load.js';
 import { isProduce, TcpProxy } from '../support/tcp-proxy.js';
+import { sized } from '../support/torture.js';
 
+const LIMIT_MS = sized(120_000, 900_000);
 let proxy: TcpProxy;
 let broker: Broker;
 let scene: Scene;
@@ -24,72 +26,102 @@ afterAll(async () => {
 });
 
 describe('workers and producers whose connections to Kafka', () => {
-  it('are torn in the middle of answers to produce requests: nothing lost, nothing twice', async () => {
-    scene = await new Scene(broker, 2).create();
-    const worker = await scene.worker();
-    const load = new Load(broker.addresses, scene);
-    await load.movesOn();
-    for (const afterBytes of [0, 1, 20, 0, 40, 0]) {
-      const { cuts } = proxy;
-      proxy.cutAnswers(isProduce, { times: 4, afterBytes });
-      await until('four answers are torn', () => proxy.cuts >= cuts + 4, 60_000);
+  it(
+    'are torn in the middle of answers to produce requests: nothing lost, nothing twice',
+    async () => {
+      scene = await new Scene(broker, 2).create();
+      const worker = await scene.worker();
+      const load = new Load(broker.addresses, scene);
       await load.movesOn();
-    }
-    await load.stop();
-    await load.expectExact();
-    await until('readiness', () => worker.problems().length === 0);
-  });
+      let torn = 0;
+      for (const afterBytes of sized(
+        [0, 1, 20, 0, 40, 0],
+        Array.from({ length: 60 }, (_, i) => (i % 3) * (i % 20)),
+      )) {
+        const { cuts } = proxy;
+        proxy.cutAnswers(isProduce, { times: 4, afterBytes });
+        await until('four answers are torn', () => proxy.cuts >= cuts + 4, 60_000);
+        torn += 4;
+        await load.movesOn();
+      }
+      await load.stop();
+      await load.expectExact('answers to produce requests torn', torn);
+      await until('readiness', () => worker.problems().length === 0);
+    },
+    LIMIT_MS,
+  );
 
-  it('answer no produce request until kafkajs gives up: its next records are not swallowed as repeats (rule 4)', async () => {
-    scene = await new Scene(broker, 2).create();
-    const worker = await scene.worker();
-    const load = new Load(broker.addresses, scene);
-    await load.movesOn();
-    for (let round = 0; round < 2; round += 1) {
-      const takeovers = scene.processors.length;
-      proxy.cutAnswers(isProduce, { times: Number.POSITIVE_INFINITY });
-      await load.refusal();
-      await until('a task is taken over anew', () => scene.processors.length > takeovers, 60_000);
-      proxy.forget();
+  it(
+    'answer no produce request until kafkajs gives up: its next records are not swallowed as repeats (rule 4)',
+    async () => {
+      scene = await new Scene(broker, 2).create();
+      const worker = await scene.worker();
+      const load = new Load(broker.addresses, scene);
       await load.movesOn();
-    }
-    await load.stop();
-    await load.expectExact();
-    expect(load.renewals.length).toBeGreaterThan(1);
-    await until('readiness', () => worker.problems().length === 0);
-  });
+      const rounds = sized(2, 10);
+      for (let round = 0; round < rounds; round += 1) {
+        const takeovers = scene.processors.length;
+        proxy.cutAnswers(isProduce, { times: Number.POSITIVE_INFINITY });
+        await load.refusal();
+        await until('a task is taken over anew', () => scene.processors.length > takeovers, 60_000);
+        proxy.forget();
+        await load.movesOn();
+      }
+      await load.stop();
+      await load.expectExact('no produce request answered, until the client gives up', rounds);
+      expect(load.renewals.length).toBeGreaterThan(1);
+      await until('readiness', () => worker.problems().length === 0);
+    },
+    LIMIT_MS,
+  );
 
-  it('are slow, and reset again and again: nothing lost, nothing twice', async () => {
-    scene = await new Scene(broker, 2).create();
-    const worker = await scene.worker();
-    const load = new Load(broker.addresses, scene);
-    await load.movesOn();
-    proxy.delayMs = 30;
-    await load.movesOn();
-    for (let i = 0; i < 8; i += 1) {
-      const { acknowledged } = load;
-      proxy.reset();
-      await until('numbers are acknowledged again', () => load.acknowledged > acknowledged, 60_000);
-    }
-    await load.movesOn();
-    await load.stop();
-    proxy.delayMs = 0;
-    await load.expectExact();
-    await until('readiness', () => worker.problems().length === 0);
-  });
+  it(
+    'are slow, and reset again and again: nothing lost, nothing twice',
+    async () => {
+      scene = await new Scene(broker, 2).create();
+      const worker = await scene.worker();
+      const load = new Load(broker.addresses, scene);
+      await load.movesOn();
+      proxy.delayMs = 30;
+      await load.movesOn();
+      const rounds = sized(1, 40);
+      const resets = 8;
+      for (let round = 0; round < rounds; round += 1) {
+        for (let i = 0; i < resets; i += 1) {
+          const { acknowledged } = load;
+          proxy.reset();
+          await until('numbers are acknowledged again', () => load.acknowledged > acknowledged, 60_000);
+        }
+        // Sooner than the watchdog would end a worker that understands nothing any more.
+        await load.movesOn(30_000);
+      }
+      await load.stop();
+      proxy.delayMs = 0;
+      await load.expectExact('slow connections, reset again and again', rounds * resets);
+      await until('readiness', () => worker.problems().length === 0);
+    },
+    LIMIT_MS,
+  );
 
-  it('hang half-open: readiness tells, and work goes on by itself on new connections', async () => {
-    scene = await new Scene(broker, 2).create();
-    const worker = await scene.worker();
-    const load = new Load(broker.addresses, scene);
-    await load.movesOn();
-    proxy.hang();
-    await load.refusal();
-    await until('readiness tells', () => worker.problems().length > 0, 60_000);
-    proxy.resume();
-    await load.movesOn();
-    await load.stop();
-    await load.expectExact();
-    await until('readiness', () => worker.problems().length === 0, 60_000);
-  });
+  it(
+    'hang half-open: readiness tells, and work goes on by itself on new connections',
+    async () => {
+      scene = await new Scene(broker, 2).create();
+      const worker = await scene.worker();
+      const load = new Load(broker.addresses, scene);
+      await load.movesOn();
+      const rounds = sized(1, 5);
+      for (let round = 0; round < rounds; round += 1) {
+        proxy.hang();
+        await load.refusal();
+        await until('readiness tells', () => worker.problems().length > 0, 60_000);
+        proxy.resume();
+        await load.movesOn();
+      }
+      await load.stop();
+      await load.expectExact('half-open connections', rounds);
+      await until('readiness', () => worker.problems().length === 0, 60_000);
+    },
+    LIMIT_MS,
+  );
 });

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it, vi } from 'vitest';
 import { freePort } from '../../src/local/index.js';
+import { report, SEED, sized, verifiedFigures } from '../support/torture.js';
 
 /** The compiled program, as `npm start` runs it: `npm test` compiles it first. */
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-/** More calls make the same storm longer: the release run takes 20,000. */
-const CALLS = Number(process.env.CALLSTREAM_ROAD_CALLS ?? 600);
+/** More calls make the same storm longer. */
+const CALLS = sized(600, 20_000);
 const LIMIT_MS = 600_000 + CALLS * 100;
 
 const dir = mkdtempSync(join(tmpdir(), 'callstream-road-'));
@@ -52,7 +53,7 @@ it(
     const up = callstream(['up', '--data', join(dir, 'data')], env);
     await vi.waitFor(() => expect(up.text()).toContain('\nReady.'), { timeout: 240_000, interval: 200 });
 
-    const simulate = callstream(['simulate', '--calls', String(CALLS), '--chaos', 'hard', '--seed', '7', '--verify'], env);
+    const simulate = callstream(['simulate', '--calls', String(CALLS), '--chaos', 'hard', '--seed', String(SEED + 6), '--verify'], env);
     const kill = (pattern: RegExp) => () => {
       const pid = pidOf(pattern);
       if (pid !== null) process.kill(pid, 'SIGKILL');
@@ -113,6 +114,12 @@ it(
         } catch {}
       }
     }
+    report({
+      scenario: 'the whole road: workers, Kafka and ClickHouse killed',
+      faults: storm.length,
+      ...verifiedFigures(simulate.text()),
+      note: /workers: (.*)/.exec(simulate.text())?.[1] ?? '',
+    });
     expect(simulate.text()).toMatch(/\n0 differences\s*$/);
     const workers = /workers: ([\d,]+) timed out, ([\d,]+) reopened, ([\d,]+) left the state, ([\d,]+) late inputs/.exec(simulate.text());
     const counts = (workers ?? []).slice(1).map((n) => Number(n.replaceAll(',', '')));

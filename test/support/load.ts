@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { DurableProducer } from '../../src/stream/durable-producer.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { problemsOf, type Scene, until } from '../integration/stream-kit.js';
+import { report } from './torture.js';
 
 const KEYS = 16;
 /** Numbers per second, about: a load, not a flood. */
@@ -53,15 +54,20 @@ export class Load {
     );
   }
 
-  /** Once stopped: everything acknowledged is in the input, and the output is exactly what the input's records add up to. */
-  async expectExact(): Promise<void> {
+  /** Once stopped: everything acknowledged is in the input, and the output is exactly what the input's records add up to. Reports it under that name. */
+  async expectExact(scenario: string, faults: number | Record<string, number>): Promise<void> {
     const scene = this.#scene;
     await scene.drained([scene.input], 60_000);
     const raw = (await scene.published(scene.input)) as unknown as Map<string, { n: number }[]>;
     const there = new Set([...raw.values()].flatMap((list) => list.map(({ n }) => n)));
-    expect(this.numbers.filter((n) => !there.has(n))).toEqual([]);
+    const lost = this.numbers.filter((n) => !there.has(n));
     const sums = new Map([...raw].map(([key, list]) => [key, list.reduce((sum, { n }) => sum + n, 0)]));
-    expect(problemsOf(await scene.published(), sums)).toEqual([]);
+    const problems = problemsOf(await scene.published(), sums);
+    const doubled = problems.filter((text) => text.includes('revision')).length;
+    const events = [...raw.values()].reduce((sum, list) => sum + list.length, 0);
+    report({ scenario, faults, events, lost: lost.length, doubled, differing: problems.length - doubled });
+    expect(lost).toEqual([]);
+    expect(problems).toEqual([]);
     expect(scene.fatal).toEqual([]);
   }
 

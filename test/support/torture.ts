@@ -31,6 +31,30 @@ export interface Figures {
   note?: string;
 }
 
+/** What a verification counted, by kind of difference, as the report has it. */
+export function countsOf(differences: Readonly<Record<string, number>>): Pick<Figures, 'lost' | 'doubled' | 'differing'> {
+  const counts = { lost: 0, doubled: 0, differing: 0 };
+  for (const [kind, n] of Object.entries(differences)) {
+    if (/^(lost|missing)\b/.test(kind)) counts.lost += n;
+    else if (kind.startsWith('double')) counts.doubled += n;
+    else counts.differing += n;
+  }
+  return counts;
+}
+
+/** The same from what `callstream simulate --verify` prints, with the number of deliveries it compared; one that printed no result counts as a difference. */
+export function verifiedFigures(text: string): Pick<Figures, 'events' | 'lost' | 'doubled' | 'differing'> {
+  const events = Number((/deliveries: received ([\d,]+)/.exec(text)?.[1] ?? '0').replaceAll(',', ''));
+  const [, total, listed = ''] = /\n([\d,]+) differences\n?([\s\S]*)$/.exec(text) ?? [];
+  if (total === undefined) return { events, lost: 0, doubled: 0, differing: 1 };
+  const kinds: Record<string, number> = {};
+  const inAll = /… in all: (.*)/.exec(listed)?.[1];
+  if (inAll !== undefined)
+    for (const [, kind, n] of inAll.matchAll(/([a-z ]+?) ([\d,]+)(?:, |$)/g)) kinds[kind as string] = Number(n?.replaceAll(',', ''));
+  else for (const [, kind] of listed.matchAll(/^ {2}([a-z ]+): /gm)) kinds[kind as string] = (kinds[kind as string] ?? 0) + 1;
+  return { events, ...countsOf(kinds) };
+}
+
 /** Adds a line to the report of `npm run torture`; call it before the assertions on the same figures. */
 export function report(figures: Figures): void {
   const file = process.env.CALLSTREAM_TORTURE_REPORT;

@@ -1,0 +1,116 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { inserted, markdown, sums } from './report.mjs';
+
+/*
+ * The long form of every test of faults, one file after the other, and what they counted as a table in docs/reliability.md.
+ * Bounded and seeded: npm run torture -- --seed 7 makes the same choices again; --only PART runs some files, and then only prints its table.
+ */
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const PAGE = join(ROOT, 'docs/reliability.md');
+const FUZZ = { CALLSTREAM_FUZZ: '20' };
+
+const { values } = parseArgs({ options: { seed: { type: 'string' }, only: { type: 'string' }, help: { type: 'boolean' } } });
+if (values.help) {
+  console.log('npm run torture [-- --seed NUMBER] [--only PART_OF_A_FILE_NAME]');
+  process.exit(0);
+}
+const seed = Number(values.seed ?? Math.floor(Date.now() / 1_000) % 1_000_000);
+if (!Number.isSafeInteger(seed)) {
+  console.error(`--seed ${values.seed} is not a number`);
+  process.exit(2);
+}
+
+const dir = mkdtempSync(join(tmpdir(), 'callstream-torture-'));
+const reportFile = join(dir, 'figures.ndjson');
+const env = {
+  ...process.env,
+  CALLSTREAM_TORTURE: '1',
+  CALLSTREAM_TORTURE_SEED: String(seed),
+  CALLSTREAM_TORTURE_REPORT: reportFile,
+  CALLSTREAM_FUZZ_SEED: String(seed),
+};
+
+const testsIn = (folder, pattern) =>
+  readdirSync(join(ROOT, folder))
+    .filter((name) => pattern.test(name))
+    .sort()
+    .map((name) => `${folder}/${name}`);
+const jobs = [
+  ...testsIn('test/property', /^hostile-.*\.test\.ts$/).map((name) => ({ name, project: 'unit', more: FUZZ })),
+  ...testsIn('test/fault', /\.test\.ts$/).map((name) => ({ name, project: 'integration', more: {} })),
+].filter(({ name }) => name.includes(values.only ?? ''));
+if (jobs.length === 0) {
+  console.error(`no test file has ${values.only} in its name`);
+  process.exit(2);
+}
+
+const began = performance.now();
+const elapsed = () => new Date(performance.now() - began).toISOString().slice(11, 19);
+
+function compile() {
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  for (const project of ['tsconfig.build.json', 'src/web/tsconfig.json'])
+    execFileSync(process.execPath, [tsc, '-p', project], { cwd: ROOT, stdio: 'inherit' });
+}
+
+/** Runs one test file; shows each test as it ends. Resolves to what became of its tests. */
+async function run({ name, project, more }, place) {
+  console.log(`\n${elapsed()}  ${place} ${name}`);
+  const since = performance.now();
+  const log = join(dir, `${name.replaceAll('/', '-')}.log`);
+  const json = `${log}.json`;
+  const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
+  const args = [vitest, 'run', '--project', project, '--reporter=verbose', '--reporter=json', `--outputFile.json=${json}`, name];
+  const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...env, ...more, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const lines = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on('line', (line) => {
+      lines.push(line);
+      if (/^\s*[✓×↓]/.test(line)) console.log(`${elapsed()}  ${line.trim()}`);
+    });
+  }
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  writeFileSync(log, `${lines.join('\n')}\n`);
+  const result = existsSync(json) ? JSON.parse(readFileSync(json, 'utf8')) : { numPassedTests: 0, numFailedTests: 1 };
+  const failed = Math.max(result.numFailedTests, code === 0 ? 0 : 1);
+  if (failed > 0) console.log(`${elapsed()}  FAILED; all it printed: ${log}`);
+  return { name, passed: result.numPassedTests, failed, seconds: (performance.now() - since) / 1_000 };
+}
+
+mkdirSync(dir, { recursive: true });
+console.log(`torture: ${jobs.length} files, seed ${seed}`);
+compile();
+const files = [];
+for (const [i, job] of jobs.entries()) files.push(await run(job, `${i + 1}/${jobs.length}`));
+
+const figures = existsSync(reportFile)
+  ? readFileSync(reportFile, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line))
+  : [];
+const git = (...args) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
+const commit = git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') === '' ? '' : ' with changes');
+const machine = `${cpus().length} × ${cpus()[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`;
+const report = markdown(
+  {
+    command: `npm run torture -- --seed ${seed}`,
+    seed,
+    commit,
+    date: new Date().toISOString().slice(0, 10),
+    machine,
+    minutes: (performance.now() - began) / 60_000,
+  },
+  files,
+  figures,
+);
+console.log(`\n${report}\n`);
+if (values.only === undefined) writeFileSync(PAGE, inserted(readFileSync(PAGE, 'utf8'), report));
+const { lost, doubled, differing } = sums(figures);
+process.exitCode = files.some((file) => file.failed > 0) || lost + doubled + differing > 0 ? 1 : 0;
