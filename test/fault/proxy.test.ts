@@ -58,7 +58,7 @@ describe('workers and producers whose connections to Kafka', () => {
       const worker = await scene.worker();
       const load = new Load(broker.addresses, scene);
       await load.movesOn();
-      const rounds = sized(2, 10);
+      const rounds = sized(2, 8);
       for (let round = 0; round < rounds; round += 1) {
         const takeovers = scene.processors.length;
         proxy.cutAnswers(isProduce, { times: Number.POSITIVE_INFINITY });
@@ -84,7 +84,7 @@ describe('workers and producers whose connections to Kafka', () => {
       await load.movesOn();
       proxy.delayMs = 30;
       await load.movesOn();
-      const rounds = sized(1, 40);
+      const rounds = sized(1, 25);
       const resets = 8;
       for (let round = 0; round < rounds; round += 1) {
         for (let i = 0; i < resets; i += 1) {
@@ -110,7 +110,7 @@ describe('workers and producers whose connections to Kafka', () => {
       const worker = await scene.worker();
       const load = new Load(broker.addresses, scene);
       await load.movesOn();
-      const rounds = sized(1, 5);
+      const rounds = sized(1, 3);
       for (let round = 0; round < rounds; round += 1) {
         proxy.hang();
         await load.refusal();

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -83,7 +83,9 @@ async function run({ name, project, more }, place) {
   return { name, passed: result.numPassedTests, failed, seconds: (performance.now() - since) / 1_000 };
 }
 
-mkdirSync(dir, { recursive: true });
+// Said now: commits made while it runs are not what it ran.
+const git = (...args) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
+const commit = git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') === '' ? '' : ' with changes');
 console.log(`torture: ${jobs.length} files, seed ${seed}`);
 compile();
 const files = [];
@@ -95,8 +97,6 @@ const figures = existsSync(reportFile)
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line))
   : [];
-const git = (...args) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
-const commit = git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') === '' ? '' : ' with changes');
 const machine = `${cpus().length} × ${cpus()[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`;
 const report = markdown(
   {
