@@ -52,6 +52,8 @@ export interface SimulationDeps {
   clock: Clock;
   /** Stops the sending; what is under way is given up. */
   signal?: AbortSignal;
+  /** Ends the sending early, as the end of the run would: what is under way is given up, and what was sent is verified. */
+  enough?: AbortSignal;
   onProgress?: (progress: SimulationProgress) => void;
   /** Needed with `verify`. */
   verify?: VerifyDeps;
@@ -104,7 +106,8 @@ export async function runSimulation(options: SimulationOptions, deps: Simulation
   const controller = new AbortController();
   const stop = () => controller.abort();
   deps.signal?.addEventListener('abort', stop, { once: true });
-  if (deps.signal?.aborted) stop();
+  deps.enough?.addEventListener('abort', stop, { once: true });
+  if (deps.signal?.aborted || deps.enough?.aborted) stop();
 
   const ledger = check === null ? null : new Ledger();
   const { apps, channelApps = [], clock } = deps;
@@ -193,6 +196,7 @@ export async function runSimulation(options: SimulationOptions, deps: Simulation
   } finally {
     clearInterval(ticker);
     deps.signal?.removeEventListener('abort', stop);
+    deps.enough?.removeEventListener('abort', stop);
     counters?.stop();
     await sender.close();
     await outage?.end();
