@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallstreamError } from '../domain/errors.js';
 import type { Clock } from '../telemetry/clock.js';
@@ -104,6 +105,8 @@ export async function runSimulation(options: SimulationOptions, deps: Simulation
   const outageAt = outageStart(options, shape, check !== null);
   const run = options.run ?? `${options.seed}.${begin_at.toString(36)}`;
   const controller = new AbortController();
+  // Of every request that is about to be sent again.
+  setMaxListeners(0, controller.signal);
   const stop = () => controller.abort();
   deps.signal?.addEventListener('abort', stop, { once: true });
   deps.enough?.addEventListener('abort', stop, { once: true });
