@@ -9,6 +9,7 @@ import type { Config } from '../config/index.js';
 import { kafkaOutlet, startIngest } from '../ingest/index.js';
 import { hasCredentials, Poller, systemChance } from '../poll/index.js';
 import { POLLED_SOURCES, SOURCES } from '../sources/registry.js';
+import type { FaultPoint } from '../stream/types.js';
 import type { Readiness } from '../telemetry/admin-server.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
@@ -45,6 +46,8 @@ export interface RoleContext {
   logger: Logger;
   metrics: Metrics;
   clock: Clock;
+  /** For tests: called at every named point of the role's parts; those of a stream worker have its name in front, for example `sessions:before-commit`. */
+  fault?: (point: string) => void | Promise<void>;
 }
 
 /** A role at work in this process. */
@@ -59,6 +62,9 @@ export interface RunningRole {
 
 const NEVER = new Promise<never>(() => {});
 
+const faultPointOf = (worker: string, fault: RoleContext['fault']): FaultPoint | undefined =>
+  fault && ((point) => fault(`${worker}:${point}`));
+
 /** Resolves once the role has begun; it may still be on its way to readiness. */
 export function startRole(role: Role, context: RoleContext): Promise<RunningRole> {
   return STARTERS[role](context);
@@ -67,7 +73,7 @@ export function startRole(role: Role, context: RoleContext): Promise<RunningRole
 const STARTERS: Record<Role, (context: RoleContext) => Promise<RunningRole>> = { ingest, poll, sessions, events, sink, api };
 
 /** Callbacks in, over HTTP; raw records out, durable. Takes callbacks into its spool while Kafka or the registry is away. */
-async function ingest({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
+async function ingest({ config, logger, metrics, clock, fault }: RoleContext): Promise<RunningRole> {
   const producer = openProducer(config, logger, metrics);
   const running = await startIngest(
     {
@@ -91,6 +97,7 @@ async function ingest({ config, logger, metrics, clock }: RoleContext): Promise<
       metrics,
       log: logger,
       clock,
+      fault,
     },
   );
   logger.info({ host: config.ingest.host, port: running.port }, 'taking callbacks');
@@ -105,7 +112,7 @@ async function ingest({ config, logger, metrics, clock }: RoleContext): Promise<
 }
 
 /** What the vendors' APIs have, onto the raw topics; one process at a time. */
-async function poll({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
+async function poll({ config, logger, metrics, clock, fault }: RoleContext): Promise<RunningRole> {
   if (!hasCredentials(POLLED_SOURCES, config.apps)) {
     logger.info('nothing to poll: no app has records, cloudApi or api');
     return { ready: () => readyUnless([]), failed: NEVER, stop: async () => {} };
@@ -129,6 +136,7 @@ async function poll({ config, logger, metrics, clock }: RoleContext): Promise<Ru
     logger,
     metrics,
     onFatal: failure.report,
+    fault,
   });
   const running = await startWorkers([poller], failure, () => producer.close());
   // A vendor that is not to be asked keeps nothing else from working: said, and yet ready.
@@ -137,7 +145,7 @@ async function poll({ config, logger, metrics, clock }: RoleContext): Promise<Ru
 }
 
 /** Raw records into calls and channel sessions, and those of recordings into recordings, exactly once. */
-async function sessions({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
+async function sessions({ config, logger, metrics, clock, fault }: RoleContext): Promise<RunningRole> {
   const registry = openRegistry(config);
   const clickhouse = openClickHouse(config);
   const withApi = (api: 'records' | 'cloudApi') =>
@@ -158,6 +166,7 @@ async function sessions({ config, logger, metrics, clock }: RoleContext): Promis
   const calls = new SessionsWorker({
     ...common,
     groupId: groupOf(config, 'sessions'),
+    faultPoint: faultPointOf('sessions', fault),
     settings: {
       ...config.sessions,
       maxCallsPerTask: DEFAULT_MAX_CALLS_PER_TASK,
@@ -172,6 +181,7 @@ async function sessions({ config, logger, metrics, clock }: RoleContext): Promis
   const recordings = new RecordingsWorker({
     ...common,
     groupId: groupOf(config, 'recordings'),
+    faultPoint: faultPointOf('recordings', fault),
     retention: config.sessions.retention,
     codecs: { ...codecs, recording: await openCodec(TOPICS.recordings, registry) },
     lookup: (keys) => lookupRecordings(clickhouse, keys),
@@ -179,6 +189,7 @@ async function sessions({ config, logger, metrics, clock }: RoleContext): Promis
   const channels = new ChannelsWorker({
     ...common,
     groupId: groupOf(config, 'channels'),
+    faultPoint: faultPointOf('channels', fault),
     settings: config.sessions,
     codecs: { ...codecs, call },
     lookup: (keys, from) => lookupChannels(clickhouse, keys, from),
@@ -187,12 +198,13 @@ async function sessions({ config, logger, metrics, clock }: RoleContext): Promis
 }
 
 /** Raw records into canonical events, and dead letters for what cannot be read. */
-async function events({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
+async function events({ config, logger, metrics, clock, fault }: RoleContext): Promise<RunningRole> {
   const registry = openRegistry(config);
   const failure = new Failure();
   const worker = createEventsWorker({
     kafka: kafkaConnection(config),
     groupId: groupOf(config, 'events'),
+    faultPoint: faultPointOf('events', fault),
     codecs: {
       raw: await openCodec(TOPICS.rawTuicallkit, registry),
       callEvent: await openCodec(TOPICS.callEvents, registry),
@@ -207,7 +219,7 @@ async function events({ config, logger, metrics, clock }: RoleContext): Promise<
 }
 
 /** Calls, recordings, events and dead letters into ClickHouse, and the rollups. */
-async function sink({ config, logger, metrics }: RoleContext): Promise<RunningRole> {
+async function sink({ config, logger, metrics, fault }: RoleContext): Promise<RunningRole> {
   const registry = openRegistry(config);
   const clickhouse = openClickHouse(config);
   const failure = new Failure();
@@ -225,6 +237,7 @@ async function sink({ config, logger, metrics }: RoleContext): Promise<RunningRo
     logger,
     metrics,
     onFatal: failure.report,
+    fault,
   });
   return startWorkers([worker], failure, () => clickhouse.close());
 }

@@ -2,6 +2,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 import type { Chunk, TableRows } from './chunk.js';
 import type { ClickHouse } from './client.js';
 import { ClickHouseFailure, TOO_MANY_PARTS } from './errors.js';
+import type { StoreFault } from './fault.js';
 import { keysOf } from './keys.js';
 
 /**
@@ -13,14 +14,17 @@ export class Flush {
   readonly #client: ClickHouse;
   readonly #metrics: Metrics;
   readonly #chunk: Chunk;
+  readonly #fault: StoreFault | undefined;
   #rows: TableRows[];
   #touched: TableRows | null;
   #historic: boolean;
 
-  constructor(client: ClickHouse, metrics: Metrics, chunk: Chunk) {
+  /** @param fault for tests */
+  constructor(client: ClickHouse, metrics: Metrics, chunk: Chunk, fault?: StoreFault) {
     this.#client = client;
     this.#metrics = metrics;
     this.#chunk = chunk;
+    this.#fault = fault;
     this.#rows = chunk.tables();
     this.#touched = chunk.touched();
     this.#historic = chunk.historic().length > 0;
@@ -47,6 +51,7 @@ export class Flush {
   }
 
   async #insert({ table, columns, rows, bytes }: TableRows): Promise<void> {
+    await this.#fault?.('store:before-table-insert');
     try {
       await this.#client.insert(table, columns, [bytes]);
     } catch (error) {
@@ -56,16 +61,19 @@ export class Flush {
     }
     this.#metrics.callstream_sink_inserts_total.inc({ table, result: 'ok' });
     this.#metrics.callstream_sink_rows_total.inc({ table }, rows);
+    await this.#fault?.('store:after-table-insert');
   }
 
   /** Intervals of more than a day have edges that their record does not name: the history, which has this chunk's revisions by now, does. */
   async #touchHistory(): Promise<void> {
+    await this.#fault?.('store:before-history-touch');
     await this.#client.command(
       `INSERT INTO touched (kind, app_id, bucket)
        SELECT DISTINCT 'concurrency', app_id, toStartOfMinute(assumeNotNull(edge))
        FROM call_revisions ARRAY JOIN [accepted_at, ended_at] AS edge
        WHERE (app_id, call_id) IN ${keysOf(this.#chunk.historic())} AND status = 'ended' AND edge IS NOT NULL`,
     );
+    await this.#fault?.('store:after-history-touch');
   }
 }
 

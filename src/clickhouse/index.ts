@@ -1,6 +1,7 @@
 export { Chunk, type TableRows } from './chunk.js';
 export { ClickHouse } from './client.js';
 export { ClickHouseFailure, type FailureKind, SERVER_CODES, TOO_MANY_PARTS } from './errors.js';
+export { STORE_FAULT_POINTS, type StoreFault, type StoreFaultPoint } from './fault.js';
 export { Flush } from './flush.js';
 export {
   type FinishedCall,

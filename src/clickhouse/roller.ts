@@ -1,4 +1,5 @@
 import type { ClickHouse } from './client.js';
+import type { StoreFault } from './fault.js';
 
 /** A minute whose touches are newer than what was rolled from them. Times in epoch seconds. */
 interface Dirty {
@@ -26,13 +27,18 @@ const LOOK_BACK_SECONDS = 60;
 export class Roller {
   readonly #client: ClickHouse;
   readonly #keepCallsSeconds: number;
+  readonly #fault: StoreFault | undefined;
   /** Server time up to which every touch has been looked at, epoch seconds; null: compare everything once. */
   #seen: number | null = null;
 
-  /** @param keepCallsMs retention of calls: a minute whose calls may have expired is not computed any more */
-  constructor(client: ClickHouse, keepCallsMs: number) {
+  /**
+   * @param keepCallsMs retention of calls: a minute whose calls may have expired is not computed any more
+   * @param fault for tests
+   */
+  constructor(client: ClickHouse, keepCallsMs: number, fault?: StoreFault) {
     this.#client = client;
     this.#keepCallsSeconds = Math.floor(keepCallsMs / 1000);
+    this.#fault = fault;
   }
 
   /**
@@ -80,6 +86,7 @@ export class Roller {
   }
 
   async #roll(kind: Dirty['kind'], minutes: readonly Dirty[]): Promise<void> {
+    await this.#fault?.('store:before-roll');
     await this.#client.command(
       kind === 'metrics' ? ROLL_METRICS : ROLL_CONCURRENCY,
       {
@@ -90,6 +97,7 @@ export class Roller {
       },
       TIMEOUT_MS,
     );
+    await this.#fault?.('store:after-roll');
   }
 }
 

@@ -149,6 +149,7 @@ export async function startIngest(options: IngestOptions, deps: IngestDeps): Pro
       clock,
       metrics,
       log,
+      fault,
     },
   );
   try {

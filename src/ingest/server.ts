@@ -10,6 +10,7 @@ import type { Access, Admission, Refusal } from './access.js';
 import { type Address, type AddressRange, clientAddress, truncateAddress } from './address.js';
 import type { Connections, Visit } from './connections.js';
 import type { Delivery } from './delivery.js';
+import type { Fault } from './fault.js';
 import { storedQuery } from './query.js';
 import { RefusalLog } from './refusal-log.js';
 
@@ -38,6 +39,7 @@ export interface ServerDeps {
   clock: Clock;
   metrics: Metrics;
   log: Logger;
+  fault?: Fault;
 }
 
 /** Kafka has room for longer keys, but nothing is gained by them. */
@@ -182,12 +184,15 @@ export function createServer(options: ServerOptions, deps: ServerDeps): FastifyI
           body,
         },
       };
-      deps.submit(delivery).then(
+      const { fault } = deps;
+      const durable = deps.submit(delivery);
+      (fault === undefined ? durable : durable.then(() => fault('answer:before-send'))).then(
         () => {
           requests.inc();
           visit.served();
           ackSeconds.observe((performance.now() - begun) / 1_000);
           reply.header('content-type', JSON_TYPE).send(source.successBody(query, body));
+          void fault?.('answer:after-send');
         },
         () => {
           // Why it could not be kept is logged where it happened, once for the batch.

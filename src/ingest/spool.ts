@@ -120,8 +120,8 @@ export class Spool {
     if (full !== null) throw new CallstreamError('SPOOL_FULL', `the spool takes nothing more: ${full}`);
     this.#appending = true;
     try {
-      await this.#deps.fault?.('spool:before-write');
       const segment = this.#active ?? (await this.#newSegment());
+      await this.#deps.fault?.('spool:before-write');
       await segment.append(entries, bytes, async () => this.#deps.fault?.('spool:before-fsync'));
       await this.#deps.fault?.('spool:after-fsync');
       if (segment.size >= this.#options.segmentBytes) this.#active = null;
@@ -204,10 +204,12 @@ export class Spool {
     // By the clock, so that no name is used twice, not even of segments that are long gone or set aside.
     this.#sequence = Math.max(this.#sequence + 1, this.#deps.clock.now());
     const segment = new Segment(this.#fs, this.#options.dir, this.#sequence);
+    await this.#deps.fault?.('spool:before-create');
     await segment.create();
     this.#segments.push(segment);
     this.#active = segment;
     await this.#fs.syncDir(this.#options.dir);
+    await this.#deps.fault?.('spool:after-create');
     return segment;
   }
 
@@ -229,6 +231,7 @@ export class Spool {
     }
     await this.#deps.fault?.('spool:before-delete');
     await this.#discard(segment);
+    await this.#deps.fault?.('spool:after-delete');
     return true;
   }
 

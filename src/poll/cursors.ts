@@ -6,6 +6,7 @@ import type { Clock } from '../telemetry/clock.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { unlessAborted } from './abort.js';
 import type { Environment } from './environment.js';
+import type { PollFault } from './fault.js';
 import type { Producer } from './outlet.js';
 
 /** What a cursor is about: PollCursor without its values. */
@@ -22,6 +23,8 @@ export interface CursorDeps {
   environment: Pick<Environment, 'until'>;
   clock: Clock;
   metrics: Metrics;
+  /** For tests. */
+  fault?: PollFault;
 }
 
 const keyOf = ({ source, app_id, sweep, scope }: CursorKey): string => `${source}:${app_id}:${sweep}:${scope}`;
@@ -54,14 +57,16 @@ export class Cursors {
    * @throws the signal's reason
    */
   async advance(key: CursorKey, sweptTo: number, signal: AbortSignal): Promise<void> {
-    const { producer, codec, partitions, confirmed, environment, clock } = this.#deps;
+    const { producer, codec, partitions, confirmed, environment, clock, fault } = this.#deps;
     const name = keyOf(key);
     if (sweptTo < (this.#known.get(name)?.swept_to ?? Number.NEGATIVE_INFINITY)) return;
     await unlessAborted(confirmed(), signal);
     const { source, app_id, sweep, scope } = key;
     const cursor: PollCursor = { source, app_id, sweep, scope, swept_to: sweptTo, updated_at: clock.now() };
     const record = { topic: TOPICS.pollCursors.name, partition: partitionOf(name, partitions), key: name, value: codec.encode(cursor) };
+    await fault?.('poll:before-cursor-write');
     await environment.until('Kafka', signal, () => producer.send([record]));
+    await fault?.('poll:after-cursor-write');
     this.#keep(cursor);
   }
 

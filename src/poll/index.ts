@@ -2,6 +2,7 @@ export { Acknowledged } from './acknowledged.js';
 export { BACKFILL_SHARE, Backfill, type BackfillProgress, checkRange } from './backfill.js';
 export { systemChance } from './chance.js';
 export { Cursors } from './cursors.js';
+export { POLL_FAULT_POINTS } from './fault.js';
 export { Hosts } from './host.js';
 export { type Asked, hasCredentials, type Line, openLines } from './line.js';
 export { PollOutlet } from './outlet.js';

@@ -8,6 +8,7 @@ import { JitteredBackoff } from './backoff.js';
 import { Budget, type Lane } from './budget.js';
 import type { Chance } from './chance.js';
 import { Complaints } from './complaints.js';
+import type { PollFault } from './fault.js';
 import type { Host, Hosts } from './host.js';
 import { Pace } from './pace.js';
 import type { Timing } from './timing.js';
@@ -21,6 +22,8 @@ export interface LineDeps {
   metrics: Metrics;
   /** Of the vendor's rate that is used: the rest is for those who ask beside us, and for clocks. */
   share: number;
+  /** For tests. */
+  fault?: PollFault;
 }
 
 /** What came of one question. */
@@ -114,6 +117,7 @@ export class Line {
 
   async #exchange(host: Host, request: PollRequest, plan: unknown, signal: AbortSignal): Promise<Asked> {
     const { breaker } = host;
+    await this.#deps.fault?.('poll:before-request');
     breaker.enter();
     let sent: Awaited<ReturnType<Host['send']>>;
     try {
@@ -122,6 +126,7 @@ export class Line {
       breaker.left();
       throw error;
     }
+    await this.#deps.fault?.('poll:after-answer');
     const answer = 'kind' in sent ? sent : this.source.readResponse(sent.status, sent.headers, sent.body, plan);
     const hostFailed = answer.kind === 'retry' && ('kind' in sent ? sent.code !== 'too_large' : sent.status >= 500);
     this.#tell(host, hostFailed ? answer : null);

@@ -9,6 +9,7 @@ import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Acknowledged } from './acknowledged.js';
 import type { Environment } from './environment.js';
+import type { PollFault } from './fault.js';
 
 /** Resolves when every record is on all in-sync replicas: DurableProducer of src/stream. */
 export interface Producer {
@@ -26,6 +27,8 @@ export interface OutletDeps {
   clock: Clock;
   logger: Logger;
   metrics: Metrics;
+  /** For tests. */
+  fault?: PollFault;
 }
 
 /** What still fits into a Kafka message of ours, key and envelope aside. */
@@ -75,10 +78,12 @@ export class PollOutlet {
 
   /** Nothing comes between the look at what is flying and this. */
   #fly(records: ReadonlyMap<string, OutputRecord>, signal: AbortSignal): Promise<void> {
-    const { acknowledged, environment, producer } = this.#deps;
+    const { acknowledged, environment, producer, fault } = this.#deps;
     const flight = (async () => {
       try {
+        await fault?.('poll:before-raw-send');
         await environment.until('Kafka', signal, () => producer.send([...records.values()]));
+        await fault?.('poll:after-raw-send');
         for (const id of records.keys()) acknowledged.add(id);
       } finally {
         for (const id of records.keys()) this.#flying.delete(id);

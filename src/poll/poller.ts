@@ -12,6 +12,7 @@ import { Acknowledged } from './acknowledged.js';
 import type { Chance } from './chance.js';
 import { Cursors } from './cursors.js';
 import { Environment } from './environment.js';
+import type { PollFault } from './fault.js';
 import { Hosts } from './host.js';
 import { type Line, openLines } from './line.js';
 import { PollOutlet, type Producer } from './outlet.js';
@@ -47,6 +48,8 @@ export interface PollerOptions {
   timing?: Partial<Timing>;
   sessionTimeoutMs?: number;
   heartbeatMs?: number;
+  /** For tests. */
+  fault?: PollFault;
 }
 
 /** Of the vendor's rate. */
@@ -73,7 +76,7 @@ export class Poller {
 
   constructor(options: PollerOptions) {
     this.#o = options;
-    const { clock, chance, logger, metrics, producer, codecs, partitions } = options;
+    const { clock, chance, logger, metrics, producer, codecs, partitions, fault } = options;
     this.#timing = { ...TIMING, ...options.timing };
     this.#environment = new Environment(logger, chance);
     this.#hosts = new Hosts(this.#timing.requestTimeout, chance);
@@ -85,10 +88,11 @@ export class Poller {
       logger,
       metrics,
       share: SHARE,
+      fault,
     });
     const acknowledged = new Acknowledged();
     const environment = this.#environment;
-    this.#outlet = new PollOutlet({ producer, codecs: codecs.raw, partitions, acknowledged, environment, clock, logger, metrics });
+    this.#outlet = new PollOutlet({ producer, codecs: codecs.raw, partitions, acknowledged, environment, clock, logger, metrics, fault });
     this.#topic = new TaskTopic({
       kafka: options.kafka,
       groupId: options.groupId,
@@ -100,6 +104,7 @@ export class Poller {
       onUnreadable: () => this.#count('', 'unreadable'),
       onFatal: (error) => this.#fail(error),
       commitEvery: this.#timing.commitEvery,
+      fault,
       ...(options.sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs: options.sessionTimeoutMs }),
       ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     });
@@ -154,7 +159,7 @@ export class Poller {
 
   async #poll(signal: AbortSignal, before: Promise<void> | undefined): Promise<void> {
     await before;
-    const { producer, codecs, partitions, readCursors, clock, metrics } = this.#o;
+    const { producer, codecs, partitions, readCursors, clock, metrics, fault } = this.#o;
     const [cursors] = await Promise.all([
       Cursors.load({
         producer,
@@ -165,6 +170,7 @@ export class Poller {
         environment: this.#environment,
         clock,
         metrics,
+        fault,
       }),
       delay(this.#timing.handover, undefined, { signal }),
     ]);
@@ -241,9 +247,11 @@ export class Poller {
   }
 
   async #putOff({ key, partition }: QueuedTask, task: PollTask, signal: AbortSignal): Promise<void> {
-    const { producer, codecs } = this.#o;
+    const { producer, codecs, fault } = this.#o;
     const record = { topic: TOPICS.tasks.name, partition, key, value: codecs.task.encode(task) };
+    await fault?.('poll:before-task-send');
     await this.#environment.until('Kafka', signal, () => producer.send([record]));
+    await fault?.('poll:after-task-send');
   }
 
   #count(kind: string, result: TaskResult): void {

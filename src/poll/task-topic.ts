@@ -9,6 +9,7 @@ import { soleOwnerAssigner } from '../stream/sole-owner.js';
 import type { InputRecord } from '../stream/types.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Environment } from './environment.js';
+import type { PollFault } from './fault.js';
 import { TaskLedger } from './task-ledger.js';
 import type { QueuedTask } from './task-queue.js';
 
@@ -30,6 +31,8 @@ export interface TaskTopicOptions {
   maxTasks?: number;
   sessionTimeoutMs?: number;
   heartbeatMs?: number;
+  /** For tests. */
+  fault?: PollFault;
 }
 
 const TOPIC = TOPICS.tasks.name;
@@ -173,13 +176,16 @@ export class TaskTopic {
 
   /** What is not committed is read again, by this process or the next: no loss, so a failure is tried again at the next turn. */
   async #commit(): Promise<void> {
+    const { fault } = this.#o;
     let offsets: { partition: number; offset: number }[] = [];
     try {
+      if (fault !== undefined && this.#active && this.#ledger.committable().length > 0) await fault('poll:before-offset-commit');
       await this.#member.commit(() => {
         offsets = this.#active ? this.#ledger.committable() : [];
         return offsets.map((o) => ({ topic: TOPIC, ...o }));
       });
       this.#ledger.committed(offsets);
+      if (offsets.length > 0) await fault?.('poll:after-offset-commit');
     } catch (error) {
       this.#o.logger.debug({ err: error, type: kafkaErrorType(error) }, 'offsets of tasks were not committed');
     }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallstreamError } from '../domain/errors.js';
 import type { Clock } from '../telemetry/clock.js';
@@ -52,6 +53,8 @@ export interface SimulationDeps {
   clock: Clock;
   /** Stops the sending; what is under way is given up. */
   signal?: AbortSignal;
+  /** Ends the sending early, as the end of the run would: what is under way is given up, and what was sent is verified. */
+  enough?: AbortSignal;
   onProgress?: (progress: SimulationProgress) => void;
   /** Needed with `verify`. */
   verify?: VerifyDeps;
@@ -102,9 +105,12 @@ export async function runSimulation(options: SimulationOptions, deps: Simulation
   const outageAt = outageStart(options, shape, check !== null);
   const run = options.run ?? `${options.seed}.${begin_at.toString(36)}`;
   const controller = new AbortController();
+  // Of every request that is about to be sent again.
+  setMaxListeners(0, controller.signal);
   const stop = () => controller.abort();
   deps.signal?.addEventListener('abort', stop, { once: true });
-  if (deps.signal?.aborted) stop();
+  deps.enough?.addEventListener('abort', stop, { once: true });
+  if (deps.signal?.aborted || deps.enough?.aborted) stop();
 
   const ledger = check === null ? null : new Ledger();
   const { apps, channelApps = [], clock } = deps;
@@ -193,6 +199,7 @@ export async function runSimulation(options: SimulationOptions, deps: Simulation
   } finally {
     clearInterval(ticker);
     deps.signal?.removeEventListener('abort', stop);
+    deps.enough?.removeEventListener('abort', stop);
     counters?.stop();
     await sender.close();
     await outage?.end();

@@ -11,6 +11,8 @@ export interface TaskProducerOptions {
   transactionalId: string;
   /** The broker aborts a transaction that is open for longer. */
   transactionTimeoutMs: number;
+  /** For tests. */
+  fault?(point: FaultPointName): void | Promise<void>;
 }
 
 /** One partition's next offset to commit, with metadata. */
@@ -50,7 +52,7 @@ export class TaskProducer {
    * Rule 3a: a new producer that has fenced every older one of the same id and ended its open transaction.
    * `connect()` alone does not: only beginning a transaction asks for the new epoch.
    */
-  static async fence({ clients, transactionalId, transactionTimeoutMs }: TaskProducerOptions): Promise<TaskProducer> {
+  static async fence({ clients, transactionalId, transactionTimeoutMs, fault }: TaskProducerOptions): Promise<TaskProducer> {
     const producer = clients.producers.producer({
       idempotent: true,
       transactionalId,
@@ -65,7 +67,9 @@ export class TaskProducer {
       await self.#limited(async () => {
         await producer.connect();
         const transaction = await producer.transaction();
+        await fault?.('before-abort');
         await transaction.abort();
+        await fault?.('after-abort');
       });
     } catch (error) {
       self.close();

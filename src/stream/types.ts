@@ -116,11 +116,17 @@ export class StartOver extends CallstreamError {
   }
 }
 
-/** Called at named points of a task's life; tests make it throw or never return. */
+/** Called at named points of a task's life; tests make it throw, never return, or end the process. */
 export type FaultPoint = (point: FaultPointName, partition: number) => void | Promise<void>;
 
+/**
+ * What a task does to the world, before and after: `abort` is that of the transaction its predecessor may have left open. Of a worker the full name has its
+ * own in front: `sessions:before-commit`.
+ */
 export const FAULT_POINTS = [
   'before-fence',
+  'before-abort',
+  'after-abort',
   'after-fence',
   'before-restore',
   'after-restore',

@@ -26,7 +26,13 @@ export interface RepairDeps {
   /** Partitions of the raw topics. */
   partitions: number;
   clock: Clock;
+  /** For tests. */
+  fault?: (point: RepairFaultPoint) => void | Promise<void>;
 }
+
+/** The publication of a call's inputs on the late topic, before and after. */
+export const REPAIR_FAULT_POINTS = ['repair:before-send', 'repair:after-send'] as const;
+export type RepairFaultPoint = (typeof REPAIR_FAULT_POINTS)[number];
 
 /**
  * Sends one call through its worker again, by the late topic: the inputs that `call_events` has are united with those stored in the call itself,
@@ -52,6 +58,8 @@ export async function repairCall(key: CallKey, deps: RepairDeps): Promise<number
   deliveries.push(refoldDelivery(key, randomUUID(), deps.clock.now()));
   const record = recordKey(joinKey(key));
   const partition = partitionOf(record, deps.partitions);
+  await deps.fault?.('repair:before-send');
   await deps.send(deliveries.map((d) => ({ topic: TOPICS.rawLate.name, partition, key: record, value: deps.codec.encode(d) })));
+  await deps.fault?.('repair:after-send');
   return inputs.length;
 }

@@ -77,8 +77,8 @@ describe('the sink, when ClickHouse', () => {
     const topics = new MemoryTopics();
     let flushes = 0;
     const sink = startSink(topics, proxied, {
-      faultPoint: (point) => {
-        if (point === 'before-touches' && flushes++ === 1) proxy.hang();
+      fault: (point) => {
+        if (point === 'sink:before-touched-insert' && flushes++ === 1) proxy.hang();
       },
     });
     const records = fill(topics, new Dice(43));

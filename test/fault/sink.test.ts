@@ -6,7 +6,7 @@ import { TOPICS } from '../../src/codec/topics.js';
 import { startClickHouse } from '../../src/local/clickhouse.js';
 import type { Server } from '../../src/local/index.js';
 import type { OutputRecord } from '../../src/stream/types.js';
-import type { SinkFaultPoint } from '../../src/workers/sink/worker.js';
+import type { SinkFault } from '../../src/workers/sink/fault.js';
 import { blankCall, Dice, randomDeliveries } from '../support/clickhouse-model.js';
 import { expectViews } from '../support/clickhouse-views.js';
 import { MemoryTopics } from '../support/memory-source.js';
@@ -33,11 +33,22 @@ describe('the sink', () => {
     const topics = new MemoryTopics();
     const dice = new Dice(11);
     const records = fill(topics, dice);
-    const points: SinkFaultPoint[] = ['before-rows', 'before-touches', 'before-commit', 'after-commit', 'before-touches', 'before-commit'];
+    const points: Parameters<SinkFault>[0][] = [
+      'sink:before-rows-insert',
+      'store:before-table-insert',
+      'store:after-table-insert',
+      'sink:after-rows-insert',
+      'sink:before-touched-insert',
+      'sink:after-touched-insert',
+      'sink:before-offset-commit',
+      'sink:after-offset-commit',
+      'sink:before-touched-insert',
+      'sink:before-offset-commit',
+    ];
     for (const point of points) {
       let left = dice.int(2);
       const died = startSink(topics, client, {
-        faultPoint: (at) => {
+        fault: (at) => {
           if (at === point && left-- === 0) throw new Error(`died ${point}`);
         },
       });
@@ -62,8 +73,8 @@ describe('the sink', () => {
     const waited: string[] = [];
     const sink = startSink(topics, client, {
       // The server dies while the rows of this flush are on their way, or between them and their touches.
-      faultPoint: async (point) => {
-        if (point === 'before-rows' && flushes++ % 2 === 1 && kills-- > 0) {
+      fault: async (point) => {
+        if (point === 'sink:before-rows-insert' && flushes++ % 2 === 1 && kills-- > 0) {
           setTimeout(() => {
             server.kill('SIGKILL');
             void server.exited.then(async () => {

@@ -14,7 +14,16 @@ afterEach(async () => {
   await scene?.close();
 });
 
-const TAKEOVER: readonly FaultPointName[] = ['before-fence', 'after-fence', 'before-restore', 'after-restore', 'before-seek', 'after-seek'];
+const TAKEOVER: readonly FaultPointName[] = [
+  'before-fence',
+  'before-abort',
+  'after-abort',
+  'after-fence',
+  'before-restore',
+  'after-restore',
+  'before-seek',
+  'after-seek',
+];
 
 describe('a task that fails', () => {
   it.each(FAULT_POINTS)('%s counts every input exactly once (rules 3 and 4)', async (point) => {

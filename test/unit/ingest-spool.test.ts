@@ -310,7 +310,15 @@ describe('spool', () => {
       order.length = 0;
       await spool.append(entries('a'));
       order.push('acknowledged');
-      expect(order).toEqual(['spool:before-write', 'folder', 'spool:before-fsync', 'spool:after-fsync', 'acknowledged']);
+      expect(order).toEqual([
+        'spool:before-create',
+        'folder',
+        'spool:after-create',
+        'spool:before-write',
+        'spool:before-fsync',
+        'spool:after-fsync',
+        'acknowledged',
+      ]);
     });
   });
 

@@ -4,7 +4,7 @@ import { TOPICS } from '../../codec/topics.js';
 import type { CallKey } from '../../domain/types.js';
 import { systemClock } from '../../telemetry/clock.js';
 import { createLogger } from '../../telemetry/log.js';
-import { repairCall } from '../../workers/repair.js';
+import { type RepairDeps, repairCall } from '../../workers/repair.js';
 import { EXIT } from '../exit.js';
 import { type Io, line } from '../io.js';
 import { countPartitions, openClickHouse, openProducer, openRegistry } from '../parts.js';
@@ -45,10 +45,11 @@ Examples:
   $ callstream repair --call 1400000001 aheahfo-eqwnknoihfsd-qweqf
   $ callstream repair --from 2026-01-31T08:00 --to 2026-01-31T09:00`,
     )
-    .action(action(repairCalls));
+    .action(action((io, options: RepairOptions) => repairCalls(io, options)));
 };
 
-async function repairCalls(io: Io, options: RepairOptions): Promise<number> {
+/** @param fault for tests */
+export async function repairCalls(io: Io, options: RepairOptions, fault?: RepairDeps['fault']): Promise<number> {
   const { call, from, to } = options;
   const range = from !== undefined && to !== undefined;
   const complete = (call === undefined || call.length === 2) && (from === undefined) === (to === undefined);
@@ -69,12 +70,13 @@ async function repairCalls(io: Io, options: RepairOptions): Promise<number> {
       line(io, call === undefined ? 'No calls started in that time.' : `ClickHouse has no call ${call[1]} of app ${call[0]}.`);
       return call === undefined ? EXIT.ok : EXIT.failure;
     }
-    const deps = {
-      inputsOf: (key: CallKey) => inputsOf(clickhouse, key),
-      send: (records: Parameters<typeof producer.send>[0]) => producer.send(records),
+    const deps: RepairDeps = {
+      inputsOf: (key) => inputsOf(clickhouse, key),
+      send: (records) => producer.send(records),
       codec: await openCodec(TOPICS.rawLate, openRegistry(config)),
       partitions: await countPartitions(config, logger),
       clock: systemClock,
+      fault,
     };
     const progress = startProgress(io, 'calls', keys.length);
     let done = 0;

@@ -8,7 +8,7 @@ import { createMetrics } from '../../telemetry/metrics.js';
 import { EXIT } from '../exit.js';
 import { aborted, type Io } from '../io.js';
 import type { Register } from '../program.js';
-import { isRole, LATER_ROLES, ROLES, type Role, type RunningRole, startRole } from '../roles.js';
+import { isRole, LATER_ROLES, ROLES, type Role, type RoleContext, type RunningRole, startRole } from '../roles.js';
 import { endWithSupervisor } from '../supervise/lifeline.js';
 import { type ConfigOption, withConfig } from './options.js';
 
@@ -50,7 +50,8 @@ function collectRole(value: string, previous: Role[] = []): Role[] {
   throw new InvalidArgumentError(`Roles are ${ROLES.join(', ')}.`);
 }
 
-async function runRoles(io: Io, roles: Role[], options: ConfigOption): Promise<number> {
+/** @param fault for tests */
+export async function runRoles(io: Io, roles: Role[], options: ConfigOption, fault?: RoleContext['fault']): Promise<number> {
   endWithSupervisor(io.env);
   const { config } = loadConfig({ file: options.config, env: io.env });
   const logger = createLogger({ name: roles.join('+') });
@@ -70,7 +71,7 @@ async function runRoles(io: Io, roles: Role[], options: ConfigOption): Promise<n
     const failed = (async () => {
       for (const role of roles) {
         if (io.signal.aborted) return new Promise<never>(() => {});
-        running.set(role, await startRole(role, { config, logger: logger.child({ role }), metrics, clock: systemClock }));
+        running.set(role, await startRole(role, { config, logger: logger.child({ role }), metrics, clock: systemClock, fault }));
         logger.info({ role }, 'started');
       }
       const [role, reason] = await Promise.race([...running].map(async ([name, r]) => [name, await r.failed] as const));

@@ -7,6 +7,7 @@ import { Collector } from '../../stream/collector.js';
 import { DurableProducer } from '../../stream/durable-producer.js';
 import type { Logger } from '../../telemetry/log.js';
 import type { Metrics } from '../../telemetry/metrics.js';
+import type { SinkFault } from './fault.js';
 import { SINK_TOPICS } from './intake.js';
 import { SinkWorker } from './worker.js';
 
@@ -26,6 +27,8 @@ export interface SinkRoleOptions {
   metrics: Metrics;
   /** The sink can do no more: exit non-zero. */
   onFatal: (error: unknown) => void;
+  /** For tests. */
+  fault?: SinkFault;
 }
 
 const LAG_EVERY_MS = 5_000;
@@ -54,6 +57,7 @@ export class Sink {
       logger,
       metrics,
       onFatal,
+      fault: options.fault,
     });
   }
 

@@ -6,6 +6,7 @@ import type { OutputRecord } from '../../stream/types.js';
 import { Backoff, Signal, turn } from '../../stream/wait.js';
 import type { Logger } from '../../telemetry/log.js';
 import type { Metrics } from '../../telemetry/metrics.js';
+import type { SinkFault } from './fault.js';
 import { Intake, type SinkReaders } from './intake.js';
 import { PACE, Pace, type PaceLimits } from './pace.js';
 import { Rolling } from './rolling.js';
@@ -32,11 +33,9 @@ export interface SinkOptions {
   /** The worker has stopped for good: exit non-zero. */
   onFatal: (error: unknown) => void;
   pace?: PaceLimits;
-  /** For tests: called at named points of a flush. */
-  faultPoint?: (point: SinkFaultPoint) => void | Promise<void>;
+  /** For tests. */
+  fault?: SinkFault;
 }
-
-export type SinkFaultPoint = 'before-rows' | 'before-touches' | 'before-commit' | 'after-commit';
 
 /** A chunk being filled, with what is to be done once its rows are stored. */
 interface Open {
@@ -73,7 +72,7 @@ export class SinkWorker {
     this.#intake = new Intake(options.readers, new DeadLetterLimit(), options.metrics);
     this.#pace = new Pace(options.pace ?? PACE);
     this.#rolling = new Rolling({
-      roller: new Roller(options.clickhouse, options.keepCallsMs),
+      roller: new Roller(options.clickhouse, options.keepCallsMs, options.fault),
       active: options.rolls ?? (() => true),
       logger: options.logger,
       metrics: options.metrics,
@@ -161,18 +160,25 @@ export class SinkWorker {
   }
 
   async #flush({ chunk, batches, dead }: Open): Promise<void> {
-    const end = this.#o.metrics.callstream_sink_flush_seconds.startTimer();
+    const { clickhouse, metrics, send, fault } = this.#o;
+    const end = metrics.callstream_sink_flush_seconds.startTimer();
     if (chunk.records > 0) {
-      await this.#o.faultPoint?.('before-rows');
-      const flush = new Flush(this.#o.clickhouse, this.#o.metrics, chunk);
+      await fault?.('sink:before-rows-insert');
+      const flush = new Flush(clickhouse, metrics, chunk, fault);
       await this.#patiently('ClickHouse', () => flush.rows());
-      await this.#o.faultPoint?.('before-touches');
+      await fault?.('sink:after-rows-insert');
+      await fault?.('sink:before-touched-insert');
       await this.#patiently('ClickHouse', () => flush.touches());
+      await fault?.('sink:after-touched-insert');
     }
-    if (dead.length > 0) await this.#patiently('Kafka', () => this.#o.send(dead));
-    await this.#o.faultPoint?.('before-commit');
+    if (dead.length > 0) {
+      await fault?.('sink:before-dead-letters-send');
+      await this.#patiently('Kafka', () => send(dead));
+      await fault?.('sink:after-dead-letters-send');
+    }
+    await fault?.('sink:before-offset-commit');
     for (const batch of batches) await this.#commit(batch);
-    await this.#o.faultPoint?.('after-commit');
+    await fault?.('sink:after-offset-commit');
     this.#pace.flushed();
     end();
     this.#rolling.nudge();
