@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +19,8 @@ import { TcpProxy } from './tcp-proxy.js';
 
 /** The compiled program, as `npm start` runs it: `npm test` compiles it first. */
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+/** Lets {@link RoleWorld.setClock} set the clock of a role. */
+const PRELOAD = new URL('../fault/roles/clock-preload.mjs', import.meta.url).href;
 export const APP = '1400000001';
 export const CHANNEL_APP = '9qb1abcd';
 
@@ -37,7 +40,8 @@ export interface RoleProcess {
   text(): string;
   /** 503 counts as an answer; rejects where nothing answers. */
   ready(): Promise<{ ready: boolean; problems: string[] }>;
-  /** The sum of a metric over its series whose labels contain the text. */
+  /** The values of a metric, of its series whose labels contain the text; and their sum. */
+  metrics(name: string, labels?: string): Promise<number[]>;
   metric(name: string, labels?: string): Promise<number>;
   signal(signal: NodeJS.Signals): void;
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
@@ -104,11 +108,25 @@ export class RoleWorld {
     };
   }
 
-  /** Starts a role; resolves once it serves its admin port. @param more variables, and options of node */
-  async run(role: Role, more: { env?: NodeJS.ProcessEnv; node?: readonly string[] } = {}): Promise<RoleProcess> {
-    const child = spawn(process.execPath, [...(more.node ?? []), MAIN, 'run', role, '--config', this.file], {
+  /** The clocks of all processes of a role, those to come too, are ahead of this machine's by so much from now on. */
+  setClock(role: Role, ms: number): void {
+    writeFileSync(this.#clockOf(role), String(ms));
+  }
+
+  #clockOf(role: Role): string {
+    return join(this.dir, `clock-of-${role}`);
+  }
+
+  /** Starts a role; resolves once it serves its admin port. @param more another configuration than all others have */
+  async run(role: Role, more: { config?: (yaml: string) => string } = {}): Promise<RoleProcess> {
+    let { file } = this;
+    if (more.config !== undefined) {
+      file = join(this.dir, 'another.yaml');
+      writeFileSync(file, more.config(readFileSync(this.file, 'utf8')));
+    }
+    const child = spawn(process.execPath, ['--import', PRELOAD, MAIN, 'run', role, '--config', file], {
       cwd: this.dir,
-      env: { ...this.env, ...more.env },
+      env: { ...this.env, CALLSTREAM_TEST_CLOCK: this.#clockOf(role) },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let text = '';
@@ -120,12 +138,13 @@ export class RoleWorld {
       text: () => text,
       ready: async () =>
         (await (await fetch(`${admin()}/readyz`, { signal: AbortSignal.timeout(5_000) })).json()) as { ready: boolean; problems: string[] },
-      metric: async (name, labels = '') => {
+      metric: async (name, labels) => (await one.metrics(name, labels)).reduce((sum, n) => sum + n, 0),
+      metrics: async (name, labels = '') => {
         const all = await (await fetch(`${admin()}/metrics`, { signal: AbortSignal.timeout(5_000) })).text();
         return all
           .split('\n')
           .filter((line) => (line.startsWith(`${name}{`) || line.startsWith(`${name} `)) && line.includes(labels))
-          .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+          .map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)));
       },
       signal: (signal) => void child.kill(signal),
       exited: new Promise((resolve) =>
@@ -162,25 +181,48 @@ export class RoleWorld {
     }
   }
 
-  /** Plays the vendor, and compares with the truth. Around the proxies. */
+  /** Runs a command to its end. */
+  async command(args: readonly string[]): Promise<{ code: number | null; text: string; ms: number }> {
+    const began = performance.now();
+    const child = spawn(process.execPath, [MAIN, ...args, '--config', this.file], {
+      cwd: this.dir,
+      env: this.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let text = '';
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (part: string) => (text += part));
+    const [code] = (await once(child, 'exit')) as [number | null];
+    return { code, text, ms: performance.now() - began };
+  }
+
+  /** Plays the vendor while `play` does what it does, and then compares with the truth. */
   async simulate(
     options: Omit<SimulationOptions, 'verify'>,
     play?: () => Promise<void>,
   ): Promise<SimulationReport & { verify: VerifyReport }> {
     if (this.#direct === null) throw new Error('not started');
     const verification = await openVerification(this.#direct, (text) => this.#said.push(text));
+    const played = play?.();
+    // Told when it is awaited.
+    played?.catch(() => {});
+    const { lag } = verification.deps;
+    // What is looked at first, and then again and again: faults of Kafka are the verifier's too.
+    const afterPlay = async (): ReturnType<typeof lag> => {
+      await played;
+      return lag();
+    };
+    const deps = { ...verification.deps, lag: afterPlay };
     try {
-      const simulating = runSimulation(
+      const report = await runSimulation(
         { live: 0, ...options, verify: true },
         {
           ingest: `http://127.0.0.1:${this.config.ingest.port}`,
           ...simulatedApps(this.#direct),
           sessions: this.config.sessions,
           clock: systemClock,
-          verify: verification.deps,
+          verify: deps,
         },
       );
-      const [report] = await Promise.all([simulating, play?.()]);
       return report as SimulationReport & { verify: VerifyReport };
     } finally {
       await verification.close();
