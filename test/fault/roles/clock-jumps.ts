@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect, it, vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import type { Role } from '../../../src/cli/roles.js';
-import { expectNoDifference, figuresOf, type RoleWorld } from '../../support/role-world.js';
-import { report, SEED, sized } from '../../support/torture.js';
+import type { RoleWorld } from '../../support/role-world.js';
+import { sized } from '../../support/torture.js';
+import type { Scenario } from './scenario.js';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -13,46 +14,40 @@ const HOLD_MS = 12_000;
 interface Leap {
   roles: readonly Role[];
   by: number;
+  holdMs: number;
 }
 
 const SHORT: readonly Leap[] = [
-  { roles: ALL, by: 30 * DAY },
-  { roles: ALL, by: -HOUR },
+  { roles: ALL, by: 30 * DAY, holdMs: 3_000 },
+  { roles: ALL, by: -HOUR, holdMs: HOLD_MS },
 ];
 const LONG: readonly Leap[] = [['ingest'], ['sessions'], ['poll'], ALL].flatMap((roles) =>
-  [HOUR, -HOUR, 30 * DAY].map((by) => ({ roles: roles as readonly Role[], by })),
+  [HOUR, -HOUR, 30 * DAY].map((by) => ({ roles: roles as readonly Role[], by, holdMs: HOLD_MS })),
 );
 
 /** The clock of the machine is set under roles that run, of one alone and of all together, and set right again. */
-export function clockJumps(world: () => RoleWorld): void {
-  const leaps = sized(SHORT, LONG);
-  it(
-    `the clock leaps ${leaps.length} times, and comes back: no call closes early, no role is stuck, no window is left out`,
-    async () => {
-      const watch = new Watch(world());
-      const simulated = await world().simulate(
-        { seed: `${SEED}-clock`, chaos: 'mild', calls: sized(240, 1_200), live: sized(20, 100), concurrency: 2 },
-        async () => {
-          for (const { roles, by } of leaps) {
-            for (const role of roles) world().setClock(role, by);
-            await watch.during(HOLD_MS, roles);
-            for (const role of roles) world().setClock(role, 0);
-            await watch.believedAgain(roles);
-          }
-        },
-      );
-      const note = `stream time at most ${watch.ahead.toFixed(1)} s ahead; the poller used ${Math.round(watch.busiest * 100)}% of a processor at most`;
-      report({ scenario: 'the clock leaps', faults: leaps.length, ...figuresOf(simulated), note });
-      expectNoDifference(simulated);
-      // Every timer of a call runs on it.
-      expect(watch.ahead, note).toBeLessThan(5);
-      expect(watch.busiest, note).toBeLessThan(0.8);
-      for (const one of world().processes) expect(one.child.exitCode, one.text().slice(-2_000)).toBeNull();
-      await world().allReady();
-    },
-    leaps.length * 60_000 + 240_000,
-  );
-}
+export const clockJumps: Scenario = {
+  name: 'the clock leaps, and comes back',
+  calls: sized(100, 1_200),
+  rounds: 2,
+  play: async (world) => {
+    const watch = new Watch(world);
+    const leaps = sized(SHORT, LONG);
+    for (const { roles, by, holdMs } of leaps) {
+      for (const role of roles) world.setClock(role, by);
+      await watch.during(holdMs, roles);
+      for (const role of roles) world.setClock(role, 0);
+      await watch.believedAgain(roles);
+    }
+    await world.allReady();
+    const note = `stream time at most ${watch.ahead.toFixed(1)} s ahead; the poller used ${Math.round(watch.busiest * 100)}% of a processor at most`;
+    // Every timer of a call runs on it.
+    expect(watch.ahead, note).toBeLessThan(5);
+    expect(watch.busiest, note).toBeLessThan(0.8);
+    for (const one of world.processes) expect(one.child.exitCode, one.text().slice(-2_000)).toBeNull();
+    return { faults: { leaps: leaps.length }, note };
+  },
+};
 
 /** What is seen while clocks are wrong. */
 class Watch {

@@ -5,7 +5,7 @@ import type { RoleWorld } from '../../support/role-world.js';
 const WITH_A_GROUP: readonly Role[] = ['sessions', 'events', 'sink', 'poll'];
 
 export function otherGroup(world: () => RoleWorld): void {
-  it.each(WITH_A_GROUP)('%s, configured with another group than migrate has stored, ends with one clear line', async (role) => {
+  it.concurrent.each(WITH_A_GROUP)('%s, configured with another group than migrate has stored, ends with one clear line', async (role) => {
     const one = await world().run(role, { config: (yaml) => yaml.replace('kafka: {', 'kafka: { groupPrefix: elsewhere,') });
     expect(await one.exited).toEqual({ code: 1, signal: null });
     const said = one
