@@ -57,6 +57,7 @@ export class Spool {
   #appending = false;
   #closed = false;
   #refusal: unknown = null;
+  #probing: Promise<void> | null = null;
 
   private constructor(options: SpoolOptions, deps: SpoolDeps, unlock: () => void) {
     this.#options = options;
@@ -121,7 +122,14 @@ export class Spool {
   }
 
   /** After a refusal: whether the disk takes something again, with a file that is removed at once. Resolves in any case. */
-  async probe(): Promise<void> {
+  probe(): Promise<void> {
+    this.#probing ??= this.#probe().finally(() => {
+      this.#probing = null;
+    });
+    return this.#probing;
+  }
+
+  async #probe(): Promise<void> {
     const path = join(this.#options.dir, PROBE);
     try {
       await this.#fs.remove(path).catch(() => undefined);
@@ -203,6 +211,7 @@ export class Spool {
   async close(): Promise<void> {
     this.#closed = true;
     this.#active = null;
+    await this.#probing;
     await Promise.all(this.#segments.map((segment) => segment.close()));
     this.#unlock();
   }
