@@ -8,6 +8,7 @@ import { expect, vi } from 'vitest';
 import { migrateAll } from '../../src/cli/migrate.js';
 import type { Role } from '../../src/cli/roles.js';
 import { simulatedApps } from '../../src/cli/simulated-apps.js';
+import { SUPERVISED } from '../../src/cli/supervise/lifeline.js';
 import { openVerification } from '../../src/cli/verification.js';
 import { type Config, parseConfig } from '../../src/config/index.js';
 import { freePort, type Server, startClickHouse, startKafka, startRegistry } from '../../src/local/index.js';
@@ -126,8 +127,9 @@ export class RoleWorld {
     }
     const child = spawn(process.execPath, ['--import', PRELOAD, MAIN, 'run', role, '--config', file], {
       cwd: this.dir,
-      env: { ...this.env, CALLSTREAM_TEST_CLOCK: this.#clockOf(role) },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // It ends with this process, however that ends.
+      env: { ...this.env, CALLSTREAM_TEST_CLOCK: this.#clockOf(role), [SUPERVISED]: '1' },
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
     let text = '';
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (part: string) => (text += part));
@@ -202,9 +204,10 @@ export class RoleWorld {
   ): Promise<SimulationReport & { verify: VerifyReport }> {
     if (this.#direct === null) throw new Error('not started');
     const verification = await openVerification(this.#direct, (text) => this.#said.push(text));
+    const failed = new AbortController();
     const played = play?.();
-    // Told when it is awaited.
-    played?.catch(() => {});
+    // Told below; nothing is compared then.
+    played?.catch(() => failed.abort());
     const { lag } = verification.deps;
     // What is looked at first, and then again and again: faults of Kafka are the verifier's too.
     const afterPlay = async (): ReturnType<typeof lag> => {
@@ -213,7 +216,7 @@ export class RoleWorld {
     };
     const deps = { ...verification.deps, lag: afterPlay };
     try {
-      const report = await runSimulation(
+      const simulating = runSimulation(
         { live: 0, ...options, verify: true },
         {
           ingest: `http://127.0.0.1:${this.config.ingest.port}`,
@@ -221,9 +224,13 @@ export class RoleWorld {
           sessions: this.config.sessions,
           clock: systemClock,
           verify: deps,
+          signal: failed.signal,
         },
       );
-      return report as SimulationReport & { verify: VerifyReport };
+      const [ended] = await Promise.allSettled([simulating]);
+      await played;
+      if (ended.status === 'rejected') throw ended.reason;
+      return ended.value as SimulationReport & { verify: VerifyReport };
     } finally {
       await verification.close();
     }
