@@ -83,6 +83,8 @@ const ROAD: RoadOptions = {
 };
 const CLOSE_PATIENCE_MS = 10_000;
 const IDLE_SWEEP_MS = 50;
+/** A disk that has refused something is asked so often whether it takes something again. */
+const PROBE_MS = 1_000;
 
 /**
  * Starts the ingest role: opens the spool, listens, and from then on answers 200 only to what is durable (contract §3, §7.1).
@@ -101,6 +103,7 @@ export async function startIngest(options: IngestOptions, deps: IngestDeps): Pro
       clock,
       fs: deps.fs,
       fault,
+      onRefusal: () => metrics.callstream_spool_failures_total.inc(),
       onDamage: ({ segment, bad, cut }) => {
         metrics.callstream_spool_quarantined_total.inc(bad);
         if (bad > 0) log.error({ segment, bad }, 'spool records are damaged; their segment will be set aside in the quarantine folder');
@@ -160,6 +163,9 @@ export async function startIngest(options: IngestOptions, deps: IngestDeps): Pro
     await spool.close();
     throw error;
   }
+  const probing = setInterval(() => {
+    if (spool.refusal !== null) void spool.probe();
+  }, PROBE_MS);
   const connecting = connect();
   let closing: Promise<void> | null = null;
 
@@ -193,15 +199,19 @@ export async function startIngest(options: IngestOptions, deps: IngestDeps): Pro
     if (!spool.isEmpty) problems.push(`${spool.events} events wait in the spool`);
     if (drainError !== null) problems.push(`the spool cannot be drained: ${messageOf(drainError)}`);
     const full = spool.fullBecause;
-    const blocked = road.detour && full !== null;
-    if (blocked) problems.push(`Kafka is away and the spool takes nothing more: ${full}`);
+    const outOfRoom = road.detour && full !== null;
+    const refused = spool.refusal !== null && road.refusing;
+    if (spool.refusal !== null) problems.push(`the disk of the spool takes nothing: ${messageOf(spool.refusal)}`);
+    if (refused) problems.push('neither Kafka nor the spool has taken the last callbacks: they were answered 503');
+    if (outOfRoom) problems.push(`Kafka is away and the spool takes nothing more: ${full}`);
     if (batcher.stalled) problems.push('a batch is overdue: neither Kafka nor the disk answers');
     if (stop.signal.aborted) problems.push('stopping');
-    return { ok: !blocked && !batcher.stalled && !stop.signal.aborted, problems };
+    return { ok: !outOfRoom && !refused && !batcher.stalled && !stop.signal.aborted, problems };
   }
 
   async function close(): Promise<void> {
     stop.abort();
+    clearInterval(probing);
     await closeServer(server, connections);
     await settledOr(batcher.close(), CLOSE_PATIENCE_MS);
     // A send that Kafka does not answer need not be waited for: what it carries is still in the spool.

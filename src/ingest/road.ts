@@ -1,4 +1,4 @@
-import type { Clock } from '../telemetry/clock.js';
+import { type Clock, passingTime } from '../telemetry/clock.js';
 import { type Delivery, packDelivery } from './delivery.js';
 import { Drainer, type DrainerOptions } from './drainer.js';
 import type { Fault } from './fault.js';
@@ -25,6 +25,9 @@ export interface RoadDeps {
   onDetour?: (error: unknown) => void;
 }
 
+/** Whoever sends us nothing because of a refusal would never learn that Kafka is back: after so long without one, the next batch may try. */
+const REFUSAL_COUNTS_MS = 10_000;
+
 /**
  * The one way to durability, in order of arrival: straight to Kafka while that works and nothing waits in the spool,
  * else behind the others in the spool.
@@ -34,6 +37,8 @@ export class Road {
   readonly #deps: RoadDeps;
   readonly #drainer: Drainer;
   #outlet: Outlet | null = null;
+  /** In passing time. */
+  #refusedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: RoadOptions, deps: RoadDeps) {
     this.#options = options;
@@ -58,11 +63,26 @@ export class Road {
     return this.#outlet === null || !this.#deps.spool.isEmpty;
   }
 
+  /** True when neither Kafka nor the disk has taken the last batch, a moment ago. */
+  get refusing(): boolean {
+    return passingTime.now() - this.#refusedAt < REFUSAL_COUNTS_MS;
+  }
+
   /**
    * Durable when it resolves. One batch at a time, for the order.
    * @throws CallstreamError SPOOL_FULL, SPOOL_FAILED: neither Kafka nor the spool has taken it (a part may arrive all the same)
    */
   async accept(batch: readonly Delivery[]): Promise<void> {
+    try {
+      await this.#accept(batch);
+      this.#refusedAt = Number.NEGATIVE_INFINITY;
+    } catch (error) {
+      this.#refusedAt = passingTime.now();
+      throw error;
+    }
+  }
+
+  async #accept(batch: readonly Delivery[]): Promise<void> {
     await this.#waitWhileNearlyDry();
     const direct = !this.detour;
     if (direct && (await this.#sent(batch))) return;

@@ -22,6 +22,8 @@ export interface SpoolDeps {
   clock: Clock;
   fs?: SpoolFs;
   fault?: Fault;
+  /** Told of each append that the disk has refused. */
+  onRefusal?: () => void;
   /** Told of bad records (found at opening or reading) and torn tails, with the segment they are in. */
   onDamage?: (damage: { segment: string; bad: number; cut: number }) => void;
 }
@@ -32,6 +34,10 @@ export interface SpoolBatch {
   readonly segment: Segment;
   readonly end: number;
 }
+
+const PROBE = 'probe';
+/** As much as a small batch. */
+const PROBE_BYTES = 65_536;
 
 /**
  * A first-in-first-out of records on the local disk, for the time when Kafka is away. What {@link append} has
@@ -50,6 +56,8 @@ export class Spool {
   #sequence = 0;
   #appending = false;
   #closed = false;
+  #refusal: unknown = null;
+  #probing: Promise<void> | null = null;
 
   private constructor(options: SpoolOptions, deps: SpoolDeps, unlock: () => void) {
     this.#options = options;
@@ -108,6 +116,37 @@ export class Spool {
     return null;
   }
 
+  /** Why the disk has refused the last append or {@link probe}; null: it has not. */
+  get refusal(): unknown {
+    return this.#refusal;
+  }
+
+  /** After a refusal: whether the disk takes something again, with a file that is removed at once. Resolves in any case. */
+  probe(): Promise<void> {
+    this.#probing ??= this.#probe().finally(() => {
+      this.#probing = null;
+    });
+    return this.#probing;
+  }
+
+  async #probe(): Promise<void> {
+    const path = join(this.#options.dir, PROBE);
+    try {
+      await this.#fs.remove(path).catch(() => undefined);
+      const file = await this.#fs.open(path, 'create');
+      try {
+        await file.write(Buffer.alloc(PROBE_BYTES), 0);
+        await file.sync();
+      } finally {
+        await file.close();
+        await this.#fs.remove(path);
+      }
+      this.#refusal = null;
+    } catch (error) {
+      this.#refusal = error;
+    }
+  }
+
   /**
    * Writes the records behind all others. They are on the disk when it resolves.
    * @throws CallstreamError SPOOL_FULL, SPOOL_FAILED (the disk; the next append tries again in a new segment)
@@ -125,7 +164,10 @@ export class Spool {
       await segment.append(entries, bytes, async () => this.#deps.fault?.('spool:before-fsync'));
       await this.#deps.fault?.('spool:after-fsync');
       if (segment.size >= this.#options.segmentBytes) this.#active = null;
+      this.#refusal = null;
     } catch (cause) {
+      this.#refusal = cause;
+      this.#deps.onRefusal?.();
       await this.#retire();
       throw new CallstreamError('SPOOL_FAILED', `the spool could not write to ${this.#options.dir}`, { cause });
     } finally {
@@ -169,6 +211,7 @@ export class Spool {
   async close(): Promise<void> {
     this.#closed = true;
     this.#active = null;
+    await this.#probing;
     await Promise.all(this.#segments.map((segment) => segment.close()));
     this.#unlock();
   }

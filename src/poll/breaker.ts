@@ -7,7 +7,7 @@ const FIRST_PAUSE_MS = 2_000;
 const MAX_PAUSE_MS = 60_000;
 
 /**
- * Keeps requests from a host that does not answer. Pure: time is an argument, epoch milliseconds.
+ * Keeps requests from a host that does not answer. Pure: time is an argument, milliseconds that only pass.
  *
  *   closed ──failures in a row──> open ──pause──> half-open: one request ──success──> closed
  *                                   ^───────────── failure, a longer pause ─────┘

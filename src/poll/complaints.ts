@@ -4,7 +4,7 @@ const EVERY_MS = 600_000;
 export class Complaints {
   readonly #saidAt = new Map<string, number>();
 
-  /** Whether to say it now. `what`: from a small set. `now`: epoch milliseconds. */
+  /** Whether to say it now. `what`: from a small set. `now`: milliseconds that only pass. */
   isDue(what: string, now: number): boolean {
     const saidAt = this.#saidAt.get(what);
     if (saidAt !== undefined && now - saidAt < EVERY_MS) return false;

@@ -8,6 +8,7 @@ import { unlessAborted } from './abort.js';
 import type { Environment } from './environment.js';
 import type { PollFault } from './fault.js';
 import type { Producer } from './outlet.js';
+import { isAhead } from './sweep-range.js';
 
 /** What a cursor is about: PollCursor without its values. */
 export type CursorKey = Pick<PollCursor, 'source' | 'app_id' | 'sweep' | 'scope'>;
@@ -38,12 +39,17 @@ export class Cursors {
     this.#deps = deps;
   }
 
-  /** As the topic has them. One that was written late by another poller counts only if it is the furthest. */
+  /**
+   * As the topic has them. One that was written late by another poller counts only if it is the furthest; one that is ahead of now, only while there is no
+   * other.
+   */
   static async load(deps: CursorDeps): Promise<Cursors> {
     const cursors = new Cursors(deps);
+    const now = deps.clock.now();
+    const rank = ({ swept_to }: PollCursor): number => (isAhead(swept_to, now) ? -1 : swept_to);
     for (const cursor of await deps.read()) {
       const known = cursors.#known.get(keyOf(cursor));
-      if (known === undefined || cursor.swept_to >= known.swept_to) cursors.#keep(cursor);
+      if (known === undefined || rank(cursor) >= rank(known)) cursors.#keep(cursor);
     }
     return cursors;
   }
@@ -53,13 +59,14 @@ export class Cursors {
   }
 
   /**
-   * Everything up to `sweptTo` is on the raw topic, acknowledged. Never goes back.
+   * Everything up to `sweptTo` is on the raw topic, acknowledged. Never goes back, but from a time that has not been.
    * @throws the signal's reason
    */
   async advance(key: CursorKey, sweptTo: number, signal: AbortSignal): Promise<void> {
     const { producer, codec, partitions, confirmed, environment, clock, fault } = this.#deps;
     const name = keyOf(key);
-    if (sweptTo < (this.#known.get(name)?.swept_to ?? Number.NEGATIVE_INFINITY)) return;
+    const known = this.#known.get(name);
+    if (known !== undefined && sweptTo < known.swept_to && !isAhead(known.swept_to, clock.now())) return;
     await unlessAborted(confirmed(), signal);
     const { source, app_id, sweep, scope } = key;
     const cursor: PollCursor = { source, app_id, sweep, scope, swept_to: sweptTo, updated_at: clock.now() };

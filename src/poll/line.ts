@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../domain/errors.js';
 import type { AnyPolledSource, PollAnswer, PolledApp, PollFailure, PollRequest } from '../sources/polled.js';
-import type { Clock } from '../telemetry/clock.js';
+import { type Clock, passingTime } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { JitteredBackoff } from './backoff.js';
@@ -35,7 +35,7 @@ export interface Asked {
 
 interface Stop {
   failure: PollFailure;
-  /** When one question may find out whether it still holds, epoch milliseconds. */
+  /** When one question may find out whether it still holds, in passing time. */
   probeAt: number;
 }
 
@@ -59,10 +59,10 @@ export class Line {
     this.#credentials = credentials;
     this.#deps = deps;
     this.#log = deps.logger.child({ source: source.name, app: app.appId });
-    const { clock, chance, timing, share } = deps;
+    const { chance, timing, share } = deps;
     for (const [operation, perSecond] of Object.entries(source.limits.perSecond)) {
       const slower = new JitteredBackoff(timing.slowDownFirst, timing.slowDownMax, chance);
-      this.#budgets.set(operation, { budget: new Budget(new Pace(perSecond * share), clock), slower });
+      this.#budgets.set(operation, { budget: new Budget(new Pace(perSecond * share), passingTime), slower });
     }
     this.#showStopped();
   }
@@ -111,7 +111,7 @@ export class Line {
       return { answer: { kind: 'stop', code: 'not_askable', message: messageOf(error) }, hostFailed: false };
     }
     const host = hosts.of(request.url);
-    const wait = host.breaker.wait(clock.now());
+    const wait = host.breaker.wait(passingTime.now());
     return wait > 0 ? wait : this.#exchange(host, request, plan, signal);
   }
 
@@ -135,11 +135,11 @@ export class Line {
 
   /** @param failure of the host itself; null: it has answered */
   #tell(host: Host, failure: PollFailure | null): void {
-    const { clock, metrics } = this.#deps;
+    const { metrics } = this.#deps;
     const where = { host: host.name };
     if (failure === null) {
       if (host.breaker.succeeded()) this.#log.info(where, 'the vendor answers again');
-    } else if (host.breaker.failed(clock.now())) {
+    } else if (host.breaker.failed(passingTime.now())) {
       this.#log.warn(where, `${failure.message}: asking it now and then only. If that stays so, check endpoint under ${this.place}`);
     }
     metrics.callstream_poll_breaker_open.set(where, host.breaker.open ? 1 : 0);
@@ -147,7 +147,7 @@ export class Line {
 
   #judge(operation: string, asked: Asked): Asked {
     const { answer, hostFailed } = asked;
-    const { metrics, clock } = this.#deps;
+    const { metrics } = this.#deps;
     metrics.callstream_poll_requests_total.inc({ source: this.source.name, operation, result: hostFailed ? 'host' : answer.kind });
     const { budget, slower } = this.#budgetOf(operation);
     if (answer.kind === 'slow_down') budget.pause(answer.retryAfterMs ?? slower.next());
@@ -155,7 +155,7 @@ export class Line {
     if (answer.kind === 'stop') this.#halt(answer);
     else if (this.#stop !== null && !hostFailed && answer.kind !== 'retry' && answer.kind !== 'renew') this.#resume();
     if (answer.kind === 'retry' || answer.kind === 'renew' || answer.kind === 'slow_down' || answer.kind === 'refused') {
-      const level = this.#complaints.isDue(`${operation}:${answer.code}`, clock.now()) ? 'warn' : 'debug';
+      const level = this.#complaints.isDue(`${operation}:${answer.code}`, passingTime.now()) ? 'warn' : 'debug';
       this.#log[level]({ code: answer.code }, answer.message);
     }
     return asked;
@@ -163,11 +163,11 @@ export class Line {
 
   /** One question is let through now and then, to find out. */
   async #untilNotStopped(signal: AbortSignal): Promise<void> {
-    const { clock, timing } = this.#deps;
+    const { timing } = this.#deps;
     while (this.#stop !== null) {
-      const wait = this.#stop.probeAt - clock.now();
+      const wait = this.#stop.probeAt - passingTime.now();
       if (wait <= 0) {
-        this.#stop.probeAt = clock.now() + timing.stoppedProbe;
+        this.#stop.probeAt = passingTime.now() + timing.stoppedProbe;
         return;
       }
       await delay(Math.min(wait, LOOK_EVERY_MS), undefined, { signal });
@@ -175,9 +175,9 @@ export class Line {
   }
 
   #halt(failure: PollFailure): void {
-    const { clock, timing } = this.#deps;
+    const { timing } = this.#deps;
     const news = this.#stop?.failure.code !== failure.code;
-    this.#stop = { failure, probeAt: clock.now() + timing.stoppedProbe };
+    this.#stop = { failure, probeAt: passingTime.now() + timing.stoppedProbe };
     this.#showStopped();
     const next = `asked again every ${Math.round(timing.stoppedProbe / 1000)} s, and at the next start`;
     if (news) this.#log.error({ code: failure.code }, `polling stopped by ${this.place}: ${failure.message} (${next})`);

@@ -2,7 +2,7 @@
 const WINDOW_MS = 1_010;
 
 /**
- * When the next request of one operation of one app may go. Pure: time is an argument, epoch milliseconds.
+ * When the next request of one operation of one app may go. Pure: time is an argument, milliseconds that only pass.
  *
  * A bucket of one token spaces requests evenly. What keeps within the limit in *any* second of the vendor's clock, however long each request is under way, is
  * the other rule: a request holds one of `perSecond` places from when it is sent until a second after it was answered. If more requests than there are places

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { oldestAt, type PollLimits, type Sweeping, type TimeRange, windowsOf } from '../sources/polled.js';
-import type { Clock } from '../telemetry/clock.js';
+import { type Clock, passingTime } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { JitteredBackoff } from './backoff.js';
@@ -60,22 +60,22 @@ export class Sweeper {
     const period = periodOf(kind, settings);
     const backoff = new JitteredBackoff(timing.retryFirst, Math.max(timing.retryMax, period), chance);
     // A deep sweep is dear: another poller's counts.
-    let nextAt = kind === 'deep' ? (cursors.get(this.#key)?.updated_at ?? 0) + period : 0;
+    let wait = kind === 'deep' ? Math.min((cursors.get(this.#key)?.updated_at ?? 0) + period - clock.now(), period) : 0;
     for (;;) {
-      await delay(Math.max(0, nextAt - clock.now()), undefined, { signal });
-      const beganAt = clock.now();
-      if (await this.#sweep(beganAt, signal)) {
+      await delay(Math.max(0, wait), undefined, { signal });
+      const began = passingTime.now();
+      if (await this.#sweep(clock.now(), signal)) {
         backoff.reset();
-        nextAt = beganAt + period;
-      } else nextAt = clock.now() + timing.retryFirst + backoff.next();
+        wait = began + period - passingTime.now();
+      } else wait = timing.retryFirst + backoff.next();
     }
   }
 
   /** False when it did not get through; its cursor then stands where it got to. */
   async #sweep(now: number, signal: AbortSignal): Promise<boolean> {
-    const { line, sweeping, scope, kind, settings, cursors, outlet, timing, clock, chance } = this.#deps;
+    const { line, sweeping, scope, kind, settings, cursors, outlet, timing, chance } = this.#deps;
     const cursor = cursors.get(this.#key)?.swept_to ?? null;
-    const range = rangeOf(kind, cursor, now, settings);
+    const range = rangeOf(kind, cursor, now, settings, oldestAt(now, line.source.limits));
     const { windows, lost } = piecesOf(range, now, line.source.limits, PIECE_MS);
     if (lost !== null && kind === 'trailing') this.#tellLost(lost);
     // Where the vendor counts by minutes, the next one has not begun.
@@ -92,7 +92,7 @@ export class Sweeper {
       });
       // A vendor that has nothing of a range may say so in this way.
       if (end.kind !== 'done' && end.kind !== 'not_yet') {
-        if (end.kind !== 'stop' && this.#complaints.isDue(end.code, clock.now()))
+        if (end.kind !== 'stop' && this.#complaints.isDue(end.code, passingTime.now()))
           this.#log.warn({ code: end.code }, `a sweep failed and begins again where it was: ${end.message}`);
         return false;
       }

@@ -1,7 +1,7 @@
 import type { PollTask } from '../codec/generated.js';
 import { oldestAt, type Tasking } from '../sources/polled.js';
 import { Signal } from '../stream/wait.js';
-import type { Clock } from '../telemetry/clock.js';
+import { type Clock, passingTime } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { about } from './backoff.js';
@@ -175,8 +175,8 @@ export class TaskRunner {
   }
 
   #end(entry: QueuedTask, result: TaskResult, why?: string): void {
-    const { settled, clock } = this.#deps;
-    if (why !== undefined && this.#complaints.isDue(result, clock.now()))
+    const { settled } = this.#deps;
+    if (why !== undefined && this.#complaints.isDue(result, passingTime.now()))
       this.#log.warn({ task: entry.task.kind, attempt: entry.task.attempt, result }, `${why} (said once in a while; the metrics count)`);
     settled(entry, result);
   }

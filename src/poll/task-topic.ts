@@ -5,6 +5,8 @@ import { TOPICS } from '../codec/topics.js';
 import { messageOf } from '../domain/errors.js';
 import { createClients, type KafkaConnection, kafkaErrorType } from '../stream/client.js';
 import { type FetchedBatch, GroupMember, toRecords } from '../stream/group-member.js';
+import { requireGroup } from '../stream/installation.js';
+import { OffsetReader } from '../stream/offsets.js';
 import { soleOwnerAssigner } from '../stream/sole-owner.js';
 import type { InputRecord } from '../stream/types.js';
 import type { Logger } from '../telemetry/log.js';
@@ -36,6 +38,8 @@ export interface TaskTopicOptions {
 }
 
 const TOPIC = TOPICS.tasks.name;
+/** As `migrate` knows it. */
+const WORKER = 'poll';
 const MAX_TASKS = 20_000;
 
 /**
@@ -45,6 +49,7 @@ const MAX_TASKS = 20_000;
 export class TaskTopic {
   readonly #o: TaskTopicOptions;
   readonly #member: GroupMember;
+  readonly #offsets: OffsetReader;
   readonly #ledger = new TaskLedger();
   readonly #stopping = new AbortController();
   #active = false;
@@ -59,9 +64,11 @@ export class TaskTopic {
 
   constructor(options: TaskTopicOptions) {
     this.#o = options;
+    const clients = createClients(options.kafka, options.logger);
+    this.#offsets = new OffsetReader(clients);
     this.#member = new GroupMember(
       {
-        clients: createClients(options.kafka, options.logger),
+        clients,
         groupId: options.groupId,
         topics: [TOPIC],
         assigner: soleOwnerAssigner(() => this.#active),
@@ -86,7 +93,13 @@ export class TaskTopic {
     return this.#ledger.open;
   }
 
+  /** @throws CallstreamError STREAM_GROUP_CHANGED; Kafka's errors when it cannot be reached */
   async start(): Promise<void> {
+    try {
+      await requireGroup(this.#offsets, TOPIC, WORKER, this.#o.groupId);
+    } finally {
+      await this.#offsets.close();
+    }
     await this.#member.start();
     this.#committer = setInterval(() => void this.#commit(), this.#o.commitEvery);
   }

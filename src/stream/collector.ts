@@ -3,12 +3,13 @@ import { CallstreamError } from '../domain/errors.js';
 import type { Logger } from '../telemetry/log.js';
 import { createClients, type KafkaConnection, kafkaErrorType } from './client.js';
 import { GroupMember, toRecords } from './group-member.js';
+import { requireGroup } from './installation.js';
 import { OffsetReader } from './offsets.js';
 import type { InputRecord } from './types.js';
 import { Backoff, Signal } from './wait.js';
 
 export interface CollectorOptions {
-  /** For logs. */
+  /** Of the worker whose group it is. */
   name: string;
   kafka: KafkaConnection;
   groupId: string;
@@ -126,7 +127,9 @@ export class Collector {
     return this.#running ? [] : [`${this.#o.name} has not joined its group`];
   }
 
+  /** @throws CallstreamError STREAM_GROUP_CHANGED; Kafka's errors when it cannot be reached */
   async start(): Promise<void> {
+    await requireGroup(this.#offsets, this.#o.topics[0] as string, this.#o.name, this.#o.groupId);
     await this.#member.start();
     this.#running = true;
   }

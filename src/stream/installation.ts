@@ -47,6 +47,15 @@ export async function writeInstallation(clients: KafkaClients, installation: Ins
   }
 }
 
+/**
+ * Before a worker joins its group. `topic`: any that `migrate` has made.
+ * @throws CallstreamError STREAM_GROUP_CHANGED
+ */
+export async function requireGroup(offsets: OffsetReader, topic: string, name: string, group: string): Promise<void> {
+  const stored = await readInstallation(offsets, topic);
+  if (stored !== null) checkGroup(stored, name, group);
+}
+
 /** @throws CallstreamError STREAM_GROUP_CHANGED when the worker of this name has worked under another group: it would not find its place. */
 export function checkGroup(stored: Installation, name: string, group: string): void {
   const known = stored.groups[name];

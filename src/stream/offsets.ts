@@ -25,8 +25,10 @@ class LeaderUnknown extends CallstreamError {
   }
 }
 
-/** For leaders that move, and topics that are new to a broker. */
-const PATIENCE_MS = 5_000;
+/** For leaders that move, and new partitions that have none yet: a busy broker takes its time with a hundred of them. */
+const PATIENCE_MS = 20_000;
+/** For topics that are new to a broker, or do not exist. */
+const PATIENCE_WITH_MISSING_MS = 5_000;
 
 /**
  * Asks the brokers where logs end and what groups have committed. The admin connection is made at the first question, and anew after a failure:
@@ -89,7 +91,7 @@ export class OffsetReader {
 
   async #ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
     const backoff = new Backoff(50, 800);
-    const deadline = performance.now() + PATIENCE_MS;
+    const began = performance.now();
     for (;;) {
       this.#admin ??= this.#connect();
       const used = this.#admin;
@@ -103,11 +105,12 @@ export class OffsetReader {
           void disconnect(used);
         }
         const type = kafkaErrorType(error);
-        if ((replaced || MOVING.has(type)) && performance.now() < deadline) {
+        const patience = type === MISSING ? PATIENCE_WITH_MISSING_MS : PATIENCE_MS;
+        if ((replaced || MOVING.has(type)) && performance.now() - began < patience) {
           await delay(backoff.next());
           continue;
         }
-        if (type !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
+        if (type !== MISSING) throw error;
         throw new CallstreamError('STREAM_TOPIC_MISSING', 'A topic does not exist. Run: callstream migrate', { cause: error });
       }
     }
@@ -120,11 +123,13 @@ export class OffsetReader {
   }
 }
 
+const MISSING = 'UNKNOWN_TOPIC_OR_PARTITION';
+
 /** Answers of brokers whose view of the cluster is behind, or ahead of ours. */
 const MOVING = new Set([
   'NOT_LEADER_FOR_PARTITION',
   'LEADER_NOT_AVAILABLE',
-  'UNKNOWN_TOPIC_OR_PARTITION',
+  MISSING,
   'NOT_COORDINATOR_FOR_GROUP',
   'GROUP_COORDINATOR_NOT_AVAILABLE',
   'GROUP_LOAD_IN_PROGRESS',

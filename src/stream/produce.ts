@@ -1,5 +1,6 @@
 import type { Message, RecordMetadata, TopicMessages } from 'kafkajs';
 import { CallstreamError } from '../domain/errors.js';
+import { systemClock } from '../telemetry/clock.js';
 import type { OutputRecord } from './types.js';
 
 /** kafkajs sends all records of a partition as one record batch, which must stay below the topic's max.message.bytes (1 MB by default). */
@@ -11,6 +12,8 @@ const RECORD_OVERHEAD = 32;
 /** Requests that together carry the records, in order for each partition, no record batch of which is too large. */
 export function toRequests(records: readonly OutputRecord[]): TopicMessages[][] {
   const requests: Map<string, Message[]>[] = [];
+  // Brokers refuse what is dated more than an hour ahead of their own clock.
+  const timestamp = String(systemClock.now());
   const open = new Map<string, { request: number; bytes: number; count: number }>();
   for (const record of records) {
     const size = sizeOf(record);
@@ -36,7 +39,7 @@ export function toRequests(records: readonly OutputRecord[]): TopicMessages[][] 
       messages = [];
       request.set(record.topic, messages);
     }
-    const message: Message = { key: record.key, value: record.value, partition: record.partition };
+    const message: Message = { key: record.key, value: record.value, partition: record.partition, timestamp };
     if (record.headers !== undefined) message.headers = record.headers;
     messages.push(message);
   }

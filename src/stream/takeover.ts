@@ -1,5 +1,5 @@
 import { CallstreamError } from '../domain/errors.js';
-import type { Clock } from '../telemetry/clock.js';
+import { type Clock, passingTime } from '../telemetry/clock.js';
 import type { KafkaClients } from './client.js';
 import { InputQueue } from './input-queue.js';
 import type { CommittedOffset, LogRange, OffsetReader } from './offsets.js';
@@ -79,12 +79,12 @@ export async function takeOver(request: TakeoverRequest): Promise<Session> {
 
     const processor = request.createProcessor();
     await fault('before-restore');
-    const began = request.clock.now();
+    const began = passingTime.now();
     const restored = await restore(request, processor, meta);
     proceed();
     await processor.restored(meta);
     await fault('after-restore');
-    request.restored(restored, request.clock.now() - began);
+    request.restored(restored, passingTime.now() - began);
 
     const time = new StreamTime(
       inputs.filter((topic) => topic !== deferred),

@@ -1,5 +1,5 @@
 import { CallstreamError, messageOf } from '../domain/errors.js';
-import type { Clock } from '../telemetry/clock.js';
+import { type Clock, passingTime } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { KafkaClients } from './client.js';
 import { DeadLetterLimit, type DeadLetterLimitOptions } from './dead-letter-limit.js';
@@ -225,7 +225,7 @@ export class Task {
     while (!this.#closing) {
       const records = await this.#collect(session, began);
       if (this.#closing) return;
-      began = this.#o.clock.now();
+      began = passingTime.now();
       const { processor, time } = session;
       const streamTime = time.advance();
       const timer = processor.nextTimer();
@@ -238,7 +238,6 @@ export class Task {
   /** Processes input until it is time to commit; resolves to the number of records. */
   async #collect(session: Session, lastBegan: number): Promise<number> {
     const { processor, time } = session;
-    const { clock } = this.#o;
     let records = 0;
     let since = 0;
     let moved = hasMoved(session);
@@ -246,13 +245,13 @@ export class Task {
       if (this.#suspect !== null) await this.#checkRange(session, this.#suspect);
       const input = processor.saturated?.() === true ? null : this.#choose(session);
       if (input !== null && (await this.#prepare(session, input))) {
-        if (records === 0) since = clock.now();
+        if (records === 0) since = passingTime.now();
         records += await this.#process(session, input);
         moved = true;
-        if (records >= MAX_RECORDS || (records > 0 && clock.now() - since >= MAX_COLLECT_MS)) return records;
+        if (records >= MAX_RECORDS || (records > 0 && passingTime.now() - since >= MAX_COLLECT_MS)) return records;
         continue;
       }
-      const now = clock.now();
+      const now = passingTime.now();
       const timer = processor.nextTimer();
       const due = records > 0 || (timer !== null && timer <= time.advance());
       let wait = IDLE_MS;
@@ -268,7 +267,7 @@ export class Task {
 
   /** The input to go on with: the one that is furthest behind, so that stream time moves and calls meet their events; null: none. */
   #choose(session: Session): InputQueue | null {
-    if (this.#state === 'blocked' && this.#o.clock.now() < this.#blockedUntil) return null;
+    if (this.#state === 'blocked' && passingTime.now() < this.#blockedUntil) return null;
     let chosen: InputQueue | null = null;
     let earliest = Number.POSITIVE_INFINITY;
     for (const input of session.inputs.values()) {
@@ -294,7 +293,7 @@ export class Task {
       this.#to('blocked');
       this.#problem = `input of ${input.topic} waits: ${messageOf(error)}`;
       this.#log.warn({ err: error, topic: input.topic }, 'input waits for the environment');
-      this.#blockedUntil = this.#o.clock.now() + this.#backoff.next();
+      this.#blockedUntil = passingTime.now() + this.#backoff.next();
       return false;
     }
     if (this.#state === 'blocked') {

@@ -6,7 +6,7 @@ import { coPartitionedAssigner } from './assignor.js';
 import { createClients, type KafkaConnection } from './client.js';
 import type { DeadLetterLimitOptions } from './dead-letter-limit.js';
 import { GroupMember } from './group-member.js';
-import { checkGroup, readInstallation } from './installation.js';
+import { requireGroup } from './installation.js';
 import { OffsetReader } from './offsets.js';
 import { Restorer } from './restorer.js';
 import { Task, type TaskEvents } from './task.js';
@@ -145,8 +145,7 @@ export class StreamWorker {
   async start(): Promise<void> {
     this.#to('starting');
     try {
-      const stored = await readInstallation(this.#offsets, this.#o.outputTopic);
-      if (stored !== null) checkGroup(stored, this.#o.name, this.#o.groupId);
+      await requireGroup(this.#offsets, this.#o.outputTopic, this.#o.name, this.#o.groupId);
       this.#partitions = await this.#countPartitions();
       await this.#member.start();
     } catch (error) {

@@ -32,6 +32,16 @@ export const METRICS = {
   callstream_spool_quarantined_total: { type: 'counter', labels: [], help: 'Spool records set aside because their checksum failed.' },
   callstream_spool_appended_total: { type: 'counter', labels: [], help: 'Events written to the spool because Kafka was away.' },
   callstream_spool_drained_total: { type: 'counter', labels: [], help: 'Events carried over from the spool to Kafka.' },
+  callstream_spool_failures_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Appends that the disk of the spool refused: it is full, or broken.',
+  },
+  callstream_clock_doubted_seconds: {
+    type: 'gauge',
+    labels: [],
+    help: 'By how much the clock of the machine has leapt and is not believed yet; 0: it is believed.',
+  },
   callstream_task_state: { type: 'gauge', labels: ['worker', 'state'], help: 'Stream tasks by lifecycle state.' },
   callstream_task_records_total: { type: 'counter', labels: ['worker'], help: 'Input records processed and committed.' },
   callstream_task_transactions_total: {

@@ -10,7 +10,7 @@ import { Sweeper } from '../../src/poll/sweeper.js';
 import type { QueuedTask } from '../../src/poll/task-queue.js';
 import { type TaskResult, TaskRunner } from '../../src/poll/task-runner.js';
 import { TIMING } from '../../src/poll/timing.js';
-import { systemClock } from '../../src/telemetry/clock.js';
+import { type Clock, systemClock } from '../../src/telemetry/clock.js';
 import { CallApiVendor, failed } from '../support/call-api-vendor.js';
 import { FAST, Stage } from '../support/poll-stage.js';
 
@@ -334,7 +334,7 @@ describe('sweeps', () => {
     stored.length = 0;
   });
 
-  async function sweeper(kind: 'trailing' | 'deep', times = settings): Promise<Sweeper> {
+  async function sweeper(kind: 'trailing' | 'deep', times = settings, clock: Clock = systemClock): Promise<Sweeper> {
     const line = stage.line('call-record');
     const cursors = await Cursors.load({
       producer: { send: async (records) => void stored.push(...records.map((r) => localCodec(TOPICS.pollCursors).decode(r.value!))) },
@@ -343,12 +343,12 @@ describe('sweeps', () => {
       read: async () => stored,
       confirmed: async () => {},
       environment: stage.environment,
-      clock: systemClock,
+      clock,
       metrics: stage.metrics,
     });
     const { outlet, timing, logger, metrics } = stage;
     const common = { line, sweeping: line.source.sweeping!, scope: '', kind, settings: times, cursors, outlet, timing, logger, metrics };
-    return new Sweeper({ ...common, clock: systemClock, chance: systemChance });
+    return new Sweeper({ ...common, clock, chance: systemChance });
   }
   const run = (made: Sweeper): void => void made.run(stage.abort.signal).catch(() => {});
 
@@ -395,6 +395,46 @@ describe('sweeps', () => {
     expect(stage.logged.filter((text) => text.includes('is lost to polling'))).toHaveLength(1);
     const [lost] = await stage.metric('callstream_poll_lost_seconds_total{');
     expect(Number(lost?.split(' ').at(-1))).toBeCloseTo(2 * 86_400 + 120, -2);
+  });
+
+  const cursorOf = (swept_to: number): PollCursor => ({
+    source: 'call-record',
+    app_id: '1400000001',
+    sweep: 'trailing',
+    scope: '',
+    swept_to,
+    updated_at: swept_to,
+  });
+
+  it('ask for all that the vendor remembers when their cursor was written by a clock that was wrong, and set it right', async () => {
+    stored.push(cursorOf(Date.now() + 30 * 86_400_000));
+    addRecords(1, nowS() - 5 * 86_400);
+    run(await sweeper('trailing'));
+    await vi.waitFor(() => expect(Math.abs(Date.now() - stored.at(-1)!.swept_to)).toBeLessThan(5_000), 5_000);
+    expect(stage.events()).toHaveLength(1);
+    expect(await stage.metric('callstream_poll_lost_seconds_total{')).toEqual([]);
+  });
+
+  it('go on from the cursor before that one, where the topic still has it', async () => {
+    stored.push(cursorOf(Date.now() - 7_200_000), cursorOf(Date.now() + 30 * 86_400_000));
+    addRecords(1, nowS() - 7_000);
+    addRecords(1, nowS() - 5 * 86_400);
+    run(await sweeper('trailing'));
+    await vi.waitFor(() => expect(stored.length).toBeGreaterThan(2), 5_000);
+    expect(stage.events()).toHaveLength(1);
+  });
+
+  it.each([-3_600_000, 3_600_000])('are no less often, nor more, when the clock is set by %i ms', async (by) => {
+    let shift = 0;
+    run(await sweeper('trailing', { ...settings, sweepEvery: 1_000 }, { now: () => Date.now() + shift }));
+    await vi.waitFor(() => expect(vendor.requests(FILTER)).toBeGreaterThan(0), 5_000);
+    shift = by;
+    const [asked, swept, began] = [vendor.requests(FILTER), stored.length, performance.now()];
+    await vi.waitFor(() => expect(stored.length).toBeGreaterThan(swept + 1), 10_000);
+    shift = 0;
+    await vi.waitFor(() => expect(Math.abs(Date.now() - stored.at(-1)!.swept_to)).toBeLessThan(3_000), 10_000);
+    // Pieces of a day and their pages: the vendor remembers a week.
+    expect(vendor.requests(FILTER) - asked).toBeLessThan(8 * ((performance.now() - began) / 1_000 + 2));
   });
 
   it('look deep for calls that began long ago, and not again before it is time', async () => {

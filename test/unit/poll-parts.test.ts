@@ -300,17 +300,20 @@ describe('complaints', () => {
 describe('what to sweep', () => {
   const settings: SweepSettings = { sweepEvery: MINUTE, overlap: 15 * MINUTE, delay: 10_000, backfillOnStart: 0, maxCall: 12 * HOUR };
   const now = 100 * DAY + 12_345;
+  const oldest = now - 7 * DAY;
 
   it('trails now, and reaches back behind its cursor; a deep sweep looks at the longest calls', () => {
-    expect(rangeOf('trailing', now - MINUTE, now, settings)).toEqual({ from: now - 16 * MINUTE, to: now - 10_000 });
-    expect(rangeOf('trailing', null, now, settings)).toEqual({ from: now - 15 * MINUTE, to: now - 10_000 });
-    expect(rangeOf('trailing', null, now, { ...settings, backfillOnStart: DAY })).toEqual({ from: now - DAY, to: now - 10_000 });
-    expect(rangeOf('deep', now - MINUTE, now, settings)).toEqual({ from: now - 13 * HOUR, to: now - 10_000 });
+    expect(rangeOf('trailing', now - MINUTE, now, settings, oldest)).toEqual({ from: now - 16 * MINUTE, to: now - 10_000 });
+    expect(rangeOf('trailing', null, now, settings, oldest)).toEqual({ from: now - 15 * MINUTE, to: now - 10_000 });
+    expect(rangeOf('trailing', null, now, { ...settings, backfillOnStart: DAY }, oldest)).toEqual({ from: now - DAY, to: now - 10_000 });
+    expect(rangeOf('deep', now - MINUTE, now, settings, oldest)).toEqual({ from: now - 13 * HOUR, to: now - 10_000 });
     expect([periodOf('trailing', settings), periodOf('deep', settings)]).toEqual([MINUTE, HOUR]);
   });
 
   it('leaves no hole when the clock was set back', () => {
-    expect(rangeOf('trailing', now + HOUR, now, settings)).toEqual({ from: now - 10_000 - 15 * MINUTE, to: now - 10_000 });
+    expect(rangeOf('trailing', now + 50_000, now, settings, oldest)).toEqual({ from: now - 10_000 - 15 * MINUTE, to: now - 10_000 });
+    // What was swept before the clock was wrong is not known: everything that the vendor remembers is asked for.
+    expect(rangeOf('trailing', now + HOUR, now, settings, oldest)).toEqual({ from: oldest, to: now - 10_000 });
   });
 
   it('is cut into pieces that follow each other, and to what the vendor still has', () => {

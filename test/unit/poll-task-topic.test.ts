@@ -74,6 +74,16 @@ beforeEach(() => {
 afterEach(() => topic.stop());
 
 describe('the topic of tasks', () => {
+  it('is not joined under another group than migrate has stored', async () => {
+    const stored = { v: 1, partitions: 2, groups: { poll: 'callstream-poll' } };
+    broker.commit('callstream.installation', { topic: TOPIC, partition: 0 }, 0, JSON.stringify(stored));
+    await expect(topic.start()).rejects.toMatchObject({
+      code: 'STREAM_GROUP_CHANGED',
+      message: expect.stringContaining('callstream-poll'),
+    });
+    expect(activity).toEqual([]);
+  });
+
   it('commits no further than the lowest task that is not done', async () => {
     for (const call of ['a', 'b', 'c']) add(call);
     await topic.start();

@@ -38,8 +38,14 @@ beforeEach(() => {
 afterEach(async () => {
   broker.onStep = () => {};
   broker.heartbeats = true;
+  vi.restoreAllMocks();
   await Promise.all(open.map((o) => o.stop()));
 });
+
+/** Pauses and paces go by it from now on. */
+function passing(now: () => number): void {
+  vi.spyOn(performance, 'now').mockImplementation(now);
+}
 
 async function start(more: Partial<StreamWorkerOptions> = {}): Promise<StreamWorker> {
   const worker = new StreamWorker({
@@ -525,15 +531,16 @@ describe('a failed transaction (rule 4)', () => {
   it('leaves no doubt about the output of a task that has never committed (State)', async () => {
     let failures = 1;
     // No time passes before there is an output: nothing but that is committed first.
-    let now = 0;
+    let held = true;
+    const real = performance.now.bind(performance);
+    passing(() => (held ? 0 : 10_000 + real()));
     class Timed extends SumProcessor {
       override process(record: InputRecord, observe: Observe): void {
-        now = 10_000;
+        held = false;
         super.process(record, observe);
       }
     }
     const worker = await start({
-      clock: { now: () => now },
       createProcessor: (context) => new Timed(context, 'out'),
       faultPoint: (point) => {
         if (point === 'after-send' && broker.log(OUTPUT).records.length > 0 && failures-- > 0) throw new Error('injected');
@@ -573,14 +580,16 @@ describe('a failed transaction (rule 4)', () => {
 describe('a transaction', () => {
   it('ends after 20,000 records though the backlog does not (rule 6)', async () => {
     add(45_000);
-    await start({ clock: { now: () => 1_000 } });
+    passing(() => 1_000);
+    await start();
     await until(() => position() >= 40_000);
     expect(position()).toBe(40_000);
   });
 
   it('begins 100 ms after the last one began, and no sooner (rule 6)', async () => {
     let now = 1_000;
-    await start({ clock: { now: () => now } });
+    passing(() => now);
+    await start();
     await until(() => position() === 0);
     now += 100;
     add(5);
@@ -607,7 +616,8 @@ describe('a transaction', () => {
       }
     }
     add(5_000);
-    await start({ clock: { now: () => now }, createProcessor: (context) => new Slow(context, 'out') });
+    passing(() => now);
+    await start({ createProcessor: (context) => new Slow(context, 'out') });
     await until(() => position() > 0);
     expect(position()).toBeLessThan(5_000);
   });
@@ -809,6 +819,13 @@ async function collect(): Promise<Collector> {
 }
 
 describe('a collector', () => {
+  it('does not join under another group than migrate has stored (rule 8)', async () => {
+    const stored = { v: 1, partitions: 1, groups: { sink: 'callstream-sink' } };
+    broker.commit('callstream.installation', INPUT, 0, JSON.stringify(stored));
+    await expect(collect()).rejects.toMatchObject({ code: 'STREAM_GROUP_CHANGED', message: expect.stringContaining('callstream-sink') });
+    expect(memberOf(GROUP).fetched).toEqual([]);
+  });
+
   it('moves on over records that consumers never see (rule 3e)', async () => {
     const aborted = { state: 'aborted', key: null, value: null, headers: {}, timestamp: 0 } as const;
     for (let i = 0; i < 1_500; i += 1) broker.log(INPUT).records.push({ ...aborted });

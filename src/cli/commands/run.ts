@@ -3,6 +3,7 @@ import { collectDefaultMetrics } from 'prom-client';
 import { loadConfig } from '../../config/index.js';
 import { type AdminServer, type Readiness, startAdminServer } from '../../telemetry/admin-server.js';
 import { systemClock } from '../../telemetry/clock.js';
+import { ClockWatch } from '../../telemetry/clock-watch.js';
 import { createLogger } from '../../telemetry/log.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { EXIT } from '../exit.js';
@@ -58,12 +59,14 @@ export async function runRoles(io: Io, roles: Role[], options: ConfigOption, fau
   const metrics = createMetrics();
   collectDefaultMetrics({ register: metrics.registry });
 
+  const clockWatch = new ClockWatch(systemClock, { logger, metrics });
+
   const running = new Map<Role, RunningRole>();
   const ready = async (): Promise<Readiness> => {
     const answers = await Promise.all(
       roles.map(async (role) => (await running.get(role)?.ready()) ?? { ok: false, problems: [`${role} is starting`] }),
     );
-    return { ok: answers.every((r) => r.ok), problems: answers.flatMap((r) => r.problems) };
+    return { ok: answers.every((r) => r.ok), problems: [...answers.flatMap((r) => r.problems), ...clockWatch.problems()] };
   };
   const admin = await startAdminServer({ ...config.admin, metrics: metrics.registry, ready });
   logger.info({ roles, admin: admin.address }, 'starting');
@@ -85,6 +88,7 @@ export async function runRoles(io: Io, roles: Role[], options: ConfigOption, fau
     logger.fatal({ err: error, reason: reasonOf(error) }, 'cannot go on');
     return EXIT.failure;
   } finally {
+    clockWatch.stop();
     await stopAll([...running.values()].toReversed(), admin, (error) => logger.error({ err: error }, 'did not stop cleanly'));
     logger.info('stopped');
   }
