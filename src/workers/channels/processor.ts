@@ -19,6 +19,7 @@ import {
 import { channelEventId } from '../event-id.js';
 import { FoldReport } from '../fold-report.js';
 import { RawInputs } from '../raw-inputs.js';
+import { AS_THEY_COME, type Users } from '../users.js';
 import type { SessionRevision } from './publisher.js';
 import { type Window, windowOf } from './reach.js';
 import type { ChannelSettings } from './schedule.js';
@@ -44,6 +45,8 @@ export interface ChannelDeps {
   failures: FailureCounter;
   /** Channels that could not be folded with one of their events; shared by the processors that one process has had. */
   suspects: Set<string>;
+  /** Absent: users go by the ids that come. */
+  users?: Users;
 }
 
 /** What ClickHouse has of a channel. */
@@ -70,9 +73,10 @@ export class ChannelsProcessor implements Processor {
 
   constructor(deps: ChannelDeps) {
     this.#deps = deps;
-    this.#inputs = new RawInputs(deps.codecs.raw, channelSourceOf, deps.failures);
+    const users = deps.users ?? AS_THEY_COME;
+    this.#inputs = new RawInputs(deps.codecs.raw, channelSourceOf, { failures: deps.failures, users });
     this.#report = new FoldReport(deps.codecs.deadLetter, 3 * deps.partitions + deps.partition);
-    this.#table = new ChannelTable(deps.codecs.call, deps.settings);
+    this.#table = new ChannelTable(deps.codecs.call, deps.settings, users);
   }
 
   /** The state, for gauges. */

@@ -8,6 +8,7 @@ import type { ChannelSession } from '../../domain/channel-sessions.js';
 import { CallstreamError } from '../../domain/errors.js';
 import { channelEventId } from '../event-id.js';
 import { notPublished, recordSpan } from '../sessions/slot.js';
+import type { Users } from '../users.js';
 import { latestOf } from './schedule.js';
 import { callKeyOf, type Entry, membersOf } from './slot.js';
 
@@ -28,9 +29,11 @@ const NOT_DERIVED: ChannelSession = { stays: [], events: [], strays: [], from: 0
 /** Entries as records, and records as entries. */
 export class SessionPublisher {
   readonly #codec: TopicCodec<Call>;
+  readonly #users: Users;
 
-  constructor(codec: TopicCodec<Call>) {
+  constructor(codec: TopicCodec<Call>, users: Users) {
     this.#codec = codec;
+    this.#users = users;
   }
 
   /** Loads the schemas that these records were written with. Throws REGISTRY_UNAVAILABLE: wait and call again. */
@@ -69,7 +72,10 @@ export class SessionPublisher {
   read(value: Buffer): { key: ChannelKey } & Pick<Entry, 'name' | 'content' | 'members' | 'at' | 'over' | 'publication'> {
     const call = this.#codec.decode(value);
     const { key, name, events, publication } = unpackSession(call);
-    const members = events.map((e): PresenceEvent => ({ ...e, id: channelEventId(key, e) }));
+    const members = events.map((published): PresenceEvent => {
+      const e = { ...published, user_id: this.#users.idOf(key.app_id, published.user_id) };
+      return { ...e, id: channelEventId(key, e) };
+    });
     return { key, name, content: contentOf(call, members), members, at: call.started_at, over: call.status === 'ended', publication };
   }
 }

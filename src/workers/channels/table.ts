@@ -6,6 +6,7 @@ import { sessionsOf } from '../../domain/channel-sessions.js';
 import { CallstreamError, messageOf } from '../../domain/errors.js';
 import { notPublished } from '../sessions/slot.js';
 import { Timers } from '../sessions/timers.js';
+import type { Users } from '../users.js';
 import { MAX_RECORD_BYTES, SessionPublisher, type SessionRevision } from './publisher.js';
 import { touchesOnlyKnown } from './reach.js';
 import { againAt, type ChannelSettings, dueAt, finalAt, leavesAt, touchedUntil } from './schedule.js';
@@ -49,8 +50,8 @@ export class ChannelTable {
   #sinkMoved = false;
   #left = 0;
 
-  constructor(codec: TopicCodec<Call>, settings: ChannelSettings) {
-    this.#publisher = new SessionPublisher(codec);
+  constructor(codec: TopicCodec<Call>, settings: ChannelSettings, users: Users) {
+    this.#publisher = new SessionPublisher(codec, users);
     this.#settings = settings;
   }
 

@@ -17,6 +17,7 @@ import type {
 } from '../../stream/types.js';
 import { FoldReport } from '../fold-report.js';
 import { RawInputs } from '../raw-inputs.js';
+import { AS_THEY_COME, type Users } from '../users.js';
 import { type RecordingRevision, RecordingTable } from './table.js';
 
 export interface RecordingCodecs {
@@ -35,6 +36,8 @@ export interface RecordingDeps {
   /** The last Recording record of each task that ClickHouse has, by recording key. Rejects when ClickHouse is away. */
   lookup(keys: readonly RecordingKey[]): Promise<ReadonlyMap<string, Buffer>>;
   failures: FailureCounter;
+  /** Absent: users go by the ids that come. */
+  users?: Users;
 }
 
 /**
@@ -54,9 +57,10 @@ export class RecordingsProcessor implements Processor {
 
   constructor(deps: RecordingDeps) {
     this.#deps = deps;
-    this.#inputs = new RawInputs(deps.codecs.raw, recordingSourceOf, deps.failures);
+    const users = deps.users ?? AS_THEY_COME;
+    this.#inputs = new RawInputs(deps.codecs.raw, recordingSourceOf, { failures: deps.failures, users });
     this.#report = new FoldReport(deps.codecs.deadLetter, 2 * deps.partitions + deps.partition);
-    this.#table = new RecordingTable(deps.codecs.recording, deps.retention);
+    this.#table = new RecordingTable(deps.codecs.recording, deps.retention, users);
   }
 
   /** The state, for gauges. */

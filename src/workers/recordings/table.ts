@@ -11,6 +11,8 @@ import {
   withInput,
 } from '../../domain/recording.js';
 
+import type { Users } from '../users.js';
+
 /** `merged`: a repetition that says more than what is there, or came earlier. */
 export type Folded = 'folded' | 'merged' | 'unchanged' | 'too_large';
 
@@ -41,6 +43,7 @@ export interface RecordingRevision {
 export class RecordingTable {
   readonly #codec: TopicCodec<Recording>;
   readonly #retention: number;
+  readonly #users: Users;
   readonly #slots = new Map<string, Slot>();
   readonly #dirty = new Map<string, Slot>();
   readonly #restoring = new Map<string, { value: Buffer; offset: number }>();
@@ -50,9 +53,10 @@ export class RecordingTable {
   #left = 0;
 
   /** `retention`: milliseconds of stream time. */
-  constructor(codec: TopicCodec<Recording>, retention: number) {
+  constructor(codec: TopicCodec<Recording>, retention: number, users: Users) {
     this.#codec = codec;
     this.#retention = retention;
+    this.#users = users;
   }
 
   get size(): number {
@@ -164,7 +168,8 @@ export class RecordingTable {
   }
 
   #slotOf(value: Buffer, offset: number): Slot {
-    return { ...unpackRecording(this.#codec.decode(value)), offset, dirty: false };
+    const { state, publication } = unpackRecording(this.#codec.decode(value));
+    return { state: this.#users.ofRecording(state), publication, offset, dirty: false };
   }
 }
 
