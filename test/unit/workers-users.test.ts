@@ -1,0 +1,367 @@
+import { describe, expect, it } from 'vitest';
+import type { Call, CallEvent } from '../../src/codec/generated.js';
+import { TOPICS } from '../../src/codec/topics.js';
+import { joinKey } from '../../src/domain/key.js';
+import type { CallKey } from '../../src/domain/types.js';
+import { Pseudonyms } from '../../src/sources/pseudonym.js';
+import { callSourceOf, SOURCES, topicsAbout } from '../../src/sources/registry.js';
+import { TopologyDriver } from '../../src/stream/topology-driver.js';
+import { EventsProcessor } from '../../src/workers/events/processor.js';
+import { RecordingsProcessor } from '../../src/workers/recordings/processor.js';
+import { repairCall } from '../../src/workers/repair.js';
+import { SessionsProcessor } from '../../src/workers/sessions/processor.js';
+import { refoldDelivery } from '../../src/workers/sessions/refold.js';
+import { type ForgottenUsers, Users } from '../../src/workers/users.js';
+import { Bench as ChannelsBench, join, leave, delivery as push } from '../support/channels-bench.js';
+import { WorkerBench } from '../support/worker-bench.js';
+import { codecs, SESSION_SETTINGS } from '../support/worker-kit.js';
+
+/* Users under other ids than those that came, through the workers. */
+
+const T0 = 1_700_000_000_000;
+const APP = '1400000001';
+const RAW = TOPICS.rawTuicallkit.name;
+const LATE = TOPICS.rawLate.name;
+const pseudonyms = new Pseudonyms('a dummy key for tests');
+const shown = (user: string): string => pseudonyms.of(APP, user);
+
+/** A list that tests write on. */
+class Forgotten implements ForgottenUsers {
+  readonly users = new Set<string>();
+  get size(): number {
+    return this.users.size;
+  }
+  has(_appId: string, pseudonym: string): boolean {
+    return this.users.has(pseudonym);
+  }
+  async ready(): Promise<void> {}
+}
+
+const ASIS = new Users({ pseudonyms: null, all: false, seals: () => true });
+const HIDDEN = new Users({ pseudonyms, all: true, seals: () => true });
+const forgetting = (forgotten: ForgottenUsers, all = false): Users => new Users({ pseudonyms, all, seals: () => true, forgotten });
+
+class Bench extends WorkerBench<SessionsProcessor> {
+  /** As the next owner of the task finds them. */
+  readonly #who: { users: Users };
+
+  private constructor(driver: TopologyDriver, who: { users: Users }) {
+    super(driver, { now: T0, inputTopic: RAW, outputTopic: TOPICS.calls.name });
+    this.#who = who;
+  }
+
+  static async open(users: Users): Promise<Bench> {
+    const who = { users };
+    const lookup = async (keys: readonly CallKey[]) => {
+      const wanted = new Set(keys.map(joinKey));
+      const stored = bench!.records().slice(0, bench!.sink);
+      return new Map(stored.filter((r) => wanted.has(String(r.key))).map((r) => [String(r.key), r.value!]));
+    };
+    const driver = await TopologyDriver.open({
+      inputs: [...topicsAbout('call'), LATE],
+      deferred: LATE,
+      outputTopic: TOPICS.calls.name,
+      restores: true,
+      partitions: 1,
+      clock: { now: (): number => bench?.now ?? T0 },
+      createProcessor: ({ partition, failures }) =>
+        new SessionsProcessor({
+          ...{ partition, partitions: 1, settings: { ...SESSION_SETTINGS, userEvents: 'all' }, codecs, users: who.users, lookup },
+          ...{ failures, suspects: new Set<string>() },
+        }),
+    });
+    const bench: Bench | undefined = new Bench(driver, who);
+    return bench;
+  }
+
+  /** The worker is started anew with another configuration. */
+  async restartWith(users: Users): Promise<void> {
+    this.#who.users = users;
+    await this.restart();
+  }
+
+  calls(): Call[] {
+    return this.records().map((r) => codecs.call.decode(r.value!));
+  }
+
+  last(): Call {
+    return this.calls().at(-1)!;
+  }
+
+  /** Everything that the worker has written, but for its tasks. */
+  written(): string {
+    const outputs = [TOPICS.calls.name, TOPICS.deadLetters.name].flatMap((topic) => this.driver.records(topic));
+    return outputs.map((r) => `${r.key} ${r.value!.toString('latin1')}`).join('\n');
+  }
+
+  tasks() {
+    return this.driver.records(TOPICS.tasks.name).map((r) => codecs.task.decode(r.value!));
+  }
+}
+
+let deliveries = 0;
+const encoded = (body: object | string, receivedAt: number, source = 'tuicallkit', query = ''): Buffer =>
+  codecs.raw.encode({
+    ...{ id: `d${deliveries++}`, source, app_id: APP, received_at: receivedAt, auth: 'app', remote_addr: '', query },
+    body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+  });
+
+const event = (UserId: string | number, Event: string, second: number, more: object = {}) =>
+  encoded(
+    {
+      ...{ CallId: 'c', RoomId: 'r', TotalNum: 2, CallType: 'single', MediaType: 'audio', Role: UserId === 'alice' ? 'caller' : 'callee' },
+      ...{ UserId, Event, EventTime: T0 / 1000 + second, ...more },
+    },
+    T0 + second * 1000 + 100,
+  );
+
+const ANSWERED = [event('alice', 'start_call', 0), event('bob', 'receive_call', 1), event('bob', 'accept_call', 3)];
+const ENDED = [event('alice', 'call_end', 13), event('bob', 'call_end', 13)];
+const record = {
+  ...{ callId: 'c', startCallTs: T0 / 1000, acceptTs: T0 / 1000 + 3, endTs: T0 / 1000 + 13, callResult: 'normal_end' },
+  ...{ caller: 'alice', callees: ['alice', 'bob'] },
+};
+const RECORD = encoded(record, T0 + 60_000, 'call-record');
+
+async function send(b: Bench, values: readonly Buffer[], topic?: string): Promise<void> {
+  for (const value of values) b.append(value, topic);
+  await b.advance(1_000);
+}
+
+const KEY = { provider: 'tencent', app_id: APP, call_id: 'c' } as const;
+const measures = ({ outcome, started_at, accepted_at, ended_at, ring_ms, talk_ms, total_users, anomalies, sources, status }: Call) => ({
+  ...{ outcome, started_at, accepted_at, ended_at, ring_ms, talk_ms, total_users, anomalies, sources, status },
+});
+
+describe('with pseudonyms', () => {
+  it('calls say of every user what they would without, and of no user the id; tasks say the id, also after a restart', async () => {
+    const plain = await Bench.open(ASIS);
+    await send(plain, [...ANSWERED, ...ENDED, RECORD]);
+    const b = await Bench.open(HIDDEN);
+    await send(b, ANSWERED);
+    await b.restart();
+    await send(b, [...ENDED, RECORD]);
+    await b.restart();
+    await b.advance(SESSION_SETTINGS.settle + 1_000);
+    const call = b.last();
+    expect(measures(call)).toEqual(measures(plain.last()));
+    expect(call).toMatchObject({ final: true, caller: shown('alice'), callees: [shown('bob')], media_task: true });
+    expect(call.legs.map((leg) => leg.user_id).sort()).toEqual([shown('alice'), shown('bob')].sort());
+    expect(JSON.parse(call.records[0]!.text)).toEqual({ ...record, caller: shown('alice'), callees: [shown('alice'), shown('bob')] });
+    expect(b.written()).not.toMatch(/alice|bob/);
+    expect(b.tasks().map((task) => [task.kind, [...task.users].sort()])).toEqual([['media', ['alice', 'bob']]]);
+  });
+
+  it('a media poll of a real id goes to the leg of its user', async () => {
+    const b = await Bench.open(HIDDEN);
+    await send(b, [...ANSWERED, ...ENDED]);
+    const data = JSON.stringify([{ PeerId: 'alice', Content: [{ EventId: 5003, Time: T0 + 3_500, ParamOne: 1 }] }]);
+    await send(b, [encoded(data, T0 + 70_000, 'user-event', 'call_id=c&user_id=bob&comm_id=x&room_id=r')], TOPICS.rawUserEvent.name);
+    const leg = b.last().legs.find((each) => each.user_id === shown('bob'));
+    expect(leg).toMatchObject({ media_joined_at: T0 + 3_500 });
+    expect(b.written()).not.toMatch(/alice|bob/);
+  });
+
+  it('ids that are numbers, and the same ids as text, are one user', async () => {
+    const b = await Bench.open(HIDDEN);
+    await send(b, [event(7, 'receive_call', 1), event('7', 'accept_call', 3), event('7', 'receive_call', 1)]);
+    expect(b.last().legs.map((leg) => leg.user_id)).toEqual([shown('7')]);
+    expect(b.last().events).toHaveLength(2);
+  });
+
+  it('a call that is under way when they are turned on has each user once, and from then on under the pseudonym alone', async () => {
+    const always = await Bench.open(HIDDEN);
+    await send(always, [...ANSWERED, ...ENDED]);
+    const b = await Bench.open(ASIS);
+    await send(b, ANSWERED);
+    expect(b.last().caller).toBe('alice');
+    await b.restartWith(HIDDEN);
+    await send(b, [ANSWERED[1]!, ...ENDED]);
+    const { revision: _a, updated_at: _b, ...call } = b.last();
+    const { revision: _c, updated_at: _d, ...expected } = always.last();
+    // Arrivals differ, and nothing else.
+    const arrivals = { last_change_at: 0, latest_at: 0 };
+    expect({ ...call, ...arrivals }).toEqual({ ...expected, ...arrivals });
+  });
+
+  it('a call that nothing changes any more keeps its ids, until it is repaired', async () => {
+    const b = await Bench.open(ASIS);
+    await send(b, [...ANSWERED, ...ENDED]);
+    await b.advance(SESSION_SETTINGS.settle + 1_000);
+    await b.restartWith(HIDDEN);
+    await b.advance(1_000);
+    expect(b.last()).toMatchObject({ caller: 'alice', final: true });
+    await send(b, [codecs.raw.encode(refoldDelivery(KEY, 'x', b.now))], LATE);
+    expect(b.last()).toMatchObject({ caller: shown('alice'), callees: [shown('bob')] });
+  });
+
+  it('a repair from stored inputs changes nothing', async () => {
+    const b = await Bench.open(HIDDEN);
+    const all = [...ANSWERED, ...ENDED];
+    await send(b, all);
+    const before = b.calls().length;
+    const events = await eventsOf(all, HIDDEN);
+    await repairCall(KEY, {
+      inputsOf: async () => events.stored,
+      send: async (records) => {
+        for (const { value } of records) b.append(value!, LATE);
+      },
+      ...{ codec: codecs.raw, partitions: 1, clock: { now: () => b.now } },
+    });
+    await b.driver.drain();
+    expect(b.calls()).toHaveLength(before);
+  });
+
+  it('events and dead letters of every source have no id of a user', async () => {
+    const broken = '{"CallId":"c","UserId":"alice","Event":';
+    const unknown = { CallId: 'c', UserId: 'alice', Event: 'dance', caller: 'bob' };
+    const pushed = {
+      AppId: APP,
+      ChannelId: 'ch',
+      MsgId: 'm',
+      Contents: [{ Event: 'UserEvent', UserEvent: { UserId: 'alice', EventTag: 'Join', Timestamp: T0 / 1000 } }],
+    };
+    const values = [
+      ...ANSWERED,
+      RECORD,
+      encoded(broken, T0),
+      encoded(unknown, T0),
+      encoded(pushed, T0, 'aliyun-rtc'),
+      encoded({ Data: JSON.stringify(pushed), Code: 500 }, T0, 'aliyun-rtc'),
+      encoded(tiwBody({ RecordUserId: 'alice', VideoInfos: [{ UserId: 'tic_substream_bob' }] }), T0, 'tiw'),
+      encoded({ CallId: 'c', UserId: 'bob', CallResult: 'cancel' }, T0),
+      encoded(
+        {
+          CallId: 'v',
+          UserList: [{ User_Account: 'bob', Status: 'Calling' }],
+          ChangedUserList: [{ User_Account: 'alice', ActionType: 'Accept' }],
+          EventTime: T0,
+        },
+        T0,
+      ),
+    ];
+    const plain = await eventsOf(values, ASIS);
+    const { shown: events, dead, text } = await eventsOf(values, HIDDEN);
+    expect(text).not.toMatch(/alice|bob/);
+    expect(plain.text).toMatch(/alice/);
+    expect(dead.map((d) => d.reason)).toEqual(['not_json', 'unknown_event']);
+    expect(events.map((e) => [e.source, e.event, e.event_at, e.user_id])).toEqual(
+      plain.shown.map((e) => [e.source, e.event, e.event_at, shown(e.user_id)]),
+    );
+    expect(new Set(events.map((e) => e.event_id)).size).toBe(new Set(plain.shown.map((e) => e.event_id)).size);
+  });
+
+  it('recordings say pseudonyms, also those that were published before', async () => {
+    let users = ASIS;
+    const driver = await TopologyDriver.open({
+      inputs: topicsAbout('recording'),
+      outputTopic: TOPICS.recordings.name,
+      ...{ restores: true, partitions: 1, clock: { now: () => T0 } },
+      createProcessor: ({ partition, failures }) =>
+        new RecordingsProcessor({ partition, partitions: 1, retention: 1e6, codecs, users, lookup: async () => new Map(), failures }),
+    });
+    const append = async (body: object) => {
+      driver.append(TOPICS.rawTiw.name, { partition: 0, key: 't', value: encoded(body, T0, 'tiw'), timestamp: T0 });
+      await driver.drain();
+      return codecs.recording.decode(driver.records(TOPICS.recordings.name).at(-1)!.value!);
+    };
+    const started = tiwBody({ RecordUserId: 'alice' });
+    expect((await append(started)).record_user_id).toBe('alice');
+    users = HIDDEN;
+    await driver.crash(0);
+    const finished = { ...tiwBody({ RecordUserId: 'alice', VideoInfos: [{ UserId: 'bob' }] }), EventType: 'OnlineRecordFinished' };
+    const recording = await append(finished);
+    expect(recording).toMatchObject({ record_user_id: shown('alice'), videos: [{ user_id: shown('bob') }] });
+    expect(JSON.stringify(recording)).not.toMatch(/alice|"bob"/);
+  });
+
+  it('channel sessions say pseudonyms; one that is under way when they are turned on goes on under another name', async () => {
+    const b = await ChannelsBench.open();
+    b.append(push([join('alice', 0, '1'), join('bob', 1, '2')], b.now));
+    await b.advance(60_000);
+    const [before] = b.sessions();
+    b.who.users = HIDDEN;
+    await b.restart();
+    b.append(push([leave('alice', 2, '1'), leave('bob', 3, '2')], b.now));
+    await b.advance(60_000);
+    await b.advance(10 * 60_000);
+    const sessions = b.sessions();
+    const p = (user: string): string => pseudonyms.of('app', user);
+    expect(sessions).toMatchObject([{ talk_ms: 60_000, total_users: 2, callees: [p('alice'), p('bob')].sort() }]);
+    expect(b.last().get(before!.call_id)).toMatchObject({ end_reason: 'merged', legs: [] });
+    expect(JSON.stringify([...b.last().values()])).not.toMatch(/alice|bob/);
+    b.expectSound();
+  });
+});
+
+describe('a user who is forgotten', () => {
+  it('goes by the pseudonym from then on, whoever tells of the user, and others by their ids', async () => {
+    const list = new Forgotten();
+    const b = await Bench.open(forgetting(list));
+    await send(b, [...ANSWERED, ...ENDED, RECORD]);
+    await b.advance(SESSION_SETTINGS.settle + 1_000);
+    const before = b.last();
+    expect(before).toMatchObject({ caller: 'alice', callees: ['bob'], final: true });
+    list.users.add(shown('bob'));
+    await send(b, [codecs.raw.encode(refoldDelivery(KEY, 'x', b.now))], LATE);
+    const after = b.last();
+    expect(after).toMatchObject({ caller: 'alice', callees: [shown('bob')], revision: before.revision + 1 });
+    expect(measures(after)).toEqual(measures(before));
+    expect(JSON.stringify(after)).not.toContain('bob');
+    // The sweep brings the record again, and a callback is repeated.
+    const published = b.calls().length;
+    await send(b, [RECORD, ...ANSWERED]);
+    await b.restart();
+    await send(b, [RECORD, ...ENDED]);
+    expect(b.calls().slice(published)).toMatchObject([{ final: true, callees: [shown('bob')] }]);
+  });
+
+  it('is forgotten in a call that has left the state, and is found there again', async () => {
+    const list = new Forgotten();
+    const b = await Bench.open(forgetting(list));
+    await send(b, [...ANSWERED, ...ENDED]);
+    await b.advance(SESSION_SETTINGS.settle + 1_000);
+    b.sinkAll();
+    await b.advance(SESSION_SETTINGS.retention + 1_000);
+    expect(b.processor.table.size).toBe(0);
+    list.users.add(shown('bob'));
+    await send(b, [codecs.raw.encode(refoldDelivery(KEY, 'x', b.now))], LATE);
+    expect(b.last()).toMatchObject({ callees: [shown('bob')], outcome: 'answered' });
+  });
+
+  it('has no id in the call any more, not even sealed, and is not asked about', async () => {
+    const list = new Forgotten();
+    const b = await Bench.open(forgetting(list, true));
+    await send(b, ANSWERED);
+    expect(b.last().sealed_users).toHaveLength(2);
+    list.users.add(shown('bob'));
+    await send(b, [codecs.raw.encode(refoldDelivery(KEY, 'x', b.now)), ...ENDED], LATE);
+    expect(b.last().sealed_users).toEqual([pseudonyms.seal(APP, 'alice')]);
+    await b.advance(SESSION_SETTINGS.settle + 1_000);
+    expect(b.tasks().map((task) => task.users)).toEqual([['alice']]);
+  });
+});
+
+const tiwBody = (data: object): object => ({
+  ...{ SdkAppId: APP, EventType: 'OnlineRecordStarted', Timestamp: T0 / 1000 },
+  EventData: { TaskId: 't', RoomId: 'r', ...data },
+});
+
+async function eventsOf(values: readonly Buffer[], users: Users) {
+  const driver = await TopologyDriver.open({
+    inputs: SOURCES.map((s) => s.topic),
+    outputTopic: TOPICS.callEvents.name,
+    ...{ restores: false, partitions: 1, clock: { now: () => T0 } },
+    createProcessor: ({ partition, failures }) => new EventsProcessor({ partition, codecs, users, failures }),
+  });
+  for (const value of values) driver.append(RAW, { partition: 0, key: 'k', value, timestamp: T0 });
+  await driver.drain();
+  const records = [TOPICS.callEvents.name, TOPICS.deadLetters.name].flatMap((topic) => driver.records(topic));
+  const shownEvents: CallEvent[] = driver.records(TOPICS.callEvents.name).map((r) => codecs.callEvent.decode(r.value!));
+  return {
+    shown: shownEvents,
+    stored: shownEvents.filter((e) => callSourceOf(e.source) !== undefined),
+    dead: driver.records(TOPICS.deadLetters.name).map((r) => codecs.deadLetter.decode(r.value!)),
+    text: records.map((r) => r.value!.toString('latin1')).join('\n'),
+  };
+}
