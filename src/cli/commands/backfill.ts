@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { Argument } from 'commander';
-import { findFinishedCalls } from '../../clickhouse/index.js';
+import { type ClickHouse, findFinishedCalls } from '../../clickhouse/index.js';
 import { openCodec } from '../../codec/codec.js';
 import { TOPICS } from '../../codec/topics.js';
 import type { Config } from '../../config/index.js';
@@ -19,7 +19,7 @@ import {
   systemChance,
   TIMING,
 } from '../../poll/index.js';
-import type { AnyPolledSource } from '../../sources/polled.js';
+import type { AnyPolledSource, TimeRange } from '../../sources/polled.js';
 import { POLLED_SOURCES, polledSourceOf } from '../../sources/registry.js';
 import { systemClock } from '../../telemetry/clock.js';
 import { createLogger } from '../../telemetry/log.js';
@@ -30,6 +30,7 @@ import { countPartitions, openClickHouse, openProducer, openRegistry } from '../
 import { openPolledCodecs, readCursors } from '../poll-parts.js';
 import type { Register } from '../program.js';
 import { startProgress } from '../progress.js';
+import { usersOf } from '../users.js';
 import { type ConfigOption, loadForClient, withConfig } from './options.js';
 import { time } from './parse.js';
 
@@ -105,7 +106,7 @@ async function runBackfill(io: Io, name: string, options: BackfillOptions): Prom
         codecs: await openPolledCodecs(registry),
         acknowledged: new Acknowledged(),
       }),
-      callsOf: (app_id, { from, to }) => findFinishedCalls(clickhouse, { from, to, app_id }),
+      callsOf: await openCallsOf(config, clickhouse),
       maxCall: config.sessions.maxCall,
     });
     const { finishedAt } = work;
@@ -117,6 +118,17 @@ async function runBackfill(io: Io, name: string, options: BackfillOptions): Prom
   } finally {
     await Promise.all([hosts.close(), producer.close(), clickhouse.close()]);
   }
+}
+
+/** The calls of a range, with their users as the vendor knows them. */
+async function openCallsOf(config: Config, clickhouse: ClickHouse) {
+  const users = usersOf(config);
+  const sealed = (await openCodec(TOPICS.calls, openRegistry(config))).only('sealed_users');
+  return async (app_id: string, { from, to }: TimeRange) => {
+    const calls = await findFinishedCalls(clickhouse, { from, to, app_id });
+    await sealed.resolve(calls.map(({ state }) => state));
+    return calls.map(({ state, ...call }) => ({ ...call, users: users.realIds(app_id, call.users, sealed.decode(state).sealed_users) }));
+  };
 }
 
 async function walkAll(io: Io, work: Backfill, signal: AbortSignal): Promise<number> {
