@@ -32,7 +32,10 @@ interface UsersOptions {
   groupId: string;
 }
 
-/** For what folds: the list of forgotten users is read again as time passes. */
+/**
+ * For what folds: the list of forgotten users is read now, and again as time passes.
+ * @throws CallstreamError PRIVACY_KEY_CHANGED, also where someone was forgotten and there is no key any more; Kafka's and the registry's errors
+ */
 export async function openUsers({
   config,
   registry,
@@ -40,8 +43,6 @@ export async function openUsers({
   clock,
   groupId,
 }: UsersOptions): Promise<{ users: Users; close(): Promise<void> }> {
-  // Without a key nobody can be on the list.
-  if (config.privacy.key === undefined) return { users: usersOf(config), close: async () => {} };
   const codec = await openCodec(TOPICS.pollCursors, registry);
   const reader = new TopicReader(kafkaConnection(config), `${groupId}.forgotten`, TOPICS.pollCursors.name, logger);
   const positions = new Map<number, number>();
@@ -60,5 +61,15 @@ export async function openUsers({
     for (const [partition, offset] of reached) positions.set(partition, offset);
     return cursors;
   };
-  return { users: usersOf(config, new ForgottenList(read, clock)), close: () => reader.close() };
+  const { key } = config.privacy;
+  const forgotten = new ForgottenList(key === undefined ? null : new Pseudonyms(key), read, clock);
+  try {
+    await forgotten.ready();
+  } catch (error) {
+    await reader.close();
+    throw error;
+  }
+  if (key !== undefined) return { users: usersOf(config, forgotten), close: () => reader.close() };
+  await reader.close();
+  return { users: usersOf(config), close: async () => {} };
 }

@@ -1,4 +1,4 @@
-import { emptyRecording, type RecordingState, withInput } from '../domain/recording.js';
+import { emptyRecording, type RecordingInput, type RecordingState, withInput } from '../domain/recording.js';
 import { addInput, addSealed, emptyState } from '../domain/state.js';
 import type { CallInput, CallState } from '../domain/types.js';
 import type { Delivery } from '../sources/element.js';
@@ -91,10 +91,13 @@ export class Users {
     return shown;
   }
 
-  /** As {@link ofState}, of a recording. */
+  /** As {@link ofState}, of a recording: the very same where nothing differs. */
   ofRecording(state: RecordingState): RecordingState {
     if (this.asTheyCome) return state;
     const idOf = (user: string): string => this.idOf(state.app_id, user);
+    const isShown = ({ record_user_id, videos }: RecordingInput): boolean =>
+      record_user_id === idOf(record_user_id) && videos.every(({ user_id }) => user_id === idOf(user_id));
+    if (state.inputs.every(isShown)) return state;
     return state.inputs
       .map((input) => ({
         ...input,

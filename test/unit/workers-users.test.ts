@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Call, CallEvent } from '../../src/codec/generated.js';
+import type { Call, CallEvent, Recording } from '../../src/codec/generated.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { joinKey } from '../../src/domain/key.js';
 import type { CallKey } from '../../src/domain/types.js';
@@ -8,9 +8,9 @@ import { callSourceOf, SOURCES, topicsAbout } from '../../src/sources/registry.j
 import { TopologyDriver } from '../../src/stream/topology-driver.js';
 import { EventsProcessor } from '../../src/workers/events/processor.js';
 import { RecordingsProcessor } from '../../src/workers/recordings/processor.js';
+import { refoldChannel, refoldDelivery, refoldRecording } from '../../src/workers/refold.js';
 import { repairCall } from '../../src/workers/repair.js';
 import { SessionsProcessor } from '../../src/workers/sessions/processor.js';
-import { refoldDelivery } from '../../src/workers/sessions/refold.js';
 import { type ForgottenUsers, Users } from '../../src/workers/users.js';
 import { Bench as ChannelsBench, join, leave, delivery as push } from '../support/channels-bench.js';
 import { WorkerBench } from '../support/worker-bench.js';
@@ -252,22 +252,10 @@ describe('with pseudonyms', () => {
   });
 
   it('recordings say pseudonyms, also those that were published before', async () => {
-    let users = ASIS;
-    const driver = await TopologyDriver.open({
-      inputs: topicsAbout('recording'),
-      outputTopic: TOPICS.recordings.name,
-      ...{ restores: true, partitions: 1, clock: { now: () => T0 } },
-      createProcessor: ({ partition, failures }) =>
-        new RecordingsProcessor({ partition, partitions: 1, retention: 1e6, codecs, users, lookup: async () => new Map(), failures }),
-    });
-    const append = async (body: object) => {
-      driver.append(TOPICS.rawTiw.name, { partition: 0, key: 't', value: encoded(body, T0, 'tiw'), timestamp: T0 });
-      await driver.drain();
-      return codecs.recording.decode(driver.records(TOPICS.recordings.name).at(-1)!.value!);
-    };
+    const { driver, append, who } = await recordings(ASIS);
     const started = tiwBody({ RecordUserId: 'alice' });
     expect((await append(started)).record_user_id).toBe('alice');
-    users = HIDDEN;
+    who.users = HIDDEN;
     await driver.crash(0);
     const finished = { ...tiwBody({ RecordUserId: 'alice', VideoInfos: [{ UserId: 'bob' }] }), EventType: 'OnlineRecordFinished' };
     const recording = await append(finished);
@@ -342,9 +330,93 @@ describe('a user who is forgotten', () => {
   });
 });
 
+/** The recordings worker; ClickHouse has what is published. */
+async function recordings(users: Users) {
+  const who = { users };
+  const published = () => driver.records(TOPICS.recordings.name);
+  const driver: TopologyDriver = await TopologyDriver.open({
+    inputs: topicsAbout('recording'),
+    outputTopic: TOPICS.recordings.name,
+    ...{ restores: true, partitions: 1, clock: { now: () => T0 } },
+    createProcessor: ({ partition, failures }) => {
+      const lookup = async () => new Map(published().map((r) => [String(r.key), r.value!]));
+      return new RecordingsProcessor({ partition, partitions: 1, retention: 1_000, codecs, users: who.users, lookup, failures });
+    },
+  });
+  let at = T0;
+  const put = async (value: Buffer): Promise<Recording> => {
+    driver.append(TOPICS.rawTiw.name, { partition: 0, key: 't', value, timestamp: at });
+    await driver.drain();
+    return codecs.recording.decode(published().at(-1)!.value!);
+  };
+  return {
+    driver,
+    who,
+    put,
+    append: (body: object) => put(encoded(body, at, 'tiw')),
+    /** Everything leaves the state. */
+    leave: async () => {
+      (driver.processor(0) as unknown as RecordingsProcessor).setSinkPosition(published().length);
+      at += 10_000;
+      await driver.advance(at);
+    },
+  };
+}
+
 const tiwBody = (data: object): object => ({
   ...{ SdkAppId: APP, EventType: 'OnlineRecordStarted', Timestamp: T0 / 1000 },
   EventData: { TaskId: 't', RoomId: 'r', ...data },
+});
+
+describe.each(['is in the state', 'has left it', 'was restored'])('a user who is forgotten, of what %s', (where) => {
+  it('has the pseudonym in a recording', async () => {
+    const list = new Forgotten();
+    const { driver, append, put, leave: depart } = await recordings(forgetting(list));
+    await append(tiwBody({ RecordUserId: 'alice', VideoInfos: [{ UserId: 'bob' }], TotalTime: 5 }));
+    const finished = { ...tiwBody({ RecordUserId: 'alice', VideoInfos: [{ UserId: 'bob' }] }), EventType: 'OnlineRecordFinished' };
+    const before = await append(finished);
+    if (where === 'has left it') await depart();
+    list.users.add(shown('bob'));
+    if (where === 'was restored') await driver.crash(0);
+    const request = codecs.raw.encode(refoldRecording({ provider: 'tencent', app_id: APP, task_id: 't' }, 'x', T0));
+    const after = await put(request);
+    expect(after).toMatchObject({ revision: before.revision + 1, record_user_id: 'alice', videos: [{ user_id: shown('bob') }] });
+    expect(JSON.stringify(after)).not.toContain('"bob"');
+    expect((await put(request)).revision).toBe(after.revision);
+  });
+
+  it('has the pseudonym in a channel session, whose measures stay', async () => {
+    const list = new Forgotten();
+    const b = await ChannelsBench.open();
+    b.who.users = forgetting(list);
+    await b.restart();
+    // One session that bob's event names, one that alice's does.
+    b.append(push([join('bob', 0, '1'), join('alice', 1, '2'), leave('alice', 3, '2'), leave('bob', 3, '1')], b.now));
+    await b.advance(60 * 60_000);
+    b.append(push([join('alice', 60, '3'), join('bob', 61, '4'), leave('alice', 63, '3'), leave('bob', 63, '4')], b.now));
+    await b.advance(20 * 60_000);
+    const before = b.sessions();
+    expect(before).toHaveLength(2);
+    if (where === 'has left it') await b.comeToRest();
+    list.users.add(pseudonyms.of('app', 'bob'));
+    if (where === 'was restored') await b.restart();
+    const key = { provider: 'aliyun', app_id: 'app', channel_id: 'room' } as const;
+    b.append(codecs.raw.encode(refoldChannel(key, before[0]!.started_at, 'x', b.now)));
+    await b.advance(20 * 60_000);
+    const after = b.sessions();
+    expect(after.map(measures)).toEqual(before.map(measures));
+    expect(after.map((s) => s.talk_ms)).toEqual([120_000, 120_000]);
+    for (const s of after) expect(s.callees).toEqual(['alice', pseudonyms.of('app', 'bob')].sort());
+    expect(after[1]!.call_id).toBe(before[1]!.call_id);
+    expect(JSON.stringify([...b.last().values()])).not.toContain('bob');
+    // The log of pushes brings the events once more.
+    const published = b.calls().length;
+    b.append(push([join('bob', 0, '1'), join('bob', 61, '4')], b.now));
+    await b.advance(60_000);
+    expect(JSON.stringify(b.calls().slice(published))).not.toContain('bob');
+    expect(b.sessions().map(measures)).toEqual(before.map(measures));
+    b.expectSound();
+  });
 });
 
 async function eventsOf(values: readonly Buffer[], users: Users) {

@@ -68,15 +68,29 @@ export class SessionPublisher {
     return this.#codec.encode(packSession(record, deriveSession(key.channel_id, session, false))).length;
   }
 
-  /** What a published record says of its entry; its session is not derived yet. Throws CodecError, or RangeError where the record is damaged. */
-  read(value: Buffer): { key: ChannelKey } & Pick<Entry, 'name' | 'content' | 'members' | 'at' | 'over' | 'publication'> {
+  /** An event with its user under the id that the user goes by; the very same where that is its own. */
+  shown(key: ChannelKey, event: PresenceEvent): PresenceEvent {
+    const user_id = this.#users.idOf(key.app_id, event.user_id);
+    return user_id === event.user_id ? event : { ...event, user_id, id: channelEventId(key, { ...event, user_id }) };
+  }
+
+  /** What a published record says of its entry; its session is not derived yet. `renamed`: users go by other ids than when it was published. Throws CodecError, or RangeError where the record is damaged. */
+  read(value: Buffer): { key: ChannelKey; renamed: boolean } & Pick<Entry, 'name' | 'content' | 'members' | 'at' | 'over' | 'publication'> {
     const call = this.#codec.decode(value);
     const { key, name, events, publication } = unpackSession(call);
-    const members = events.map((published): PresenceEvent => {
-      const e = { ...published, user_id: this.#users.idOf(key.app_id, published.user_id) };
-      return { ...e, id: channelEventId(key, e) };
-    });
-    return { key, name, content: contentOf(call, members), members, at: call.started_at, over: call.status === 'ended', publication };
+    const published = events.map((e): PresenceEvent => ({ ...e, id: channelEventId(key, e) }));
+    const members = published.map((e) => this.shown(key, e));
+    const renamed = members.some((e, i) => e !== published[i]);
+    return {
+      key,
+      renamed,
+      name,
+      content: contentOf(call, members),
+      members,
+      at: call.started_at,
+      over: call.status === 'ended',
+      publication,
+    };
   }
 }
 

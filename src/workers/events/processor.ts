@@ -7,6 +7,7 @@ import type { UnreadElement } from '../../sources/element.js';
 import { type Source, sourceOf } from '../../sources/registry.js';
 import type { FailureCounter, InputRecord, Observe, OutputRecord, Processor, ProcessorMeta } from '../../stream/types.js';
 import { deadLetterOutput, type Stage } from '../dead-letter.js';
+import { REFOLD_SOURCE } from '../refold.js';
 import { AS_THEY_COME, type Users } from '../users.js';
 import { callEvent, channelEvent, recordingEvent } from './call-event.js';
 
@@ -53,6 +54,8 @@ export class EventsProcessor implements Processor {
       return;
     }
     observe(raw.received_at);
+    // A wish of our own, no input.
+    if (raw.source === REFOLD_SOURCE) return;
     const source = sourceOf(raw.source);
     if (source === undefined) {
       this.#dead(record, raw, -1, 'parse', 'unknown_source', `no source is called ${raw.source}`);

@@ -86,7 +86,11 @@ export class RecordingTable {
   async restored(horizon: number | null): Promise<void> {
     this.#horizon = horizon;
     await this.#codec.resolve([...this.#restoring.values()].map(({ value }) => value));
-    for (const [key, { value, offset }] of this.#restoring) this.#slots.set(key, this.#slotOf(value, offset));
+    for (const [key, { value, offset }] of this.#restoring) {
+      const slot = this.#slotOf(value, offset);
+      this.#slots.set(key, slot);
+      if (slot.dirty) this.#dirty.set(key, slot);
+    }
     this.#restoring.clear();
   }
 
@@ -108,6 +112,19 @@ export class RecordingTable {
     this.#slots.set(key, slot);
     this.#dirty.set(key, slot);
     return folded;
+  }
+
+  /** Publishes a recording anew if its users go by other ids than when it was published. `published`: as ClickHouse has it, where it is not here. */
+  refold(key: string, published: Buffer | null, streamTime: number): void {
+    const slot = this.#slots.get(key) ?? (published === null ? undefined : this.#slotOf(published, -1));
+    if (slot === undefined) return;
+    const state = this.#users.ofRecording(slot.state);
+    if (state === slot.state && !slot.dirty) return;
+    slot.state = state;
+    slot.publication = { ...slot.publication, last_change_at: streamTime };
+    slot.dirty = true;
+    this.#slots.set(key, slot);
+    this.#dirty.set(key, slot);
   }
 
   /** Stream time at which the next one may leave, or null. */
@@ -167,9 +184,11 @@ export class RecordingTable {
     return !slot.dirty && slot.offset < this.#sinkPosition;
   }
 
+  /** Dirty: its users go by other ids than when it was published. */
   #slotOf(value: Buffer, offset: number): Slot {
-    const { state, publication } = unpackRecording(this.#codec.decode(value));
-    return { state: this.#users.ofRecording(state), publication, offset, dirty: false };
+    const { state: published, publication } = unpackRecording(this.#codec.decode(value));
+    const state = this.#users.ofRecording(published);
+    return { state, publication, offset, dirty: state !== published };
   }
 }
 

@@ -23,11 +23,11 @@ import {
 import type { Stage } from '../dead-letter.js';
 import { FoldReport } from '../fold-report.js';
 import { RawInputs } from '../raw-inputs.js';
+import { REFOLD_SOURCE, refoldKey } from '../refold.js';
 import { AS_THEY_COME, type ShownDelivery, type Users } from '../users.js';
 import { CallTable, UnfoldableCall } from './call-table.js';
 import { originHeaders, originOf } from './origin.js';
 import type { Revision } from './publisher.js';
-import { REFOLD_SOURCE, refoldKey } from './refold.js';
 import type { SessionSettings } from './settings.js';
 
 export interface SessionCodecs {
