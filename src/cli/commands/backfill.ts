@@ -20,6 +20,7 @@ import {
   TIMING,
 } from '../../poll/index.js';
 import type { AnyPolledSource, TimeRange } from '../../sources/polled.js';
+import { isPseudonym } from '../../sources/pseudonym.js';
 import { POLLED_SOURCES, polledSourceOf } from '../../sources/registry.js';
 import { systemClock } from '../../telemetry/clock.js';
 import { createLogger } from '../../telemetry/log.js';
@@ -126,8 +127,12 @@ async function openCallsOf(config: Config, clickhouse: ClickHouse) {
   const sealed = (await openCodec(TOPICS.calls, openRegistry(config))).only('sealed_users');
   return async (app_id: string, { from, to }: TimeRange) => {
     const calls = await findFinishedCalls(clickhouse, { from, to, app_id });
-    await sealed.resolve(calls.map(({ state }) => state));
-    return calls.map(({ state, ...call }) => ({ ...call, users: users.realIds(app_id, call.users, sealed.decode(state).sealed_users) }));
+    const hidden = calls.filter((call) => call.users.some(isPseudonym));
+    await sealed.resolve(hidden.map(({ state }) => state));
+    return calls.map(({ state, ...call }) => {
+      const ids = call.users.some(isPseudonym) ? sealed.decode(state).sealed_users : [];
+      return { ...call, users: users.realIds(app_id, call.users, ids) };
+    });
   };
 }
 
