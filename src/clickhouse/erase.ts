@@ -46,11 +46,12 @@ export async function eraseRows<C extends string>(
 }
 
 /**
- * A condition that is true at least where a text column holds a user's id: as it is, or in JSON with escapes. It may be true elsewhere; whoever reads the row tells.
+ * A condition that is true at least where a text column holds a user's id: as it is, or in JSON with escapes. It may be true elsewhere; whoever reads the row
+ * tells. `also`: where it holds this text, too.
  */
-export function mayName(column: string, userId: string): string {
+export function mayName(column: string, userId: string, also: readonly string[] = []): string {
   const holds = (text: string): string => `position(${column}, unhex('${hex(text)}')) > 0`;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON writes them as escapes.
   const escaped = /["\\/\u0000-\u001f]/.test(userId) ? '\\' : '\\u';
-  return `(${holds(userId)} OR ${holds(escaped)})`;
+  return `(${[userId, escaped, ...also].map(holds).join(' OR ')})`;
 }

@@ -19,10 +19,15 @@ export const isPseudonym = (userId: string): boolean => FORM.test(userId);
 
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
+interface AppKeys {
+  mac: Buffer;
+  seal: Buffer;
+}
+
 /** Pseudonyms under one key. A function of its arguments: what it remembers are keys of apps. */
 export class Pseudonyms {
   readonly #key: string;
-  readonly #appKeys = new Map<string, Buffer>();
+  readonly #keys = new Map<string, AppKeys>();
 
   constructor(key: string) {
     this.#key = key;
@@ -36,7 +41,7 @@ export class Pseudonyms {
   /** `<pseudonym>:<base64url>` of a user's real id. */
   seal(appId: string, userId: string): string {
     const mac = this.#mac(appId, userId);
-    const cipher = createCipheriv('aes-256-ctr', this.#sealKey(appId), mac);
+    const cipher = createCipheriv('aes-256-ctr', this.#keysOf(appId).seal, mac);
     return `p-${mac.toString('hex')}:${Buffer.concat([cipher.update(userId, 'utf8'), cipher.final()]).toString('base64url')}`;
   }
 
@@ -44,7 +49,7 @@ export class Pseudonyms {
   open(appId: string, sealed: string): string | null {
     const pseudonym = pseudonymIn(sealed);
     if (!isPseudonym(pseudonym)) return null;
-    const decipher = createDecipheriv('aes-256-ctr', this.#sealKey(appId), Buffer.from(pseudonym.slice(2), 'hex'));
+    const decipher = createDecipheriv('aes-256-ctr', this.#keysOf(appId).seal, Buffer.from(pseudonym.slice(2), 'hex'));
     const text = Buffer.from(sealed.slice(pseudonym.length + 1), 'base64url');
     const userId = Buffer.concat([decipher.update(text), decipher.final()]).toString('utf8');
     return `p-${this.#mac(appId, userId).toString('hex')}` === pseudonym ? userId : null;
@@ -56,18 +61,14 @@ export class Pseudonyms {
   }
 
   #mac(appId: string, userId: string): Buffer {
-    return hmac(this.#appKey(appId), userId).subarray(0, MAC_BYTES);
+    return hmac(this.#keysOf(appId).mac, userId).subarray(0, MAC_BYTES);
   }
 
-  #sealKey(appId: string): Buffer {
-    return hmac(this.#key, `callstream-seal:${appId}`);
-  }
-
-  #appKey(appId: string): Buffer {
-    const known = this.#appKeys.get(appId);
+  #keysOf(appId: string): AppKeys {
+    const known = this.#keys.get(appId);
     if (known !== undefined) return known;
-    const made = hmac(this.#key, `callstream:${appId}`);
-    this.#appKeys.set(appId, made);
+    const made = { mac: hmac(this.#key, `callstream:${appId}`), seal: hmac(this.#key, `callstream-seal:${appId}`) };
+    this.#keys.set(appId, made);
     return made;
   }
 }

@@ -14,7 +14,7 @@ export type ReplaceUser = (userId: string) => string;
  * Names of fields that hold a user's id, or a list of them: UserId, RecordUserId, User_Account, Caller_Account, CalleeList_Account, caller, callees, PeerId, and what is spelled
  * like them. Rather one field too many than one too few.
  */
-const USER_FIELD = /^(?:\w*user_?id|\w*_account|callers?|callees?|peer_?id)$/i;
+const USER_FIELD = /^(?:\w*user_?ids?|\w*_account|callers?|callees?|peer_?id)$/i;
 /** What a text without any such field does not have; a name may be written with escapes. */
 const MAY_NAME_USERS = /user_?id|_account|caller|callee|peer_?id|\\u/i;
 /** A stream of a user's screen, as the whiteboard calls it. */

@@ -82,13 +82,13 @@ export class Traces {
     return { revisions: calls.length + recordings.length + history.length, events, deadLetters };
   }
 
-  /** Of the rows of a table that may name the user, those as which it is stored in the end, or every one that is still there. */
+  /** Of the rows of a table that may name the user, or hold the sealed id, those as which it is stored in the end, or every one that is still there. */
   async *#states(table: StateTable, which: 'latest' | 'all'): AsyncGenerator<StateRow & { frame: Buffer }> {
     const id = STATES[table];
     const params = { app: this.#subject.appId };
     const candidates = await this.#client.query<StateRow>(
       `SELECT ${id} AS id, revision FROM ${table} ${which === 'latest' ? 'FINAL' : ''}
-       WHERE app_id = {app:String} AND ${mayName('state', this.#subject.userId)}
+       WHERE app_id = {app:String} AND ${mayName('state', this.#subject.userId, [`${this.#subject.pseudonym}:`])}
        ORDER BY id, revision`,
       params,
       TIMEOUT_MS,
