@@ -287,7 +287,7 @@ it('leaves no trace in any table, does not come back, and changes nothing else',
 
   const twice = await run('forget-user', APP, ZOE);
   expect(twice.out).toContain('Published anew: 0 calls, 0 channels, 0 recordings. Deleted: 0 earlier revisions, 0 events, 0 dead letters.');
-}, 240_000);
+}, 300_000);
 
 it('needs the key, and roles that have another one do not start', async () => {
   const { config } = loadConfig({ file, env: env() });

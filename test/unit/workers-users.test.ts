@@ -5,7 +5,9 @@ import { joinKey } from '../../src/domain/key.js';
 import type { CallKey } from '../../src/domain/types.js';
 import { Pseudonyms } from '../../src/sources/pseudonym.js';
 import { callSourceOf, SOURCES, topicsAbout } from '../../src/sources/registry.js';
+import { userEvent } from '../../src/sources/user-event.js';
 import { TopologyDriver } from '../../src/stream/topology-driver.js';
+import { ChannelsProcessor } from '../../src/workers/channels/processor.js';
 import { EventsProcessor } from '../../src/workers/events/processor.js';
 import { RecordingsProcessor } from '../../src/workers/recordings/processor.js';
 import { refoldChannel, refoldDelivery, refoldRecording } from '../../src/workers/refold.js';
@@ -34,7 +36,10 @@ class Forgotten implements ForgottenUsers {
   has(_appId: string, pseudonym: string): boolean {
     return this.users.has(pseudonym);
   }
-  async ready(): Promise<void> {}
+  away = false;
+  async ready(): Promise<void> {
+    if (this.away) throw new Error('Kafka is away');
+  }
 }
 
 const ASIS = new Users({ pseudonyms: null, all: false, seals: () => true });
@@ -152,13 +157,28 @@ describe('with pseudonyms', () => {
     expect(b.tasks().map((task) => [task.kind, [...task.users].sort()])).toEqual([['media', ['alice', 'bob']]]);
   });
 
-  it('a media poll of a real id goes to the leg of its user', async () => {
+  it('the vendor is asked by the ids of the task, and what it answers goes to the legs of its users', async () => {
     const b = await Bench.open(HIDDEN);
     await send(b, [...ANSWERED, ...ENDED]);
-    const data = JSON.stringify([{ PeerId: 'alice', Content: [{ EventId: 5003, Time: T0 + 3_500, ParamOne: 1 }] }]);
-    await send(b, [encoded(data, T0 + 70_000, 'user-event', 'call_id=c&user_id=bob&comm_id=x&room_id=r')], TOPICS.rawUserEvent.name);
-    const leg = b.last().legs.find((each) => each.user_id === shown('bob'));
-    expect(leg).toMatchObject({ media_joined_at: T0 + 3_500 });
+    await b.restart();
+    await b.advance(SESSION_SETTINGS.settle + 1_000);
+    const asked: unknown[] = [];
+    const credentials = { endpoint: 'https://v.example', region: 'r', secretId: 'dummy-id', secretKey: 'dummy-key' };
+    const room = { RoomList: [{ CommId: '1_2_3', RoomString: 'r', CreateTime: T0 / 1000 }] };
+    const [task] = b.tasks();
+    for (let plan = userEvent.tasking!.first({ provider: 'tencent', appId: APP }, task!, b.now); plan !== null; ) {
+      const { UserId } = JSON.parse(userEvent.request(plan, credentials, b.now, '00000000').body) as { UserId?: string };
+      if (UserId !== undefined) asked.push(UserId);
+      const data = { Data: [{ PeerId: 'alice', Content: [{ EventId: 5003, Time: T0 + 3_500, ParamOne: 1 }] }] };
+      const response = Buffer.from(JSON.stringify({ Response: UserId === undefined ? room : data }));
+      const answer = userEvent.readResponse(200, {}, response, plan);
+      if (answer.kind !== 'page') throw new Error(answer.kind);
+      for (const { query, body } of answer.elements) b.append(encoded(body, b.now, 'user-event', query), TOPICS.rawUserEvent.name);
+      plan = answer.next;
+    }
+    await b.advance(1_000);
+    expect(asked.sort()).toEqual(['alice', 'bob']);
+    expect(b.last().legs.map((leg) => leg.media_joined_at)).toEqual([T0 + 3_500, T0 + 3_500]);
     expect(b.written()).not.toMatch(/alice|bob/);
   });
 
@@ -416,6 +436,29 @@ describe.each(['is in the state', 'has left it', 'was restored'])('a user who is
     expect(JSON.stringify(b.calls().slice(published))).not.toContain('bob');
     expect(b.sessions().map(measures)).toEqual(before.map(measures));
     b.expectSound();
+  });
+});
+
+describe('while the list of forgotten users cannot be read', () => {
+  it('nothing is folded, and no event made: a batch waits', async () => {
+    const list = new Forgotten();
+    list.away = true;
+    const users = forgetting(list);
+    const deps = {
+      ...{ partition: 0, partitions: 1, codecs, users, failures: { ok: () => {}, failed: () => {} } },
+      suspects: new Set<string>(),
+    };
+    const lookup = async () => new Map<string, never>();
+    const settings = { channelGap: 1, maxCall: 1, settle: 1, retention: 1 };
+    const processors = [
+      new EventsProcessor(deps),
+      new SessionsProcessor({ ...deps, settings: SESSION_SETTINGS, lookup }),
+      new RecordingsProcessor({ ...deps, retention: 1, lookup }),
+      new ChannelsProcessor({ ...deps, settings, lookup }),
+    ];
+    for (const processor of processors) await expect(processor.prepare([])).rejects.toThrow('Kafka is away');
+    list.away = false;
+    for (const processor of processors) await processor.prepare([]);
   });
 });
 
