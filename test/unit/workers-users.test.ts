@@ -324,6 +324,18 @@ describe('a user who is forgotten', () => {
     expect(b.calls().slice(published)).toMatchObject([{ final: true, callees: [shown('bob')] }]);
   });
 
+  it('is forgotten in a call that is under way, and has each user once', async () => {
+    const list = new Forgotten();
+    const b = await Bench.open(forgetting(list));
+    await send(b, ANSWERED);
+    const before = b.last();
+    list.users.add(shown('bob'));
+    await send(b, [codecs.raw.encode(refoldDelivery(KEY, 'x', b.now))], LATE);
+    expect(b.last()).toMatchObject({ status: 'active', callees: [shown('bob')], revision: before.revision + 1 });
+    await send(b, ENDED);
+    expect(b.last()).toMatchObject({ outcome: 'answered', total_users: 2, callees: [shown('bob')] });
+  });
+
   it('is forgotten in a call that has left the state, and is found there again', async () => {
     const list = new Forgotten();
     const b = await Bench.open(forgetting(list));
@@ -413,7 +425,7 @@ describe.each(['is in the state', 'has left it', 'was restored'])('a user who is
     // One session that bob's event names, one that alice's does.
     b.append(push([join('bob', 0, '1'), join('alice', 1, '2'), leave('alice', 3, '2'), leave('bob', 3, '1')], b.now));
     await b.advance(60 * 60_000);
-    b.append(push([join('alice', 60, '3'), join('bob', 61, '4'), leave('alice', 63, '3'), leave('bob', 63, '4')], b.now));
+    b.append(push([join('alice', 60, '3'), join('bob', 61, '4'), leave('alice', 62.5, '3'), leave('bob', 63, '4')], b.now));
     await b.advance(20 * 60_000);
     const before = b.sessions();
     expect(before).toHaveLength(2);
@@ -425,7 +437,7 @@ describe.each(['is in the state', 'has left it', 'was restored'])('a user who is
     await b.advance(20 * 60_000);
     const after = b.sessions();
     expect(after.map(measures)).toEqual(before.map(measures));
-    expect(after.map((s) => s.talk_ms)).toEqual([120_000, 120_000]);
+    expect(after.map((s) => s.talk_ms)).toEqual([120_000, 90_000]);
     for (const s of after) expect(s.callees).toEqual(['alice', pseudonyms.of('app', 'bob')].sort());
     expect(after[1]!.call_id).toBe(before[1]!.call_id);
     expect(JSON.stringify([...b.last().values()])).not.toContain('bob');
