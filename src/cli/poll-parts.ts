@@ -8,6 +8,7 @@ import { CallstreamError, messageOf } from '../domain/errors.js';
 import type { SweepSettings } from '../poll/index.js';
 import { POLLED_SOURCES } from '../sources/registry.js';
 import type { Logger } from '../telemetry/log.js';
+import { FORGET_SOURCE } from '../workers/forgotten.js';
 import { groupOf, kafkaConnection } from './parts.js';
 import { readDecoded, TopicReader } from './read-topic.js';
 
@@ -22,12 +23,14 @@ export async function openPolledCodecs(registry: SchemaRegistry): Promise<Map<st
 
 export const sweepSettings = ({ polling, sessions }: Config): SweepSettings => ({ ...polling, maxCall: sessions.maxCall });
 
-/** Everything that stands on the topic of cursors. @throws CallstreamError KAFKA_UNAVAILABLE, REGISTRY_UNAVAILABLE */
+/** Everything that stands on the topic of cursors about sources. @throws CallstreamError KAFKA_UNAVAILABLE, REGISTRY_UNAVAILABLE */
 export async function readCursors(config: Config, codec: TopicCodec<PollCursor>, logger: Logger): Promise<PollCursor[]> {
   const reader = new TopicReader(kafkaConnection(config), groupOf(config, 'poll'), TOPICS.pollCursors.name, logger);
   try {
     const cursors: PollCursor[] = [];
-    await readDecoded(reader, codec, (_record, cursor) => cursors.push(cursor));
+    await readDecoded(reader, codec, (_record, cursor) => {
+      if (cursor.source !== FORGET_SOURCE) cursors.push(cursor);
+    });
     return cursors;
   } catch (error) {
     if (error instanceof CallstreamError) throw error;

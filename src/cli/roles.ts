@@ -31,6 +31,7 @@ import {
   RAW_TOPICS,
 } from './parts.js';
 import { openPolledCodecs, readCursors, sweepSettings } from './poll-parts.js';
+import { openUsers } from './users.js';
 
 export const ROLES = ['ingest', 'poll', 'sessions', 'events', 'sink', 'api'] as const;
 export type Role = (typeof ROLES)[number];
@@ -152,10 +153,12 @@ async function sessions({ config, logger, metrics, clock, fault }: RoleContext):
     new Set(config.apps.flatMap((app) => (app.provider === 'tencent' && app[api] !== undefined ? [app.appId] : [])));
   const [withRecords, withMedia] = [withApi('records'), withApi('cloudApi')];
   const failure = new Failure();
+  const { users, close } = await openUsers({ config, registry, logger, clock, groupId: groupOf(config, 'sessions') });
   const common = {
     kafka: kafkaConnection(config),
     sinkGroupId: groupOf(config, 'sink'),
     partitions: await countPartitions(config, logger),
+    users,
     logger,
     metrics,
     clock,
@@ -194,13 +197,16 @@ async function sessions({ config, logger, metrics, clock, fault }: RoleContext):
     codecs: { ...codecs, call },
     lookup: (keys, from) => lookupChannels(clickhouse, keys, from),
   });
-  return startWorkers([calls, recordings, channels], failure, () => clickhouse.close());
+  return startWorkers([calls, recordings, channels], failure, async () => {
+    await Promise.all([close(), clickhouse.close()]);
+  });
 }
 
 /** Raw records into canonical events, and dead letters for what cannot be read. */
 async function events({ config, logger, metrics, clock, fault }: RoleContext): Promise<RunningRole> {
   const registry = openRegistry(config);
   const failure = new Failure();
+  const { users, close } = await openUsers({ config, registry, logger, clock, groupId: groupOf(config, 'events') });
   const worker = createEventsWorker({
     kafka: kafkaConnection(config),
     groupId: groupOf(config, 'events'),
@@ -210,12 +216,13 @@ async function events({ config, logger, metrics, clock, fault }: RoleContext): P
       callEvent: await openCodec(TOPICS.callEvents, registry),
       deadLetter: await openCodec(TOPICS.deadLetters, registry),
     },
+    users,
     logger,
     metrics,
     clock,
     onFatal: failure.report,
   });
-  return startWorkers([worker], failure);
+  return startWorkers([worker], failure, close);
 }
 
 /** Calls, recordings, events and dead letters into ClickHouse, and the rollups. */

@@ -7,6 +7,7 @@ import { TopicAdmin } from '../stream/admin.js';
 import { createLogger } from '../telemetry/log.js';
 import { groupOf, INPUTS, kafkaConnection, openClickHouse, openRegistry, reachable, WORKERS, type Worker } from './parts.js';
 import { readDecoded, TopicReader } from './read-topic.js';
+import { usersOf } from './users.js';
 
 const ASK_MS = 5_000;
 
@@ -62,6 +63,7 @@ export async function openVerification(
         });
         return new Map([['up', await response.text()]]);
       },
+      users: usersOf(config),
       sessions: config.sessions,
       polling: config.polling,
       onLine,

@@ -13,7 +13,7 @@ export {
   lookupRecordings,
   type StoredInput,
 } from './lookup.js';
-export { migrateClickHouse, type Retention, readMigrations } from './migrate.js';
+export { migrateClickHouse, otherTtls, type Retention, readMigrations } from './migrate.js';
 export { Roller } from './roller.js';
 export { RowError } from './row-writer.js';
 export { CALL_FIELDS, type CallRow } from './rows.js';

@@ -114,6 +114,8 @@ export interface FinishedCall {
   call_id: string;
   room_id: string;
   users: string[];
+  /** The value as it stood on the topic. */
+  state: Buffer;
   /** Epoch milliseconds. */
   started_at: number;
   ended_at: number | null;
@@ -122,8 +124,8 @@ export interface FinishedCall {
 /** The calls of an app that started in [from, to) (epoch ms) and are over, by start. Sessions of channels are none. */
 export async function findFinishedCalls(client: ClickHouse, range: Required<CallRange>): Promise<FinishedCall[]> {
   const rows = await client.query<Record<string, unknown>>(
-    `SELECT ${selectOf(PARTIES)}
-     FROM calls AS t
+    `SELECT ${selectOf(PARTIES)}, base64Encode(t.state) AS frame
+     FROM calls_latest AS t FINAL
      WHERE t.started_at >= fromUnixTimestamp64Milli({from:Int64}) AND t.started_at < fromUnixTimestamp64Milli({to:Int64})
        AND t.app_id = {app:String} AND t.status = 'ended' AND t.call_type != 'channel'
      ORDER BY t.started_at, t.call_id`,
@@ -132,7 +134,7 @@ export async function findFinishedCalls(client: ClickHouse, range: Required<Call
   );
   return rows.map((row) => {
     const { caller, callees, ...call } = rowOf(PARTIES, row);
-    return { ...call, users: caller === '' ? callees : [caller, ...callees] };
+    return { ...call, users: caller === '' ? callees : [caller, ...callees], state: Buffer.from(String(row.frame), 'base64') };
   });
 }
 

@@ -116,15 +116,21 @@ export async function migrateClickHouse(
   return done;
 }
 
-/** Sets the TTL of each table that has another one: a change of the configuration needs no migration. */
+/** Sets the TTL of each table that has another one: a change of the configuration needs no migration. What is stored follows at once. */
 async function applyRetention(client: ClickHouse, retention: Retention): Promise<void> {
+  for (const { table, ttl } of await otherTtls(client, client.database, retention))
+    await client.command(`ALTER TABLE ${table} MODIFY TTL ${ttl}`, {}, TIMEOUT_MS);
+}
+
+/** The tables of a database whose TTL is not that of the configuration, and what it should be. */
+export async function otherTtls(client: ClickHouse, database: string, retention: Retention): Promise<{ table: string; ttl: string }[]> {
   const tables = await client.query<{ name: string; engine_full: string }>(
-    'SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()',
+    'SELECT name, engine_full FROM system.tables WHERE database = {database:String}',
+    { database },
   );
-  for (const [table, from, keep] of TTLS) {
-    const seconds = Math.ceil(keep(retention) / SECOND);
+  return TTLS.flatMap(([table, from, keep]) => {
+    const ttl = `${from} + toIntervalSecond(${Math.ceil(keep(retention) / SECOND)})`;
     const engine = tables.find((t) => t.name === table)?.engine_full ?? '';
-    if (engine.includes(`TTL ${from} + toIntervalSecond(${seconds})`)) continue;
-    await client.command(`ALTER TABLE ${table} MODIFY TTL ${from} + toIntervalSecond(${seconds})`, {}, TIMEOUT_MS);
-  }
+    return engine.includes(`TTL ${ttl}`) ? [] : [{ table, ttl }];
+  });
 }

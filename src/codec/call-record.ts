@@ -75,6 +75,7 @@ export function packCall(state: CallState, facts: CallFacts, publication: Public
     records: state.records.map((r) => ({ origin: r.origin, text: r.text, received_at: r.received_at })),
     media: state.media.map((m) => ({ user_id: m.user_id, text: m.text, received_at: m.received_at })),
     channel_events: [],
+    sealed_users: state.sealed_users,
   };
 }
 
@@ -97,6 +98,7 @@ export function unpackCall(call: Call, readers: TextReaders): { state: CallState
         events: readers.media(m.text),
         received_at: m.received_at,
       })),
+      sealed_users: call.sealed_users,
       timed_out: call.timed_out,
     },
     publication: publicationOf(call),

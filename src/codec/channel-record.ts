@@ -21,7 +21,7 @@ export interface ChannelRecord {
 /** The Avro record of one revision. */
 export function packSession({ key, name, events, publication }: ChannelRecord, facts: CallFacts): Call {
   const { provider, app_id, channel_id } = key;
-  const state = { provider, app_id, call_id: channelSessionCallId(channel_id, name), events: [], records: [], media: [] };
+  const state = { provider, app_id, call_id: channelSessionCallId(channel_id, name), events: [], records: [], media: [], sealed_users: [] };
   const strings = new StringTable();
   const channel_events = events.map((e) => ({
     user: strings.of(e.user_id),

@@ -222,6 +222,8 @@ export interface Call {
   media: MediaEntry[];
   /** Of a channel session, the distinct events that make it, and Leaves whose Join has not come; empty when it was folded into another. */
   channel_events: ChannelEntry[];
+  /** Where users go by pseudonyms and a vendor is asked about them: `<pseudonym>:<id, encrypted>` of each, sorted. Nobody without privacy.key can read them. */
+  sealed_users: string[];
 }
 
 /** An input that could not be processed, with what is needed to send it through again. */

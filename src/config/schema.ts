@@ -105,13 +105,14 @@ const polling = section({
 });
 
 const privacy = section({
-  /** Nothing hashes user ids yet, and a promise of privacy that is not kept is worse than a refusal. */
-  pseudonymiseUsers: bool.prefault(d.privacy.pseudonymiseUsers).refine((on) => !on, {
-    error: 'is not in this version: user ids would be stored as they come. Leave it out, or write false',
-  }),
-  /** Of the pseudonyms. */
+  pseudonymiseUsers: bool.prefault(d.privacy.pseudonymiseUsers),
+  /** Of the pseudonyms, also of users that are forgotten. */
   key: text().min(16, { error: 'must have at least 16 characters' }).optional(),
   truncateClientIp: bool.prefault(d.privacy.truncateClientIp),
+}).refine((p) => !p.pseudonymiseUsers || p.key !== undefined, {
+  path: ['key'],
+  error: 'is required when pseudonymiseUsers is on: pseudonyms that anyone could make hide nobody',
+  when: (p) => (p.value as { pseudonymiseUsers?: unknown }).pseudonymiseUsers === true,
 });
 
 const kafka = section({

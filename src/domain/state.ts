@@ -8,7 +8,17 @@ import type { Role } from './vocabulary.js';
  * (user_id, text). Input objects are shared, never changed: a merge puts a new object in the place of the old.
  */
 export function emptyState(key: CallKey): CallState {
-  return { provider: key.provider, app_id: key.app_id, call_id: key.call_id, events: [], records: [], media: [], timed_out: false };
+  const { provider, app_id, call_id } = key;
+  return { provider, app_id, call_id, events: [], records: [], media: [], sealed_users: [], timed_out: false };
+}
+
+/** Adds sealed ids of users. True when there is one that was not there. */
+export function addSealed(state: CallState, sealed: Iterable<string>): boolean {
+  const before = state.sealed_users.length;
+  for (const each of sealed) if (!state.sealed_users.includes(each)) state.sealed_users.push(each);
+  if (state.sealed_users.length === before) return false;
+  state.sealed_users.sort(compareStrings);
+  return true;
 }
 
 /** Adds one input to the set. True when the set changed: a new input, or an equal one that says more or came earlier. */

@@ -85,6 +85,8 @@ export interface CallState extends CallKey {
   events: EventInput[];
   records: RecordInput[];
   media: MediaInput[];
+  /** Of users that go by pseudonyms: their ids, sealed, where they are needed to ask a vendor. Sorted. */
+  sealed_users: string[];
   timed_out: boolean;
 }
 

@@ -62,7 +62,8 @@ function sliceField(text: string, name: string): string | null {
   return found;
 }
 
-function isName(quoted: string, name: string): boolean {
+/** Whether a quoted name, escapes and all, is this one. */
+export function isName(quoted: string, name: string): boolean {
   if (!quoted.includes('\\')) return quoted.length === name.length + 2 && quoted.startsWith(name, 1);
   try {
     return JSON.parse(quoted) === name;
@@ -71,8 +72,8 @@ function isName(quoted: string, name: string): boolean {
   }
 }
 
-/** JSON's white space, and at the very start a byte order mark. */
-function skipSpace(text: string, at: number): number {
+/** Position after JSON's white space, and at the very start a byte order mark. */
+export function skipSpace(text: string, at: number): number {
   let i = at === 0 && text.charCodeAt(0) === BYTE_ORDER_MARK ? 1 : at;
   for (; i < text.length; i++) {
     const c = text.charCodeAt(i);
@@ -97,7 +98,7 @@ function skipValue(text: string, at: number): number {
 }
 
 /** Position after the string whose quote is here. */
-function skipString(text: string, at: number): number {
+export function skipString(text: string, at: number): number {
   for (let i = at + 1; i < text.length; i++) {
     const c = text.charCodeAt(i);
     if (c === BACKSLASH) i++;
@@ -106,8 +107,8 @@ function skipString(text: string, at: number): number {
   return text.length;
 }
 
-/** Position after a number, true, false or null. */
-function skipWord(text: string, at: number): number {
+/** Position after a number, true, false or null; the position itself where none starts. */
+export function skipWord(text: string, at: number): number {
   let i = at;
   while (i < text.length && /[-+.0-9A-Za-z]/.test(text.charAt(i))) i++;
   return i;

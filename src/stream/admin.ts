@@ -113,6 +113,21 @@ export class TopicAdmin {
     return Number(resources[0]?.configEntries[0]?.configValue);
   }
 
+  /** How long records stay, by topic, as the brokers have it: `retentionMs` after its last record a segment goes, which takes records for `segmentMs`. */
+  async keeps(topics: readonly string[]): Promise<Map<string, { retentionMs: number; segmentMs: number }>> {
+    await this.#connect();
+    const { resources } = await this.#admin.describeConfigs({
+      includeSynonyms: false,
+      resources: topics.map((name) => ({ type: ConfigResourceTypes.TOPIC, name, configNames: ['retention.ms', 'segment.ms'] })),
+    });
+    return new Map(
+      resources.map(({ resourceName, configEntries }) => {
+        const of = (name: string): number => Number(configEntries.find((entry) => entry.configName === name)?.configValue);
+        return [resourceName, { retentionMs: of('retention.ms'), segmentMs: of('segment.ms') }];
+      }),
+    );
+  }
+
   async close(): Promise<void> {
     await this.offsets.close();
     if (this.#connected !== null) await this.#admin.disconnect();

@@ -9,7 +9,7 @@ import { callSourceOf } from '../sources/registry.js';
 import { partitionOf } from '../stream/partition.js';
 import type { OutputRecord } from '../stream/types.js';
 import type { Clock } from '../telemetry/clock.js';
-import { refoldDelivery } from './sessions/refold.js';
+import { refoldDelivery } from './refold.js';
 
 /** One input of a call as ClickHouse keeps it. */
 export interface StoredInput extends StoredEvent {

@@ -77,6 +77,26 @@ describe('migrations', () => {
     await migrateClickHouse(client, { retention: { ...RETENTION, calls: 30 * DAY } });
     expect(await ttls()).toEqual(days(30));
   });
+
+  test('let rows go that are older than a retention which was shortened, and no others', async () => {
+    await migrateClickHouse(client, { retention: RETENTION });
+    await client.command(
+      `INSERT INTO calls_latest (app_id, call_id, first_seen_at, revision)
+       SELECT 'ttl', concat(toString(days), ' d'), now64(3) - toIntervalDay(days), 1 FROM (SELECT arrayJoin([0, 10, 100, 300]) AS days)`,
+    );
+    const left = async () => {
+      // What is not gone by itself goes with the next merge.
+      await client.command('OPTIMIZE TABLE calls_latest FINAL', {}, 60_000);
+      return (await client.query<{ call_id: string }>("SELECT call_id FROM calls_latest WHERE app_id = 'ttl' ORDER BY first_seen_at")).map(
+        (r) => r.call_id,
+      );
+    };
+    expect(await left()).toEqual(['300 d', '100 d', '10 d', '0 d']);
+    await migrateClickHouse(client, { retention: { ...RETENTION, calls: 200 * DAY } });
+    expect(await left()).toEqual(['100 d', '10 d', '0 d']);
+    await migrateClickHouse(client, { retention: { ...RETENTION, calls: 60 * DAY } });
+    expect(await left()).toEqual(['10 d', '0 d']);
+  });
 });
 
 test('every error code in the table has the name that the server gives it', async () => {

@@ -6,6 +6,7 @@ import { type ChannelKey, channelKey } from '../../src/domain/channel.js';
 import { TopologyDriver } from '../../src/stream/topology-driver.js';
 import { type ChannelCodecs, ChannelsProcessor } from '../../src/workers/channels/processor.js';
 import { channelEventId } from '../../src/workers/event-id.js';
+import { AS_THEY_COME, type Users } from '../../src/workers/users.js';
 import { WorkerBench } from './worker-bench.js';
 
 export const codecs = { raw: localCodec(TOPICS.rawAliyunRtc), call: localCodec(TOPICS.calls), deadLetter: localCodec(TOPICS.deadLetters) };
@@ -23,16 +24,19 @@ export class Bench extends WorkerBench<ChannelsProcessor> {
   asked: { keys: string[]; from: number }[] = [];
   /** As the next processor finds them. */
   readonly settings: typeof SETTINGS;
+  readonly who: { users: Users };
 
-  private constructor(driver: TopologyDriver, settings: typeof SETTINGS) {
+  private constructor(driver: TopologyDriver, settings: typeof SETTINGS, who: { users: Users }) {
     super(driver, { now: T0, inputTopic: RAW, outputTopic: TOPICS.calls.name });
     this.settings = settings;
+    this.who = who;
   }
 
   static async open(own: Partial<ChannelCodecs> = {}): Promise<Bench> {
     const clock = { now: (): number => bench?.now ?? T0 };
     const suspects = new Set<string>();
     const settings = { ...SETTINGS };
+    const who = { users: AS_THEY_COME };
     const driver = await TopologyDriver.open({
       inputs: [RAW],
       outputTopic: TOPICS.calls.name,
@@ -50,9 +54,10 @@ export class Bench extends WorkerBench<ChannelsProcessor> {
           lookup: (keys, from) => bench!.lookup(keys, from),
           failures,
           suspects,
+          users: who.users,
         }),
     });
-    const bench: Bench | undefined = new Bench(driver, settings);
+    const bench: Bench | undefined = new Bench(driver, settings, who);
     return bench;
   }
 

@@ -73,6 +73,7 @@ export function blankCall(over: Partial<Call>): Call {
     legs: [],
     last_change_at: 0,
     latest_at: 0,
+    sealed_users: [],
     timed_out: false,
     deadline_at: null,
     record_task: false,

@@ -14,7 +14,7 @@ import type { CallFacts } from '../../src/simulator/vendor/facts.js';
 import { PushLog } from '../../src/simulator/vendor/push-log.js';
 import { Rooms } from '../../src/simulator/vendor/rooms.js';
 import type { PlayedApp } from '../../src/simulator/verify/played.js';
-import type { RawTopicRecord, TaskRecord, VerifyDeps } from '../../src/simulator/verify/ports.js';
+import type { RawTopicRecord, ShownUsers, TaskRecord, VerifyDeps } from '../../src/simulator/verify/ports.js';
 import type { Delivery } from '../../src/simulator/wire.js';
 
 /** A project made up in memory, whole and right, of apps with every feature: what verification reads, to be spoilt by tests. */
@@ -73,7 +73,7 @@ const PIECES = 90;
 export const CALLS_ALONE = 60;
 
 /** What the vendors did: the same each time. */
-function traffic(plan: PlanOptions, pieces: number) {
+function traffic(plan: PlanOptions, pieces: number, users?: ShownUsers) {
   const ledger = new Ledger();
   const raw = Object.fromEntries(SOURCE_NAMES.map((source) => [source, []])) as unknown as World['raw'];
   const truth = new TruthDeliveries();
@@ -85,7 +85,8 @@ function traffic(plan: PlanOptions, pieces: number) {
     const offset = raw[source].length;
     const record = { partition: 0, offset, id: `${source}-${offset}`, app_id, query, body, received_at: BEGIN + arrivals++ };
     raw[source].push(record);
-    truth.add({ ...record, source }, true);
+    const came = { ...record, source };
+    truth.add({ ...came, ...users?.show(came) }, true);
   };
   const poll = (source: SourceName, app_id: string, query: string, text: string) => {
     served.add(JSON.stringify([source, app_id, text]));
@@ -143,6 +144,13 @@ export function world(): World {
 }
 
 let whole: World | null = null;
+
+/** Of an installation where users go by other ids than those that came. */
+export function worldOfUsers(users: ShownUsers): World {
+  const w = worldOf(traffic(EVERYTHING, PIECES, users), NOW);
+  // Tasks say the ids that came.
+  return { ...w, tasks: w.tasks.map((task) => ({ ...task, users: w.book.mediaUsers(task.app_id, task.call_id) })) };
+}
 
 /** Of an app that has callbacks and nothing else, at a moment: its lost ends are put right by nobody. */
 export const worldOfCallbacks = (now: number): World => worldOf(traffic(CALLBACKS, CALLS_ALONE), now);

@@ -209,12 +209,7 @@ describe('one wrong thing', () => {
     ['retention below settle', `${app}sessions: { retention: 10s }`, 'sessions.retention', /must not be shorter than settle/],
     ['overlap below delay', `${app}polling: { overlap: 5s }`, 'polling.overlap', /longer than delay/],
     ['userEvents', `${app}polling: { userEvents: some }`, 'polling.userEvents', 'must be one of off, abnormal, all, not "some"'],
-    [
-      'pseudonyms, which nothing makes yet',
-      `${app}privacy: { pseudonymiseUsers: true, key: 0123456789abcdef }`,
-      'privacy.pseudonymiseUsers',
-      /^is not in this version: user ids would be stored as they come/,
-    ],
+    ['pseudonyms without a key', `${app}privacy: { pseudonymiseUsers: true }`, 'privacy.key', /^is required when pseudonymiseUsers is on/],
     ['short privacy key', `${app}privacy: { key: short }`, 'privacy.key', 'must have at least 16 characters'],
     ['no boolean', `${app}kafka: { ssl: yes }`, 'kafka.ssl', 'must be true or false, not "yes"'],
     ['no brokers', `${app}kafka: { brokers: [] }`, 'kafka.brokers', 'must name at least one broker'],

@@ -7,6 +7,8 @@ import type { SourceName } from '../../src/simulator/truth/read-source.js';
 import { CounterWatch } from '../../src/simulator/verify/counters.js';
 import type { RawTopicRecord, VerifyDeps, VerifyReport } from '../../src/simulator/verify/ports.js';
 import { verify } from '../../src/simulator/verify/verify.js';
+import { Pseudonyms } from '../../src/sources/pseudonym.js';
+import { Users } from '../../src/workers/users.js';
 import {
   BEGIN,
   CALLBACKS_ALONE,
@@ -22,6 +24,7 @@ import {
   type World,
   world,
   worldOfCallbacks,
+  worldOfUsers,
 } from '../support/verified-world.js';
 
 /**
@@ -65,6 +68,17 @@ describe('verification', () => {
     expect(report.total).toBe(0);
     for (const count of Object.values(report.compared)) expect(count).toBeGreaterThan(0);
     expect(report.compared.received).toBe(report.compared.folded + report.compared.duplicates + report.compared.dead);
+  });
+
+  it('knows users by their pseudonyms where the configuration says so, and finds one who is not', async () => {
+    const users = new Users({ pseudonyms: new Pseudonyms('a dummy key for tests'), all: true, seals: () => false });
+    const report = await check(() => {}, { users }, worldOfUsers(users));
+    expect(report.first).toEqual([]);
+    for (const count of Object.values(report.compared)) expect(count).toBeGreaterThan(0);
+    const real = await check(() => {}, { users });
+    expect(kinds(real)).toEqual(expect.arrayContaining(['call', 'event', 'missing leg', 'recording']));
+    const unasked = await check((w) => (w.raw['user-event'] = []), { users }, worldOfUsers(users));
+    expect(kinds(unasked)).toContain('waited in vain');
   });
 
   it.each<[string, (w: World) => void, string[]]>([

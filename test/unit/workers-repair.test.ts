@@ -6,9 +6,9 @@ import type { CallKey } from '../../src/domain/types.js';
 import { callSourceOf } from '../../src/sources/registry.js';
 import { partitionOf } from '../../src/stream/partition.js';
 import type { InputRecord, OutputRecord, TaskMeta } from '../../src/stream/types.js';
+import { REFOLD_SOURCE, refoldDelivery } from '../../src/workers/refold.js';
 import { repairCall, type StoredInput } from '../../src/workers/repair.js';
 import { SessionsProcessor } from '../../src/workers/sessions/processor.js';
-import { REFOLD_SOURCE, refoldDelivery } from '../../src/workers/sessions/refold.js';
 import type { SessionSettings } from '../../src/workers/sessions/settings.js';
 import { codecs } from '../support/worker-kit.js';
 

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { Argument } from 'commander';
-import { findFinishedCalls } from '../../clickhouse/index.js';
+import { type ClickHouse, findFinishedCalls } from '../../clickhouse/index.js';
 import { openCodec } from '../../codec/codec.js';
 import { TOPICS } from '../../codec/topics.js';
 import type { Config } from '../../config/index.js';
@@ -19,7 +19,8 @@ import {
   systemChance,
   TIMING,
 } from '../../poll/index.js';
-import type { AnyPolledSource } from '../../sources/polled.js';
+import type { AnyPolledSource, TimeRange } from '../../sources/polled.js';
+import { isPseudonym } from '../../sources/pseudonym.js';
 import { POLLED_SOURCES, polledSourceOf } from '../../sources/registry.js';
 import { systemClock } from '../../telemetry/clock.js';
 import { createLogger } from '../../telemetry/log.js';
@@ -30,6 +31,7 @@ import { countPartitions, openClickHouse, openProducer, openRegistry } from '../
 import { openPolledCodecs, readCursors } from '../poll-parts.js';
 import type { Register } from '../program.js';
 import { startProgress } from '../progress.js';
+import { usersOf } from '../users.js';
 import { type ConfigOption, loadForClient, withConfig } from './options.js';
 import { time } from './parse.js';
 
@@ -105,7 +107,7 @@ async function runBackfill(io: Io, name: string, options: BackfillOptions): Prom
         codecs: await openPolledCodecs(registry),
         acknowledged: new Acknowledged(),
       }),
-      callsOf: (app_id, { from, to }) => findFinishedCalls(clickhouse, { from, to, app_id }),
+      callsOf: await openCallsOf(config, clickhouse),
       maxCall: config.sessions.maxCall,
     });
     const { finishedAt } = work;
@@ -117,6 +119,21 @@ async function runBackfill(io: Io, name: string, options: BackfillOptions): Prom
   } finally {
     await Promise.all([hosts.close(), producer.close(), clickhouse.close()]);
   }
+}
+
+/** The calls of a range, with their users as the vendor knows them. */
+async function openCallsOf(config: Config, clickhouse: ClickHouse) {
+  const users = usersOf(config);
+  const sealed = (await openCodec(TOPICS.calls, openRegistry(config))).only('sealed_users');
+  return async (app_id: string, { from, to }: TimeRange) => {
+    const calls = await findFinishedCalls(clickhouse, { from, to, app_id });
+    const hidden = calls.filter((call) => call.users.some(isPseudonym));
+    await sealed.resolve(hidden.map(({ state }) => state));
+    return calls.map(({ state, ...call }) => {
+      const ids = call.users.some(isPseudonym) ? sealed.decode(state).sealed_users : [];
+      return { ...call, users: users.realIds(app_id, call.users, ids) };
+    });
+  };
 }
 
 async function walkAll(io: Io, work: Backfill, signal: AbortSignal): Promise<number> {

@@ -2,6 +2,7 @@ import type { Register } from '../program.js';
 import { backfill } from './backfill.js';
 import { deadLetters } from './dead-letters.js';
 import { doctor } from './doctor.js';
+import { forgetUser } from './forget-user.js';
 import { migrate } from './migrate.js';
 import { repair } from './repair.js';
 import { run } from './run.js';
@@ -9,4 +10,4 @@ import { simulate } from './simulate.js';
 import { up } from './up.js';
 
 /** In the order in which `--help` lists them. */
-export const COMMANDS: readonly Register[] = [up, run, migrate, simulate, backfill, deadLetters, repair, doctor];
+export const COMMANDS: readonly Register[] = [up, run, migrate, simulate, backfill, deadLetters, repair, forgetUser, doctor];

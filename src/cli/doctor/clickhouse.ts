@@ -1,4 +1,4 @@
-import { ClickHouse, readMigrations } from '../../clickhouse/index.js';
+import { ClickHouse, otherTtls, readMigrations } from '../../clickhouse/index.js';
 import { type Config, formatDuration } from '../../config/index.js';
 import { attempt, type Finding, ok, problem, warning } from './finding.js';
 
@@ -22,6 +22,7 @@ export async function checkClickHouse(config: Config, now: () => number): Promis
     return [
       ...reached,
       ...(await attempt('tables', 'run callstream migrate', () => checkTables(server, database))),
+      ...(await attempt('retention', 'run callstream migrate', () => checkRetention(server, config))),
       ...(await attempt('rights', todo, () => checkRights(config))),
       ...(await attempt('clock of ClickHouse', todo, () => checkClock(server, now))),
     ];
@@ -51,6 +52,14 @@ async function checkTables(server: ClickHouse, database: string): Promise<Findin
   if (unknown.length > 0) return [problem('tables', `${unknown.join(', ')} is of a newer version`, 'run that version, not this one')];
   if (missing.length > 0) return [problem('tables', `${missing.join(', ')} not applied`, 'run callstream migrate')];
   return [ok('tables', `database ${database}, ${migrations.length} migrations applied`)];
+}
+
+async function checkRetention(server: ClickHouse, { clickhouse, retention }: Config): Promise<Finding[]> {
+  const other = await otherTtls(server, clickhouse.database, retention);
+  const text = `calls ${formatDuration(retention.calls)}, events ${formatDuration(retention.events)}, metrics ${formatDuration(retention.metrics)}`;
+  if (other.length === 0) return [ok('retention', text)];
+  const tables = other.map(({ table }) => table).join(', ');
+  return [warning('retention', `${tables}: kept for another time than the configuration says (${text})`, 'run callstream migrate')];
 }
 
 async function checkRights({ clickhouse }: Config): Promise<Finding[]> {

@@ -6,10 +6,12 @@ import { POLLED_SOURCES, SOURCES } from '../../sources/registry.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
 const SHORT_SECRET = 16;
+/** Of a key that nobody can find by trying: as many characters as 128 random bits take in hexadecimal. */
+const SHORT_KEY = 32;
 const GIB = 1024 ** 3;
 
 /** Sections and fields that are checked at boot, but which nothing reads yet. */
-const LATER_SECTIONS = ['alerts', 'webhooks', 'privacy.key'] as const;
+const LATER_SECTIONS = ['alerts', 'webhooks'] as const;
 
 /** Values that are valid, and still not wise. */
 export function checkConfig({ config, file, demo, explicit }: Loaded): Finding[] {
@@ -39,7 +41,7 @@ export function checkConfig({ config, file, demo, explicit }: Loaded): Finding[]
       );
     }
   });
-  findings.push(...checkTransport(config), ...checkPolling(config, explicit), ...checkUnread(config, explicit));
+  findings.push(...checkTransport(config), ...checkPolling(config, explicit), ...checkPrivacy(config), ...checkUnread(config, explicit));
   return findings;
 }
 
@@ -69,6 +71,22 @@ function checkPolling({ apps, polling }: Config, explicit: ReadonlySet<string>):
       );
   }
   return findings;
+}
+
+/** How users are named in what is stored. Never shows the key. */
+function checkPrivacy({ privacy }: Config): Finding[] {
+  const { key, pseudonymiseUsers } = privacy;
+  if (key === undefined) return [];
+  const users = pseudonymiseUsers ? 'users go by pseudonyms' : 'users go by their ids; those of forget-user by pseudonyms';
+  return [
+    key.length < SHORT_KEY
+      ? warning(
+          'privacy',
+          `${users}; the key is shorter than ${SHORT_KEY} characters`,
+          'take a longer one before there are pseudonyms: openssl rand -hex 32. With another key every user gets another pseudonym',
+        )
+      : ok('privacy', users),
+  ];
 }
 
 /** What a user may think is in force, and is not. */

@@ -3,7 +3,7 @@ import type { VendorBook } from '../vendor/book.js';
 import type { OwnCall } from './comparison.js';
 import { shorten } from './differences.js';
 import type { PlayedApp } from './played.js';
-import type { TaskRecord, VerifyDeps } from './ports.js';
+import type { ShownUsers, TaskRecord, VerifyDeps } from './ports.js';
 import type { RawReading } from './raw.js';
 
 /** A deep sweep comes after so many trailing ones, but at least every hour, and looks back maxCall and an hour. */
@@ -57,7 +57,14 @@ export function owedMedia(
     apps,
     calls,
     tasks,
-  }: { book: VendorBook; apps: readonly PlayedApp[]; calls: Iterable<OwnCall>; tasks: ReadonlyMap<string, TaskRecord> },
+    users: shown,
+  }: {
+    book: VendorBook;
+    apps: readonly PlayedApp[];
+    calls: Iterable<OwnCall>;
+    tasks: ReadonlyMap<string, TaskRecord>;
+    users?: ShownUsers | undefined;
+  },
   userEvents: VerifyDeps['polling']['userEvents'],
 ): string[] {
   const played = new Set(apps.filter((app) => app.media).map((app) => app.app_id));
@@ -76,7 +83,8 @@ export function owedMedia(
     if (!reaches(task, truth)) continue;
     const polled = new Set(inputs.flatMap(({ reading }) => (reading.kind === 'media' ? [reading.user_id] : [])));
     for (const user of users) {
-      if (task.users.includes(user) && !polled.has(user)) owed.push(`${app_id} ${shorten(call_id)} user ${shorten(user)}`);
+      if (task.users.includes(user) && !polled.has(shown?.idOf(app_id, user) ?? user))
+        owed.push(`${app_id} ${shorten(call_id)} user ${shorten(user)}`);
     }
   }
   return owed;

@@ -20,10 +20,18 @@ export interface VerifyDeps {
   sessions: SessionTimes;
   /** Of the `polling` section: ms, and whose media events are fetched. */
   polling: { sweepEvery: number; userEvents: 'off' | 'abnormal' | 'all' };
+  /** Under which ids users go in what the project holds of raw records; absent: under those that came. */
+  users?: ShownUsers;
   /** One line at a time about what is waited for or compared. */
   onLine?: (line: string) => void;
   /** Longest wait for everything to have come and to be settled, ms; default: 10 minutes beyond ringTimeout + settle, and where APIs are polled the time until the next deep sweep. */
   deadlineMs?: number;
+}
+
+/** By the configuration: pseudonyms, or ids as they came. */
+export interface ShownUsers {
+  show(record: RawTopicRecord & { source: SourceName; body: Buffer }): { query: string; body: Buffer };
+  idOf(appId: string, userId: string): string;
 }
 
 export type Query = <T>(sql: string, params?: Record<string, unknown>, timeoutMs?: number) => Promise<T[]>;

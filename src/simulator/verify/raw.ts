@@ -6,7 +6,7 @@ import type { SourceName } from '../truth/read-source.js';
 import type { ServedSource, VendorBook } from '../vendor/book.js';
 import { shorten } from './differences.js';
 import type { PlayedApp } from './played.js';
-import type { RawTopicRecord, VerifyDeps } from './ports.js';
+import type { RawTopicRecord, ShownUsers, VerifyDeps } from './ports.js';
 
 interface Run {
   ledger: Ledger;
@@ -58,22 +58,24 @@ export class RawReading {
   }
 
   /** Takes what has come since the last time. */
-  async readOn({ readRaw }: Pick<VerifyDeps, 'readRaw'>): Promise<void> {
+  async readOn({ readRaw, users }: Pick<VerifyDeps, 'readRaw' | 'users'>): Promise<void> {
     for (const source of sourcesOf(this.#run.apps)) {
       const positions = getOrMake(this.#positions, source, () => new Map<number, number>());
       const take = (record: RawTopicRecord): void => {
         positions.set(record.partition, Math.max(positions.get(record.partition) ?? 0, record.offset + 1));
-        this.#take(source, record);
+        this.#take(source, record, users);
       };
       await readRaw(source, take, positions);
     }
   }
 
-  #take(source: SourceName, record: RawTopicRecord): void {
+  #take(source: SourceName, record: RawTopicRecord, users: ShownUsers | undefined): void {
     const body = Buffer.from(record.body);
     const own = isPoll(source, body) ? this.#isServed(source, record, body) : this.#isSent(source, record, body);
     if (own) this.own++;
-    if (own || this.#apps.has(record.app_id)) this.truth.add({ ...record, source, body }, own);
+    if (!own && !this.#apps.has(record.app_id)) return;
+    const came = { ...record, source, body };
+    this.truth.add({ ...came, ...users?.show(came) }, own);
   }
 
   #isSent(source: Exclude<SourceName, 'call-record' | 'user-event'>, record: RawTopicRecord, body: Buffer): boolean {

@@ -192,7 +192,7 @@ class Verification {
       'media events',
       async () => {
         const tasks = await mediaTasks(this.#deps.readTasks);
-        const owed = owedMedia({ book, apps, calls: this.#calls.values(), tasks }, this.#deps.polling.userEvents);
+        const owed = owedMedia({ book, apps, calls: this.#calls.values(), tasks, users: this.#deps.users }, this.#deps.polling.userEvents);
         if (owed.length === 0) return null;
         waited = true;
         await this.#read();

@@ -2,7 +2,7 @@ import { cloudEventHeaders } from '../../codec/cloudevents.js';
 import type { TopicCodec } from '../../codec/codec.js';
 import type { Call, DeadLetter, RawEvent } from '../../codec/generated.js';
 import { TOPICS } from '../../codec/topics.js';
-import { type ChannelKey, channelKey, type PresenceEvent, presenceOf } from '../../domain/channel.js';
+import { type ChannelKey, channelKey, happenedAt, type PresenceEvent, presenceOf } from '../../domain/channel.js';
 import type { Delivery, ReadElement } from '../../sources/element.js';
 import { channelSourceOf } from '../../sources/registry.js';
 import {
@@ -19,6 +19,8 @@ import {
 import { channelEventId } from '../event-id.js';
 import { FoldReport } from '../fold-report.js';
 import { RawInputs } from '../raw-inputs.js';
+import { refoldChannelKey } from '../refold.js';
+import { AS_THEY_COME, type Users } from '../users.js';
 import type { SessionRevision } from './publisher.js';
 import { type Window, windowOf } from './reach.js';
 import type { ChannelSettings } from './schedule.js';
@@ -44,6 +46,8 @@ export interface ChannelDeps {
   failures: FailureCounter;
   /** Channels that could not be folded with one of their events; shared by the processors that one process has had. */
   suspects: Set<string>;
+  /** Absent: users go by the ids that come. */
+  users?: Users;
 }
 
 /** What ClickHouse has of a channel. */
@@ -70,9 +74,10 @@ export class ChannelsProcessor implements Processor {
 
   constructor(deps: ChannelDeps) {
     this.#deps = deps;
-    this.#inputs = new RawInputs(deps.codecs.raw, channelSourceOf, deps.failures);
+    const users = deps.users ?? AS_THEY_COME;
+    this.#inputs = new RawInputs(deps.codecs.raw, channelSourceOf, { failures: deps.failures, users });
     this.#report = new FoldReport(deps.codecs.deadLetter, 3 * deps.partitions + deps.partition);
-    this.#table = new ChannelTable(deps.codecs.call, deps.settings);
+    this.#table = new ChannelTable(deps.codecs.call, deps.settings, users);
   }
 
   /** The state, for gauges. */
@@ -110,6 +115,8 @@ export class ChannelsProcessor implements Processor {
     for (const { key, records } of this.#published) this.#takeBack(key, records);
     this.#published = [];
     if (raw === null) return;
+    const asked = refoldChannelKey(raw);
+    if (asked !== null) this.#table.refold(asked.key);
     for (const element of this.#inputs.elements(raw)) if (element.ok) this.#take(element, record, raw);
   }
 
@@ -147,16 +154,23 @@ export class ChannelsProcessor implements Processor {
     const unknown = new Map<string, ChannelKey>();
     const window = { from: Number.POSITIVE_INFINITY, knownFrom: Number.POSITIVE_INFINITY };
     const before = new Map<string, PresenceEvent[]>();
+    const ask = (key: ChannelKey, at: number): void => {
+      unknown.set(channelKey(key), key);
+      const { from, knownFrom } = windowOf(at);
+      window.from = Math.min(window.from, from);
+      window.knownFrom = Math.min(window.knownFrom, knownFrom);
+    };
     for (const record of records) {
-      for (const [key, event] of this.#peek(record)) {
+      const peeked = this.#inputs.peek(record);
+      if (peeked === null) continue;
+      const asked = refoldChannelKey(peeked.raw);
+      if (asked !== null) ask(asked.key, asked.from);
+      for (const { key, input } of peeked.elements) {
+        const event = presenceOf(input, channelEventId(key, input));
+        if (event === null) continue;
         const joined = channelKey(key);
         const others = before.get(joined) ?? [];
-        if (!this.#table.isKnown(joined, event, others)) {
-          unknown.set(joined, key);
-          const { from, knownFrom } = windowOf(event);
-          window.from = Math.min(window.from, from);
-          window.knownFrom = Math.min(window.knownFrom, knownFrom);
-        }
+        if (!this.#table.isKnown(joined, event, others)) ask(key, happenedAt(event));
         before.set(joined, others);
         others.push(event);
       }
@@ -203,14 +217,6 @@ export class ChannelsProcessor implements Processor {
       this.#deps.suspects.add(error.key);
       throw new StartOver(error.message, error);
     }
-  }
-
-  /** The events of a record whose turn has not come. */
-  #peek(record: InputRecord): [ChannelKey, PresenceEvent][] {
-    return (this.#inputs.peek(record)?.elements ?? []).flatMap(({ key, input }): [ChannelKey, PresenceEvent][] => {
-      const event = presenceOf(input, channelEventId(key, input));
-      return event === null ? [] : [[key, event]];
-    });
   }
 
   #output({ key, call, value }: SessionRevision): OutputRecord {

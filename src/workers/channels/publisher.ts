@@ -8,6 +8,7 @@ import type { ChannelSession } from '../../domain/channel-sessions.js';
 import { CallstreamError } from '../../domain/errors.js';
 import { channelEventId } from '../event-id.js';
 import { notPublished, recordSpan } from '../sessions/slot.js';
+import type { Users } from '../users.js';
 import { latestOf } from './schedule.js';
 import { callKeyOf, type Entry, membersOf } from './slot.js';
 
@@ -28,9 +29,11 @@ const NOT_DERIVED: ChannelSession = { stays: [], events: [], strays: [], from: 0
 /** Entries as records, and records as entries. */
 export class SessionPublisher {
   readonly #codec: TopicCodec<Call>;
+  readonly #users: Users;
 
-  constructor(codec: TopicCodec<Call>) {
+  constructor(codec: TopicCodec<Call>, users: Users) {
     this.#codec = codec;
+    this.#users = users;
   }
 
   /** Loads the schemas that these records were written with. Throws REGISTRY_UNAVAILABLE: wait and call again. */
@@ -65,12 +68,29 @@ export class SessionPublisher {
     return this.#codec.encode(packSession(record, deriveSession(key.channel_id, session, false))).length;
   }
 
-  /** What a published record says of its entry; its session is not derived yet. Throws CodecError, or RangeError where the record is damaged. */
-  read(value: Buffer): { key: ChannelKey } & Pick<Entry, 'name' | 'content' | 'members' | 'at' | 'over' | 'publication'> {
+  /** An event with its user under the id that the user goes by; the very same where that is its own. */
+  shown(key: ChannelKey, event: PresenceEvent): PresenceEvent {
+    const user_id = this.#users.idOf(key.app_id, event.user_id);
+    return user_id === event.user_id ? event : { ...event, user_id, id: channelEventId(key, { ...event, user_id }) };
+  }
+
+  /** What a published record says of its entry; its session is not derived yet. `renamed`: users go by other ids than when it was published. Throws CodecError, or RangeError where the record is damaged. */
+  read(value: Buffer): { key: ChannelKey; renamed: boolean } & Pick<Entry, 'name' | 'content' | 'members' | 'at' | 'over' | 'publication'> {
     const call = this.#codec.decode(value);
     const { key, name, events, publication } = unpackSession(call);
-    const members = events.map((e): PresenceEvent => ({ ...e, id: channelEventId(key, e) }));
-    return { key, name, content: contentOf(call, members), members, at: call.started_at, over: call.status === 'ended', publication };
+    const published = events.map((e): PresenceEvent => ({ ...e, id: channelEventId(key, e) }));
+    const members = published.map((e) => this.shown(key, e));
+    const renamed = members.some((e, i) => e !== published[i]);
+    return {
+      key,
+      renamed,
+      name,
+      content: contentOf(call, members),
+      members,
+      at: call.started_at,
+      over: call.status === 'ended',
+      publication,
+    };
   }
 }
 

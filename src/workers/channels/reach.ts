@@ -10,10 +10,10 @@ export interface Window {
 
 /**
  * A Leave reaches back to its Join, LONGEST_STAY_MS at most. What a session could still be touched by ends less than that after its own end, since
- * neither maxCall nor channelGap is longer.
+ * neither maxCall nor channelGap is longer. `at`: when it happened, epoch ms.
  */
-export function windowOf(event: PresenceEvent): Window {
-  const knownFrom = happenedAt(event) - LONGEST_STAY_MS - 1;
+export function windowOf(at: number): Window {
+  const knownFrom = at - LONGEST_STAY_MS - 1;
   return { from: knownFrom - LONGEST_STAY_MS, knownFrom };
 }
 
@@ -25,7 +25,7 @@ export function windowOf(event: PresenceEvent): Window {
 export function touchesOnlyKnown(event: PresenceEvent, known: number | null, joins: Iterable<PresenceEvent>): boolean {
   if (known === null) return true;
   if (event.event_at === null || event.event_at > event.received_at + MAX_AHEAD_MS) return false;
-  if (windowOf(event).knownFrom >= known) return true;
+  if (windowOf(happenedAt(event)).knownFrom >= known) return true;
   if (event.event === 'join') return event.event_at > known;
   for (const join of joins) if (endsWith(join, event) && happenedAt(join) > known) return true;
   return false;

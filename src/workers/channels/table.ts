@@ -6,6 +6,7 @@ import { sessionsOf } from '../../domain/channel-sessions.js';
 import { CallstreamError, messageOf } from '../../domain/errors.js';
 import { notPublished } from '../sessions/slot.js';
 import { Timers } from '../sessions/timers.js';
+import type { Users } from '../users.js';
 import { MAX_RECORD_BYTES, SessionPublisher, type SessionRevision } from './publisher.js';
 import { touchesOnlyKnown } from './reach.js';
 import { againAt, type ChannelSettings, dueAt, finalAt, leavesAt, touchedUntil } from './schedule.js';
@@ -49,8 +50,8 @@ export class ChannelTable {
   #sinkMoved = false;
   #left = 0;
 
-  constructor(codec: TopicCodec<Call>, settings: ChannelSettings) {
-    this.#publisher = new SessionPublisher(codec);
+  constructor(codec: TopicCodec<Call>, settings: ChannelSettings, users: Users) {
+    this.#publisher = new SessionPublisher(codec, users);
     this.#settings = settings;
   }
 
@@ -125,7 +126,7 @@ export class ChannelTable {
 
   /** One published record, as an entry of its channel; a name that is here already stays as it is. */
   #load(value: Buffer, offset: number, streamTime: number): void {
-    const { key, ...record } = this.#publisher.read(value);
+    const { key, renamed, ...record } = this.#publisher.read(value);
     const slot = this.#slotOf(key);
     if (slot.entries.has(record.name)) return;
     for (const e of record.members) {
@@ -138,6 +139,7 @@ export class ChannelTable {
     slot.entries.set(entry.name, entry);
     this.#order.set(callKeyOf(key, entry.name), entry);
     slot.changed = true;
+    if (renamed) this.#change(entry, streamTime);
   }
 
   /** After {@link #load}. What records say and what is derived from them differ only where the settings have changed. */
@@ -174,6 +176,24 @@ export class ChannelTable {
     slot.changed = true;
     this.#touched.add(slot);
     return held === undefined ? 'folded' : 'merged';
+  }
+
+  /** Names the users of a channel anew: sessions whose events are others then, for an id of an event tells of its user, are published under other names. */
+  refold(key: ChannelKey): void {
+    const slot = this.#channels.get(channelKey(key));
+    if (slot === undefined) return;
+    for (const event of [...slot.events.values()]) {
+      const shown = this.#publisher.shown(key, event);
+      if (shown === event) continue;
+      slot.events.delete(event.id);
+      slot.bytes -= sizeOf(event);
+      const held = slot.events.get(shown.id);
+      if (held === undefined) slot.bytes += sizeOf(shown);
+      slot.events.set(shown.id, held !== undefined && held.received_at <= shown.received_at ? held : shown);
+      slot.changed = true;
+    }
+    slot.arrivals = slot.arrivals.filter((id) => slot.events.has(id));
+    if (slot.changed) this.#touched.add(slot);
   }
 
   /** Whether the sessions around an event would be too large with it, estimated high. */

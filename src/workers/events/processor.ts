@@ -7,6 +7,8 @@ import type { UnreadElement } from '../../sources/element.js';
 import { type Source, sourceOf } from '../../sources/registry.js';
 import type { FailureCounter, InputRecord, Observe, OutputRecord, Processor, ProcessorMeta } from '../../stream/types.js';
 import { deadLetterOutput, type Stage } from '../dead-letter.js';
+import { REFOLD_SOURCE } from '../refold.js';
+import { AS_THEY_COME, type Users } from '../users.js';
 import { callEvent, channelEvent, recordingEvent } from './call-event.js';
 
 export interface EventCodecs {
@@ -23,25 +25,28 @@ export class EventsProcessor implements Processor {
   readonly #partition: number;
   readonly #codecs: EventCodecs;
   readonly #failures: FailureCounter;
+  readonly #users: Users;
   #outputs: OutputRecord[] = [];
   #counts: Record<string, number> = {};
 
-  constructor(deps: { partition: number; codecs: EventCodecs; failures: FailureCounter }) {
+  constructor(deps: { partition: number; codecs: EventCodecs; failures: FailureCounter; users?: Users }) {
     this.#partition = deps.partition;
     this.#codecs = deps.codecs;
     this.#failures = deps.failures;
+    this.#users = deps.users ?? AS_THEY_COME;
   }
 
   restored(): void {}
 
   async prepare(records: readonly InputRecord[]): Promise<void> {
+    await this.#users.ready();
     await this.#codecs.raw.resolve(records.map((r) => r.value));
   }
 
   process(record: InputRecord, observe: Observe): void {
     let raw: RawEvent;
     try {
-      raw = this.#codecs.raw.decode(record.value ?? Buffer.alloc(0));
+      raw = this.#users.show(this.#codecs.raw.decode(record.value ?? Buffer.alloc(0)));
     } catch (error) {
       this.#failures.failed('decode');
       this.#dead(record, null, -1, 'decode', error instanceof CodecError ? error.code.toLowerCase() : 'exception', String(error));
@@ -49,6 +54,8 @@ export class EventsProcessor implements Processor {
       return;
     }
     observe(raw.received_at);
+    // A wish of our own, no input.
+    if (raw.source === REFOLD_SOURCE) return;
     const source = sourceOf(raw.source);
     if (source === undefined) {
       this.#dead(record, raw, -1, 'parse', 'unknown_source', `no source is called ${raw.source}`);

@@ -17,6 +17,8 @@ import type {
 } from '../../stream/types.js';
 import { FoldReport } from '../fold-report.js';
 import { RawInputs } from '../raw-inputs.js';
+import { refoldRecordingKey } from '../refold.js';
+import { AS_THEY_COME, type Users } from '../users.js';
 import { type RecordingRevision, RecordingTable } from './table.js';
 
 export interface RecordingCodecs {
@@ -35,6 +37,8 @@ export interface RecordingDeps {
   /** The last Recording record of each task that ClickHouse has, by recording key. Rejects when ClickHouse is away. */
   lookup(keys: readonly RecordingKey[]): Promise<ReadonlyMap<string, Buffer>>;
   failures: FailureCounter;
+  /** Absent: users go by the ids that come. */
+  users?: Users;
 }
 
 /**
@@ -54,9 +58,10 @@ export class RecordingsProcessor implements Processor {
 
   constructor(deps: RecordingDeps) {
     this.#deps = deps;
-    this.#inputs = new RawInputs(deps.codecs.raw, recordingSourceOf, deps.failures);
+    const users = deps.users ?? AS_THEY_COME;
+    this.#inputs = new RawInputs(deps.codecs.raw, recordingSourceOf, { failures: deps.failures, users });
     this.#report = new FoldReport(deps.codecs.deadLetter, 2 * deps.partitions + deps.partition);
-    this.#table = new RecordingTable(deps.codecs.recording, deps.retention);
+    this.#table = new RecordingTable(deps.codecs.recording, deps.retention, users);
   }
 
   /** The state, for gauges. */
@@ -78,7 +83,7 @@ export class RecordingsProcessor implements Processor {
     if (this.#table.horizon === null) return;
     const unknown = new Map<string, RecordingKey>();
     for (const record of records) {
-      for (const { key } of this.#inputs.peek(record)?.elements ?? []) {
+      for (const key of this.#keysOf(record)) {
         const joined = recordingKey(key);
         if (!this.#table.has(joined)) unknown.set(joined, key);
       }
@@ -95,6 +100,8 @@ export class RecordingsProcessor implements Processor {
     if (raw === null) return;
     // Before the first stream time a record's own counts: a recording must not look as if it had changed long ago.
     const streamTime = observed > 0 ? observed : Math.min(raw.received_at, record.timestamp);
+    const asked = refoldRecordingKey(raw);
+    if (asked !== null) this.#table.refold(recordingKey(asked), this.#published.get(recordingKey(asked)) ?? null, streamTime);
     for (const element of this.#inputs.elements(raw)) if (element.ok) this.#take(element, record, raw, streamTime);
   }
 
@@ -124,6 +131,13 @@ export class RecordingsProcessor implements Processor {
   /** Next offset that the sink will read of this partition of the recordings topic. */
   setSinkPosition(position: number): void {
     this.#table.setSinkPosition(position);
+  }
+
+  #keysOf(record: InputRecord): RecordingKey[] {
+    const peeked = this.#inputs.peek(record);
+    if (peeked === null) return [];
+    const asked = refoldRecordingKey(peeked.raw);
+    return asked === null ? peeked.elements.map(({ key }) => key) : [asked];
   }
 
   #take({ key, input, index }: ReadElement<'recording'>, record: InputRecord, raw: Delivery, streamTime: number): void {

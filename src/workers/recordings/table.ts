@@ -11,6 +11,8 @@ import {
   withInput,
 } from '../../domain/recording.js';
 
+import type { Users } from '../users.js';
+
 /** `merged`: a repetition that says more than what is there, or came earlier. */
 export type Folded = 'folded' | 'merged' | 'unchanged' | 'too_large';
 
@@ -41,6 +43,7 @@ export interface RecordingRevision {
 export class RecordingTable {
   readonly #codec: TopicCodec<Recording>;
   readonly #retention: number;
+  readonly #users: Users;
   readonly #slots = new Map<string, Slot>();
   readonly #dirty = new Map<string, Slot>();
   readonly #restoring = new Map<string, { value: Buffer; offset: number }>();
@@ -50,9 +53,10 @@ export class RecordingTable {
   #left = 0;
 
   /** `retention`: milliseconds of stream time. */
-  constructor(codec: TopicCodec<Recording>, retention: number) {
+  constructor(codec: TopicCodec<Recording>, retention: number, users: Users) {
     this.#codec = codec;
     this.#retention = retention;
+    this.#users = users;
   }
 
   get size(): number {
@@ -82,7 +86,11 @@ export class RecordingTable {
   async restored(horizon: number | null): Promise<void> {
     this.#horizon = horizon;
     await this.#codec.resolve([...this.#restoring.values()].map(({ value }) => value));
-    for (const [key, { value, offset }] of this.#restoring) this.#slots.set(key, this.#slotOf(value, offset));
+    for (const [key, { value, offset }] of this.#restoring) {
+      const slot = this.#slotOf(value, offset);
+      this.#slots.set(key, slot);
+      if (slot.dirty) this.#dirty.set(key, slot);
+    }
     this.#restoring.clear();
   }
 
@@ -104,6 +112,19 @@ export class RecordingTable {
     this.#slots.set(key, slot);
     this.#dirty.set(key, slot);
     return folded;
+  }
+
+  /** Publishes a recording anew if its users go by other ids than when it was published. `published`: as ClickHouse has it, where it is not here. */
+  refold(key: string, published: Buffer | null, streamTime: number): void {
+    const slot = this.#slots.get(key) ?? (published === null ? undefined : this.#slotOf(published, -1));
+    if (slot === undefined) return;
+    const state = this.#users.ofRecording(slot.state);
+    if (state === slot.state && !slot.dirty) return;
+    slot.state = state;
+    slot.publication = { ...slot.publication, last_change_at: streamTime };
+    slot.dirty = true;
+    this.#slots.set(key, slot);
+    this.#dirty.set(key, slot);
   }
 
   /** Stream time at which the next one may leave, or null. */
@@ -163,8 +184,11 @@ export class RecordingTable {
     return !slot.dirty && slot.offset < this.#sinkPosition;
   }
 
+  /** Dirty: its users go by other ids than when it was published. */
   #slotOf(value: Buffer, offset: number): Slot {
-    return { ...unpackRecording(this.#codec.decode(value)), offset, dirty: false };
+    const { state: published, publication } = unpackRecording(this.#codec.decode(value));
+    const state = this.#users.ofRecording(published);
+    return { state, publication, offset, dirty: state !== published };
   }
 }
 

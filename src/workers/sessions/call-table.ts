@@ -3,8 +3,9 @@ import type { TopicCodec, TopicReader } from '../../codec/codec.js';
 import type { Call } from '../../codec/generated.js';
 import { deriveCall } from '../../domain/call.js';
 import { CallstreamError, messageOf } from '../../domain/errors.js';
-import { addInput, emptyState, hasInput } from '../../domain/state.js';
+import { addInput, addSealed, emptyState, hasInput } from '../../domain/state.js';
 import type { CallInput, CallKey, CallState } from '../../domain/types.js';
+import type { Users } from '../users.js';
 import { Departures } from './departures.js';
 import { LiveCalls, rest } from './live-calls.js';
 import { Publisher, type Revision } from './publisher.js';
@@ -34,6 +35,15 @@ const DUE_PER_RUN = 10_000;
 
 /** `merged`: a repetition that says more than what is there, or came earlier. */
 export type Folded = 'folded' | 'merged' | 'unchanged' | 'too_large';
+
+/** How an input came. Times are epoch ms. */
+export interface Arrival {
+  streamTime: number;
+  /** The record's timestamp. */
+  appendTime: number;
+  /** Sealed ids of its users, where they go by pseudonyms and are needed. */
+  sealed: readonly string[];
+}
 
 /** A call could not be derived or encoded: one of its new inputs is more than the fold can take. */
 export class UnfoldableCall extends CallstreamError {
@@ -71,12 +81,18 @@ export class CallTable {
   #counts = { timed_out: 0, reopened: 0, revisions: 0 };
 
   /** `left`: called with the key of each call that leaves. */
-  constructor(options: { settings: SessionSettings; codec: TopicCodec<Call>; readers: TextReaders; left: (key: string) => void }) {
+  constructor(options: {
+    settings: SessionSettings;
+    codec: TopicCodec<Call>;
+    readers: TextReaders;
+    users: Users;
+    left: (key: string) => void;
+  }) {
     this.#settings = options.settings;
     this.#left = options.left;
     this.#codec = options.codec;
-    this.#calls = new LiveCalls(options.codec, options.readers);
-    this.#publisher = new Publisher(options.settings, options.codec, this.#calls);
+    this.#calls = new LiveCalls(options.codec, options.readers, options.users);
+    this.#publisher = new Publisher(options.settings, options.codec, this.#calls, options.users);
     this.#summaries = options.codec.only('final', 'status', 'end_reason', 'updated_at', 'last_change_at', 'latest_at', 'deadline_at');
   }
 
@@ -158,8 +174,8 @@ export class CallTable {
     );
   }
 
-  /** Folds one input into its call, which is made when it is not there. `appendTime` is the record's timestamp. */
-  fold(key: string, id: CallKey, input: CallInput, streamTime: number, appendTime: number): Folded {
+  /** Folds one input into its call, which is made when it is not there. */
+  fold(key: string, id: CallKey, input: CallInput, { streamTime, appendTime, sealed }: Arrival): Folded {
     let slot = this.#slots.get(key);
     if (slot === undefined) {
       slot = newSlot(key, emptyState(id));
@@ -173,12 +189,14 @@ export class CallTable {
       if (live.inputBytes + bytes > MAX_INPUT_BYTES && !hasInput(live.state, input)) return 'too_large';
     }
     const held = inputsIn(live.state);
-    if (!addInput(live.state, input)) {
+    const added = addInput(live.state, input);
+    const newlySealed = addSealed(live.state, sealed);
+    if (!added && !newlySealed) {
       if (!slot.dirty) this.#calls.settle(slot);
       return 'unchanged';
     }
     live.inputBytes += bytes;
-    if (input.kind === 'event') live.recheck = true;
+    if (added && input.kind === 'event') live.recheck = true;
     slot.latestAt = Math.max(slot.latestAt, latestOf(input, appendTime));
     this.#touch(slot, streamTime);
     return inputsIn(live.state) > held ? 'folded' : 'merged';
@@ -188,13 +206,14 @@ export class CallTable {
    * As {@link fold}, for a call that could not be published with one of its inputs: tries the input on a copy of the call first.
    * Throws what deriving or encoding throws; the call is as it was before.
    */
-  foldCarefully(key: string, id: CallKey, input: CallInput, streamTime: number, appendTime: number): Folded {
+  foldCarefully(key: string, id: CallKey, input: CallInput, arrival: Arrival): Folded {
     const slot = this.#slots.get(key);
     const held = slot === undefined ? unpublished(emptyState(id)) : this.#calls.of(slot);
     const tried = copyOf(held.state);
     addInput(tried, input);
+    addSealed(tried, arrival.sealed);
     this.#publisher.encode(packCall(tried, deriveCall(tried), held.publication));
-    return this.fold(key, id, input, streamTime, appendTime);
+    return this.fold(key, id, input, arrival);
   }
 
   /** Derives a call anew from what it has, and publishes it if it says something else: after a repair of the rules. */
@@ -202,7 +221,7 @@ export class CallTable {
     const slot = this.#slots.get(key);
     if (slot === undefined || slot.packed === null) return;
     const before = this.#calls.record(slot);
-    const live = this.#calls.of(slot);
+    const live = this.#calls.ofToday(slot);
     const after = packCall(live.state, deriveCall(live.state), live.publication);
     if (JSON.stringify(before) === JSON.stringify(after)) rest(slot);
     else this.#touch(slot, streamTime);
@@ -356,4 +375,5 @@ const copyOf = (state: CallState): CallState => ({
   events: [...state.events],
   records: [...state.records],
   media: [...state.media],
+  sealed_users: [...state.sealed_users],
 });

@@ -1,6 +1,7 @@
 import { type TextReaders, unpackCall } from '../../codec/call-record.js';
 import type { TopicCodec } from '../../codec/codec.js';
 import type { Call } from '../../codec/generated.js';
+import type { Users } from '../users.js';
 import { type LiveCall, type Slot, sizeOfInputs, unpack } from './slot.js';
 
 /** Calls that are not over and stay decoded: the next event of a call mostly comes soon. */
@@ -10,20 +11,30 @@ const RECENT_CALLS = 10_000;
 export class LiveCalls {
   readonly #codec: TopicCodec<Call>;
   readonly #readers: TextReaders;
+  readonly #users: Users;
   readonly #recent = new Set<Slot>();
 
-  constructor(codec: TopicCodec<Call>, readers: TextReaders) {
+  constructor(codec: TopicCodec<Call>, readers: TextReaders, users: Users) {
     this.#codec = codec;
     this.#readers = readers;
+    this.#users = users;
   }
 
-  /** The decoded call of a slot. */
+  /** The decoded call of a slot, its users under the ids that they go by. */
   of(slot: Slot): LiveCall {
     if (slot.live === null) {
-      const { state, publication } = unpackCall(this.record(slot), this.#readers);
+      const { state: published, publication } = unpackCall(this.record(slot), this.#readers);
+      const state = this.#users.ofState(published);
       slot.live = { state, publication, recheck: false, inputBytes: sizeOfInputs(state) };
     }
     return slot.live;
+  }
+
+  /** As {@link of}, where who goes by which id may have changed since the call was decoded. */
+  ofToday(slot: Slot): LiveCall {
+    const live = this.of(slot);
+    live.state = this.#users.ofState(live.state);
+    return live;
   }
 
   /** The last revision of a slot that has one. */

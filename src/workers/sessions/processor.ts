@@ -23,10 +23,11 @@ import {
 import type { Stage } from '../dead-letter.js';
 import { FoldReport } from '../fold-report.js';
 import { RawInputs } from '../raw-inputs.js';
+import { REFOLD_SOURCE, refoldKey } from '../refold.js';
+import { AS_THEY_COME, type ShownDelivery, type Users } from '../users.js';
 import { CallTable, UnfoldableCall } from './call-table.js';
 import { originHeaders, originOf } from './origin.js';
 import type { Revision } from './publisher.js';
-import { REFOLD_SOURCE, refoldKey } from './refold.js';
 import type { SessionSettings } from './settings.js';
 
 export interface SessionCodecs {
@@ -47,6 +48,8 @@ export interface SessionDeps {
   failures: FailureCounter;
   /** Calls that could not be folded with one of their inputs; shared by the processors that one process has had. */
   suspects: Set<string>;
+  /** Absent: users go by the ids that come. */
+  users?: Users;
 }
 
 const READERS: TextReaders = { record: readRecordText, media: readMediaText };
@@ -57,6 +60,7 @@ const READERS: TextReaders = { record: readRecordText, media: readMediaText };
  */
 export class SessionsProcessor implements Processor {
   readonly #deps: SessionDeps;
+  readonly #users: Users;
   readonly #inputs: RawInputs<'call'>;
   readonly #report: FoldReport;
   readonly #table: CallTable;
@@ -69,13 +73,14 @@ export class SessionsProcessor implements Processor {
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
-    this.#inputs = new RawInputs(deps.codecs.raw, callSourceOf, deps.failures);
+    this.#users = deps.users ?? AS_THEY_COME;
+    this.#inputs = new RawInputs(deps.codecs.raw, callSourceOf, { failures: deps.failures, users: this.#users });
     this.#report = new FoldReport(deps.codecs.deadLetter, deps.partitions + deps.partition);
     const left = (key: string): void => {
       this.#asked.delete(key);
       this.#found.delete(key);
     };
-    this.#table = new CallTable({ settings: deps.settings, codec: deps.codecs.call, readers: READERS, left });
+    this.#table = new CallTable({ settings: deps.settings, codec: deps.codecs.call, readers: READERS, users: this.#users, left });
   }
 
   /** The state, for gauges. */
@@ -172,7 +177,7 @@ export class SessionsProcessor implements Processor {
     this.#table.setSinkPosition(position);
   }
 
-  #take(element: ReadElement, record: InputRecord, raw: Delivery, late: boolean): 'deferred' | 'done' {
+  #take(element: ReadElement, record: InputRecord, raw: ShownDelivery<Delivery>, late: boolean): 'deferred' | 'done' {
     const key = joinKey(element.key);
     let takenBack = false;
     if (!this.#table.has(key)) {
@@ -190,9 +195,10 @@ export class SessionsProcessor implements Processor {
       }
     }
     try {
+      const arrival = { streamTime: this.#streamTime, appendTime: record.timestamp, sealed: this.#users.sealedOf(element.input, raw) };
       const folded = this.#deps.suspects.has(key)
-        ? this.#table.foldCarefully(key, element.key, element.input, this.#streamTime, record.timestamp)
-        : this.#table.fold(key, element.key, element.input, this.#streamTime, record.timestamp);
+        ? this.#table.foldCarefully(key, element.key, element.input, arrival)
+        : this.#table.fold(key, element.key, element.input, arrival);
       if (folded === 'too_large') {
         this.#deadLetter(record, raw, element.index, 'call_too_large', 'the inputs of the call are larger than a record may be');
       } else this.#report.count(folded);
@@ -236,7 +242,7 @@ export class SessionsProcessor implements Processor {
     if (!inState && found) this.#table.putAway(joined);
   }
 
-  #decode(record: InputRecord, late: boolean): Delivery | null {
+  #decode(record: InputRecord, late: boolean): ShownDelivery<Delivery> | null {
     // Of the raw topics, the events worker reports it.
     if (!late) return this.#inputs.decode(record);
     return this.#inputs.decode(record, (error) =>

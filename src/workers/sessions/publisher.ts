@@ -4,6 +4,7 @@ import type { Call, PollTask } from '../../codec/generated.js';
 import { firstReceivedAt } from '../../domain/call.js';
 import { CallstreamError } from '../../domain/errors.js';
 import { deadline, deriveChanged } from '../../domain/timeouts.js';
+import type { Users } from '../users.js';
 import type { LiveCalls } from './live-calls.js';
 import type { SessionSettings } from './settings.js';
 import { type LiveCall, pack, recordSpan, type Slot } from './slot.js';
@@ -29,11 +30,13 @@ export class Publisher {
   readonly #settings: SessionSettings;
   readonly #codec: TopicCodec<Call>;
   readonly #calls: LiveCalls;
+  readonly #users: Users;
 
-  constructor(settings: SessionSettings, codec: TopicCodec<Call>, calls: LiveCalls) {
+  constructor(settings: SessionSettings, codec: TopicCodec<Call>, calls: LiveCalls, users: Users) {
     this.#settings = settings;
     this.#codec = codec;
     this.#calls = calls;
+    this.#users = users;
   }
 
   /** `now` is wall-clock time, epoch ms. Throws what deriving or encoding throws. */
@@ -59,7 +62,7 @@ export class Publisher {
     call.revision++;
     call.final = slot.final;
     call.updated_at = now;
-    const tasks = becameFinal ? takeTasks(call, true, now, this.#settings) : [];
+    const tasks = becameFinal ? takeTasks(call, true, now, this.#settings, this.#users) : [];
     return { key: slot.key, call, value: this.encode(call), tasks, timedOut: false, reopened: false };
   }
 
@@ -85,7 +88,7 @@ export class Publisher {
     recordSpan(publication, facts);
     live.recheck = false;
     const call = packCall(state, facts, publication);
-    const tasks = takeTasks(call, becameFinal, now, this.#settings);
+    const tasks = takeTasks(call, becameFinal, now, this.#settings, this.#users);
     publication.record_task = call.record_task;
     publication.media_task = call.media_task;
     return { key: slot.key, call, value: this.encode(call), tasks, timedOut, reopened };

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { Call, PollTask } from '../../codec/generated.js';
 import { joinKey } from '../../domain/key.js';
 import type { Provider } from '../../domain/vocabulary.js';
+import { AS_THEY_COME, type Users } from '../users.js';
 
 /** What may be asked of the vendors' APIs about calls. */
 export interface TaskSettings {
@@ -22,9 +23,9 @@ const MEDIA_DELAY_MS = 60_000;
 
 /**
  * The tasks that a revision is the first to ask for, which it says of itself from then on: at most one for the record and one for the media events in the
- * life of a call. A record is fetched as soon as a timeout closes the call; all else, whenever it becomes final.
+ * life of a call. Vendors know users by their own ids, so tasks do. A record is fetched as soon as a timeout closes the call; all else, whenever it becomes final.
  */
-export function takeTasks(call: Call, becameFinal: boolean, now: number, settings: TaskSettings): PollTask[] {
+export function takeTasks(call: Call, becameFinal: boolean, now: number, settings: TaskSettings, who: Users = AS_THEY_COME): PollTask[] {
   const tasks: PollTask[] = [];
   const reason = recordReason(call, becameFinal, settings);
   if (reason !== null) {
@@ -32,9 +33,12 @@ export function takeTasks(call: Call, becameFinal: boolean, now: number, setting
     tasks.push(taskOf(call, 'record', reason, now + RECORD_DELAY_MS, []));
   }
   if (becameFinal && wantsMedia(call, settings)) {
-    call.media_task = true;
-    const users = call.legs.map((leg) => leg.user_id);
-    tasks.push(taskOf(call, 'media', 'ended', now + MEDIA_DELAY_MS, users));
+    const legs = call.legs.map((leg) => leg.user_id);
+    const users = who.realIds(call.app_id, legs, call.sealed_users);
+    if (users.length > 0) {
+      call.media_task = true;
+      tasks.push(taskOf(call, 'media', 'ended', now + MEDIA_DELAY_MS, users));
+    }
   }
   return tasks;
 }

@@ -4,12 +4,15 @@ import { topicsAbout } from '../../sources/registry.js';
 import type { ProcessedCounts } from '../../stream/types.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { FoldingWorker, type FoldingWorkerOptions } from '../folding-worker.js';
+import { AS_THEY_COME, type Users } from '../users.js';
 import { type SessionCodecs, SessionsProcessor } from './processor.js';
 import type { SessionSettings } from './settings.js';
 
 export interface SessionsWorkerOptions extends FoldingWorkerOptions {
   settings: SessionSettings;
   codecs: SessionCodecs;
+  /** Absent: users go by the ids that come. */
+  users?: Users;
   /** See {@link SessionsProcessor}. */
   lookup(keys: readonly CallKey[]): Promise<ReadonlyMap<string, Buffer>>;
 }
@@ -25,14 +28,15 @@ export class SessionsWorker extends FoldingWorker<SessionsProcessor> {
   #gauged = 0;
 
   constructor(options: SessionsWorkerOptions) {
-    const { settings, codecs, lookup, partitions, metrics } = options;
+    const { settings, codecs, users = AS_THEY_COME, lookup, partitions, metrics } = options;
     const suspects = new Set<string>();
     super(options, {
       name: 'sessions',
       inputs: [...topicsAbout('call'), TOPICS.rawLate.name],
       deferred: TOPICS.rawLate.name,
       outputTopic: TOPICS.calls.name,
-      create: ({ partition, failures }) => new SessionsProcessor({ partition, partitions, settings, codecs, lookup, failures, suspects }),
+      create: ({ partition, failures }) =>
+        new SessionsProcessor({ partition, partitions, settings, codecs, users, lookup, failures, suspects }),
       count: (counts) => countSessions(metrics, counts),
       gauge: (processors) => this.#gauge(processors),
     });

@@ -1,0 +1,45 @@
+/** The user who is to be forgotten: under which pseudonym, and what names the user still. */
+import { unpackCall } from '../../codec/call-record.js';
+import type { Call, Recording } from '../../codec/generated.js';
+import { unpackRecording } from '../../codec/recording-record.js';
+import { type Pseudonyms, pseudonymIn } from '../../sources/pseudonym.js';
+import { readMediaText, readRecordText } from '../../sources/readers.js';
+import { replaceUsers } from '../../sources/user-fields.js';
+import { Users } from '../../workers/users.js';
+
+export class Subject {
+  readonly appId: string;
+  readonly userId: string;
+  readonly pseudonym: string;
+  readonly #users: Users;
+
+  constructor(pseudonyms: Pseudonyms, appId: string, userId: string) {
+    this.appId = appId;
+    this.userId = userId;
+    this.pseudonym = pseudonyms.of(appId, userId);
+    const has = (app: string, pseudonym: string): boolean => app === appId && pseudonym === this.pseudonym;
+    this.#users = new Users({ pseudonyms, all: false, seals: () => false, forgotten: { has, size: 1, ready: async () => {} } });
+  }
+
+  /** In what it is made of, or sealed: what is derived from that says nobody else. */
+  isInCall(call: Call): boolean {
+    if (call.channel_events.some((e) => this.isUser(call.strings[e.user] ?? ''))) return true;
+    if (call.sealed_users.some((sealed) => pseudonymIn(sealed) === this.pseudonym)) return true;
+    const { state } = unpackCall(call, { record: readRecordText, media: readMediaText });
+    return this.#users.ofState(state) !== state;
+  }
+
+  isInRecording(recording: Recording): boolean {
+    const { state } = unpackRecording(recording);
+    return this.#users.ofRecording(state) !== state;
+  }
+
+  isUser(userId: string): boolean {
+    return this.#users.idOf(this.appId, userId) !== userId;
+  }
+
+  /** In a field of a text that names users. */
+  isInText(text: string): boolean {
+    return replaceUsers(text, (user) => (user === this.userId ? this.pseudonym : user)) !== text;
+  }
+}
