@@ -20,6 +20,13 @@ interface Command {
   ended: Promise<number | null>;
 }
 
+export interface Simulation {
+  /** `heap_bytes`: of the simulator at its end. */
+  report: Promise<SimulationReport & { heap_bytes: number }>;
+  /** In the middle of it: there will be no report. */
+  kill(): Promise<void>;
+}
+
 /** `callstream up` with every role and server a process of its own, and the other commands beside it. */
 export class System {
   readonly config: Config;
@@ -62,11 +69,20 @@ export class System {
    * Plays the vendors of the apps in a configuration file: some of those of the system's own.
    * @param heapMiB that the truth may take
    */
-  async simulate(options: SimulationOptions, configFile: string, heapMiB = 4_096): Promise<SimulationReport & { heap_bytes: number }> {
+  simulate(options: SimulationOptions, configFile: string, heapMiB = 4_096): Simulation {
     const command = this.#spawn([`--max-old-space-size=${heapMiB}`, SIMULATOR, configFile, JSON.stringify(options)], this.env);
-    const code = await command.ended;
-    if (code !== 0) throw new Error(`the simulator ended with ${code}: ${command.text().slice(-8_000)}`);
-    return JSON.parse(/^\{.*$/m.exec(command.text())?.[0] ?? '');
+    const report = command.ended.then((code) => {
+      if (code !== 0) throw new Error(`the simulator ended with ${code}: ${command.text().slice(-8_000)}`);
+      return JSON.parse(/^\{.*$/m.exec(command.text())?.[0] ?? '');
+    });
+    return {
+      report,
+      kill: async () => {
+        report.catch(() => {});
+        process.kill(command.pid, 'SIGKILL');
+        await command.ended;
+      },
+    };
   }
 
   /** What the roles say of themselves now, joined by label `role`. */
