@@ -55,12 +55,16 @@ export class System {
     const system = new System(dir, env, configFile);
     const { KAFKA_BROKERS: _, SCHEMA_REGISTRY_URL: __, CLICKHOUSE_URL: ___, ...own } = env;
     const up = system.#spawn([MAIN, 'up', '--data', join(dir, 'data'), '--config', configFile], own);
-    await vi.waitFor(
+    const ended = up.ended.then((code) => {
+      throw new Error(`callstream up ended with ${code}: ${up.text()}`);
+    });
+    const ready = vi.waitFor(
       () => {
         if (!up.text().includes('\nReady.')) throw new Error(`not ready yet: ${up.text()}`);
       },
       { timeout: START_MS, interval: 200 },
     );
+    await Promise.race([ready, ended]);
     system.#up = up;
     return system;
   }
@@ -106,6 +110,13 @@ export class System {
       if (name !== null) found[name] = Math.max(found[name] ?? 0, residentBytes(pid));
     }
     return found;
+  }
+
+  /** Its process; `up` starts it again. */
+  killRole(role: string, signal: NodeJS.Signals): void {
+    const found = descendants(this.#up?.pid ?? 0).find(({ args }) => args.includes(` run ${role} `));
+    if (found === undefined) throw new Error(`no process runs ${role}`);
+    process.kill(found.pid, signal);
   }
 
   /** Bytes of the logs of all topics. */
