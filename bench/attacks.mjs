@@ -1,15 +1,15 @@
 /**
  * One kind of attack on ingest, in a process of its own: `node attacks.mjs KIND PORT APP`. Its rate is bounded, so that it is the server that is measured
- * and not two cores that are shared; it gives way to everything else (nice 19), as an attacker elsewhere would. Says when it is under way.
+ * and not two cores that are shared. Says when it is under way, and, asked by a message, how many connections and requests it has made so far.
  */
 import { connect } from 'node:net';
-import { setPriority } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { Pool } from 'undici';
 
 const BODY_BYTES = 255 * 1024;
+let made = 0;
 const filled = (unit) => unit.repeat(Math.floor(BODY_BYTES / unit.length));
 
 /** By kind: what it is in words, and what starts it. */
@@ -41,7 +41,7 @@ export const ATTACKS = {
     start: (at) => post(at, { perSecond: 50, path: '/callbacks/tiw', body: filled('[') }),
   },
   pipelining: {
-    what: '1,000 refused requests a second, 100 at once on a connection',
+    what: '1,000 refused requests a second, 100 in one write',
     start: (at) =>
       hold(at, {
         connections: 20,
@@ -71,12 +71,12 @@ export const ATTACKS = {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [kind, port, app] = process.argv.slice(2);
-  setPriority(19);
   const head = `POST /callbacks/tuicallkit?sdkappid=${app} HTTP/1.1\r\nHost: x\r\n`;
   const at = { port: Number(port), app, head, signed: `/callbacks/tuicallkit?sdkappid=${app}` };
   for (const name of kind === 'all' ? Object.keys(ATTACKS) : [kind]) ATTACKS[name].start(at);
   await delay(2_000);
   process.send('under way');
+  process.on('message', () => process.send({ made }));
 }
 
 /** Keeps so many connections open, and opens no more than so many in any second. */
@@ -87,6 +87,7 @@ function hold({ port }, { connections, perSecond, open }) {
     for (let n = 0; n < (perSecond * each) / 1_000 && held.size < connections; n++) {
       const socket = connect(port, '127.0.0.1');
       held.add(socket);
+      made++;
       socket.on('error', () => {});
       socket.on('close', () => held.delete(socket));
       socket.resume();
@@ -97,13 +98,17 @@ function hold({ port }, { connections, perSecond, open }) {
 
 function trickle(socket, first, then, everyMs = 500) {
   socket.write(first);
-  const timer = setInterval(() => socket.write(then), everyMs);
+  const timer = setInterval(() => {
+    socket.write(then);
+    made++;
+  }, everyMs);
   socket.on('close', () => clearInterval(timer));
 }
 
 function post({ port }, { perSecond, path, body, headers = {} }) {
   const pool = new Pool(`http://127.0.0.1:${port}`, { connections: 16 });
   setInterval(() => {
+    made++;
     pool
       .request({ method: 'POST', path, body, headers })
       .then((answer) => answer.body.dump())

@@ -36,14 +36,17 @@ try {
   const source = events(Number.MAX_SAFE_INTEGER, 500, Date.now() - 3_600_000);
   await run(pool, source);
   for (const kind of values.only.split(',')) {
-    const [quiet, attacked] = [[], []];
+    const [quiet, attacked, attacks] = [[], [], []];
     for (let round = 0; round < rounds; round++) {
       quiet.push(await turn(() => run(pool, source)));
       const attacker = fork(fileURLToPath(new URL('attacks.mjs', import.meta.url)), [kind, String(port), APP], {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       });
       await new Promise((resolve) => attacker.once('message', resolve));
+      const made = () => new Promise((resolve) => attacker.once('message', (m) => resolve(m.made)) && attacker.send('?'));
+      const [first, at] = [await made(), performance.now()];
       attacked.push(await turn(() => run(pool, source)));
+      attacks.push(((await made()) - first) / ((performance.now() - at) / 1_000));
       attacker.kill('SIGKILL');
       await new Promise((resolve) => attacker.once('exit', resolve));
       await delay(500);
@@ -52,7 +55,7 @@ try {
     const cpu = (turns) => `${Math.round(median(turns.map((t) => t.cpu)) * 100)}%`;
     const refused = [...quiet, ...attacked].reduce((sum, t) => sum + t.sent - t.ok, 0);
     console.log(
-      `${kind.padEnd(15)} p99 ${before.toFixed(1)} -> ${under.toFixed(1)} ms, ${(under / before).toFixed(2)} times   ingest at ${cpu(quiet)} -> ${cpu(attacked)} of a core   ${refused} not acknowledged   (${ATTACKS[kind]?.what ?? 'every kind at once'})`,
+      `${kind.padEnd(15)} p99 ${before.toFixed(1)} -> ${under.toFixed(1)} ms, ${(under / before).toFixed(2)} times   ingest at ${cpu(quiet)} -> ${cpu(attacked)} of a core   ${refused} not acknowledged   (${Math.round(median(attacks))} attacks/s made: ${ATTACKS[kind]?.what ?? 'every kind at once'})`,
     );
   }
   const usage = role.usage();
