@@ -77,7 +77,7 @@ export class System {
     const command = this.#spawn([`--max-old-space-size=${heapMiB}`, SIMULATOR, configFile, JSON.stringify(options)], this.env);
     const report = command.ended.then((code) => {
       if (code !== 0) throw new Error(`the simulator ended with ${code}: ${command.text().slice(-8_000)}`);
-      return JSON.parse(/^\{.*$/m.exec(command.text())?.[0] ?? '');
+      return JSON.parse(/^\{"run".*$/m.exec(command.text())?.[0] ?? '');
     });
     return {
       report,
