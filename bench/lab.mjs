@@ -30,7 +30,7 @@ export function usage(pid) {
 }
 
 /** A stack of its own with migrated topics and tables; `close` removes everything. */
-export async function openLab({ sessions = {} } = {}) {
+export async function openLab({ sessions = {}, apps = [`{ provider: tencent, appId: "${APP}" }`] } = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'callstream-bench-'));
   const stack = await startStack({ dataDir: join(dir, 'data'), ports: { kafka: 0, registry: 0, clickhouse: 0 } });
   const config = join(dir, 'callstream.yaml');
@@ -38,7 +38,8 @@ export async function openLab({ sessions = {} } = {}) {
   writeFileSync(
     config,
     [
-      `apps:\n  - { provider: tencent, appId: "${APP}" }`,
+      'apps:',
+      ...apps.map((app) => `  - ${app}`),
       `kafka: { partitions: ${PARTITIONS} }`,
       ...(times.length > 0 ? [`sessions: { ${times.join(', ')} }`] : []),
       '',

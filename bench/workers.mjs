@@ -83,5 +83,5 @@ export async function benchRestore(lab, openCalls) {
   const seconds = value('callstream_task_restore_seconds_total') / PARTITIONS;
   const { rss } = second.usage();
   await second.stop();
-  return { records, seconds, per_second: records / seconds, rss };
+  return { records, seconds, per_second: records / seconds, rss, bytes_per_call: rss / openCalls };
 }

@@ -1,19 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { isIP } from 'node:net';
 import { CallstreamError } from '../domain/errors.js';
+import { isLoopback, namesThisMachine } from '../telemetry/loopback.js';
 import { Problem } from './problem.js';
-
-/** True for the names and addresses that only this machine can reach. */
-export function isLoopback(host: string): boolean {
-  const name = host.replace(/^\[|\]$/g, '').toLowerCase();
-  if (name === 'localhost' || name === '::1') return true;
-  return isIP(name) === 4 && name.startsWith('127.');
-}
-
-/** The host of a Host header, without its port. */
-function hostOf(header: string): string {
-  return header.startsWith('[') ? header.slice(0, header.indexOf(']') + 1) : (header.split(':')[0] ?? '');
-}
 
 /** Decides who may read: throws the Problem to answer with, or returns. */
 export type Gate = (headers: { host?: string | undefined; authorization?: string | undefined }) => void;
@@ -32,8 +20,8 @@ export function createGate(host: string, tokenHash: string | undefined): Gate {
         `api.host ${host} can be reached from other machines, so api.tokenHash is required: the SHA-256 of an access token (printf %s TOKEN | sha256sum)`,
       );
     }
-    return ({ host: header = '' }) => {
-      if (!isLoopback(hostOf(header)))
+    return ({ host: header }) => {
+      if (!namesThisMachine(header))
         throw new Problem(
           421,
           'HOST_NOT_LOCAL',

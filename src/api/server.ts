@@ -6,6 +6,7 @@ import type { Clock } from '../telemetry/clock.js';
 import { listenError } from '../telemetry/listen-error.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { SECURITY_HEADERS } from '../telemetry/security-headers.js';
 import { createGate } from './access.js';
 import { LiveHub } from './live.js';
 import { callsParams, decodeCursor, liveParams, noParams, parse, planRange, seriesParams, summaryParams } from './params.js';
@@ -47,15 +48,10 @@ export interface Api {
 /** Pages of the dashboard: all are the same document, which reads the address. */
 const PAGES = ['/', '/call'] as const;
 
-const SECURITY_HEADERS = {
+const HEADERS = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-  'permissions-policy': 'camera=(), microphone=(), geolocation=()',
+  ...SECURITY_HEADERS,
 } as const;
 
 /** Nothing here is sent a body. */
@@ -65,7 +61,7 @@ const MAX_BODY_BYTES = 1024;
 function refuseUnread(error: ConnectionError, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
   const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code] ?? 400;
-  const headers = Object.entries({ ...SECURITY_HEADERS, 'content-length': '0', connection: 'close' });
+  const headers = Object.entries({ ...HEADERS, 'content-length': '0', connection: 'close' });
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...headers.map(([name, value]) => `${name}: ${value}`), '', ''];
   socket.end(lines.join('\r\n'));
 }
@@ -100,13 +96,13 @@ export async function startApi(options: ApiOptions, deps: ApiDeps): Promise<Api>
     // A path that cannot be decoded reaches no hook.
     frameworkErrors: (error, request, reply) => {
       const problem = new Problem(error.statusCode ?? 400, 'REQUEST_INVALID', 'Invalid request', error.message);
-      return sendProblem((reply as FastifyReply).headers(SECURITY_HEADERS), problem, pathOf(request as FastifyRequest));
+      return sendProblem((reply as FastifyReply).headers(HEADERS), problem, pathOf(request as FastifyRequest));
     },
     keepAliveTimeout: 30_000,
   });
   addErrors(app, deps);
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers(SECURITY_HEADERS);
+    reply.headers(HEADERS);
     if (request.url.startsWith('/api/')) reply.header('cache-control', 'no-store');
   });
   app.addHook('onResponse', async (request, reply) => {

@@ -25,9 +25,12 @@ export function requestId(source: WebhookName, app_id: string, query: string, bo
   return createHash('sha1')
     .update(JSON.stringify([source, app_id, platform]))
     .update(body)
-    .digest('base64')
-    .slice(0, 20);
+    .digest()
+    .toString('base64', 0, 15);
 }
+
+/** A copy in one piece: V8 keeps what was put together as its parts, which for millions of texts is twice the memory. */
+const flat = (text: string): string => Buffer.from(text).toString();
 
 /** Every request of a run, so that what the project holds can be compared with what was really sent and acknowledged. */
 export class Ledger {
@@ -38,7 +41,7 @@ export class Ledger {
     const id = requestId(delivery.source, delivery.app_id, delivery.query, delivery.body);
     let entry = this.entries.get(id);
     if (entry === undefined) {
-      const excerpt = `${delivery.source}?${delivery.query.slice(0, 100)} ${delivery.body.toString('utf8', 0, 200)}`;
+      const excerpt = flat(`${delivery.source}?${delivery.query.slice(0, 60)} ${delivery.body.toString('utf8', 0, 200)}`);
       entry = { attempts: 0, acknowledged: 0, expect: delivery.expect, excerpt };
       this.entries.set(id, entry);
     }

@@ -6,6 +6,7 @@ import { type ChannelInput, channelKey } from '../domain/channel.js';
 import { channelIdOf } from '../domain/key.js';
 import { type AliyunEvent, channelOf, readAliyunDelivery } from './aliyun-events.js';
 import type { Delivery, Element, ReadElement, StoredEvent } from './element.js';
+import { envelopeOf } from './envelope.js';
 import { idOf, isGiven, type JsonObject, parseObject, toJson } from './json.js';
 import { listAt, objectAt } from './nested.js';
 import type { SourceOf } from './registry.js';
@@ -31,8 +32,8 @@ export const aliyunChannels: SourceOf<'channel'> = {
     provider: PROVIDER,
     appIdIn: 'body',
     appIdOf(_query, body) {
-      const parsed = parseObject(body);
-      return (parsed.ok && idOf(parsed.body, 'AppId')) || null;
+      const envelope = envelopeOf(body, ['AppId']);
+      return (envelope !== null && idOf(envelope, 'AppId')) || null;
     },
     keyOf(appId, _query, body) {
       const channel = channelOf(body);

@@ -12,6 +12,7 @@ const CLOSE_LIST = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 const BYTE_ORDER_MARK = 0xfeff;
+const WORD = /[-+.0-9A-Za-z]*/y;
 
 /** The texts of the elements of a list, in order; null when the text is no list. */
 export function sliceElements(text: string): string[] | null {
@@ -42,19 +43,23 @@ export function sliceAt(text: string, ...path: string[]): string | null {
   return part;
 }
 
-function sliceField(text: string, name: string): string | null {
+const sliceField = (text: string, name: string): string | null => sliceFields(text, [name])[0] ?? null;
+
+/** The texts of some fields of an object, each null where there is none, in one walk over the text. Of repeated names the last counts. */
+export function sliceFields(text: string, names: readonly string[]): (string | null)[] {
+  const found: (string | null)[] = names.map(() => null);
   let at = skipSpace(text, 0);
-  if (text.charCodeAt(at) !== OPEN_OBJECT) return null;
+  if (text.charCodeAt(at) !== OPEN_OBJECT) return found;
   at = skipSpace(text, at + 1);
-  let found: string | null = null;
   while (text.charCodeAt(at) === QUOTE) {
     const nameEnd = skipString(text, at);
     const colon = skipSpace(text, nameEnd);
-    if (text.charCodeAt(colon) !== COLON) return null;
+    if (text.charCodeAt(colon) !== COLON) return names.map(() => null);
     const from = skipSpace(text, colon + 1);
     const end = skipValue(text, from);
-    if (end <= from) return null;
-    if (isName(text.slice(at, nameEnd), name)) found = text.slice(from, end);
+    if (end <= from) return names.map(() => null);
+    const quoted = text.slice(at, nameEnd);
+    for (let i = 0; i < names.length; i++) if (isName(quoted, names[i] as string)) found[i] = text.slice(from, end);
     at = skipSpace(text, end);
     if (text.charCodeAt(at) !== COMMA) break;
     at = skipSpace(text, at + 1);
@@ -109,7 +114,7 @@ export function skipString(text: string, at: number): number {
 
 /** Position after a number, true, false or null; the position itself where none starts. */
 export function skipWord(text: string, at: number): number {
-  let i = at;
-  while (i < text.length && /[-+.0-9A-Za-z]/.test(text.charAt(i))) i++;
-  return i;
+  WORD.lastIndex = at;
+  WORD.test(text);
+  return WORD.lastIndex;
 }

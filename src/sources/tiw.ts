@@ -14,6 +14,7 @@ import {
   recordingKey,
 } from '../domain/recording.js';
 import { type Delivery, type Element, type ReadElement, type StoredEvent, unread } from './element.js';
+import { envelopeOf } from './envelope.js';
 import { countOf, idOf, isGiven, type JsonObject, parseObject, timeOf, toJson, wordOf } from './json.js';
 import { isObject, listAt, objectAt } from './nested.js';
 import type { SourceOf } from './registry.js';
@@ -28,6 +29,8 @@ const EVENTS = new Map<string, RecordingEvent>(RECORDING_EVENTS.map((event) => [
 /** By VideoType. */
 const VIDEO_TYPES = ['camera', 'screen', 'whiteboard', 'mixed', 'audio'];
 const SUCCESS = '{"error_code":0}';
+/** Whose a body is, and how it is signed. */
+const ENVELOPE = ['SdkAppId', 'Sign', 'ExpireTime'];
 
 export const tiw: SourceOf<'recording'> = {
   name: NAME,
@@ -43,8 +46,8 @@ export const tiw: SourceOf<'recording'> = {
     provider: PROVIDER,
     appIdIn: 'body',
     appIdOf(_query, body) {
-      const parsed = parseObject(body);
-      return (parsed.ok && idOf(parsed.body, 'SdkAppId')) || null;
+      const envelope = envelopeOf(body, ENVELOPE);
+      return (envelope !== null && idOf(envelope, 'SdkAppId')) || null;
     },
     authenticate,
     keyOf(appId, _query, body) {
@@ -63,11 +66,11 @@ export const tiw: SourceOf<'recording'> = {
  */
 function authenticate({ body }: WebhookRequest, { tiwCallbackKey }: WebhookApp, nowMs: number): boolean | null | 'unreadable' {
   if (tiwCallbackKey === undefined) return null;
-  const parsed = parseObject(body);
-  if (!parsed.ok) return 'unreadable';
-  const sign = wordOf(parsed.body, 'Sign');
-  if (sign === '' && idOf(parsed.body, 'SdkAppId') === '') return 'unreadable';
-  const expires = idOf(parsed.body, 'ExpireTime');
+  const envelope = envelopeOf(body, ENVELOPE);
+  if (envelope === null) return 'unreadable';
+  const sign = wordOf(envelope, 'Sign');
+  if (sign === '' && idOf(envelope, 'SdkAppId') === '') return 'unreadable';
+  const expires = idOf(envelope, 'ExpireTime');
   const good = createHash('md5').update(`${tiwCallbackKey}${expires}`).digest('hex');
   return equalSecrets(good, sign) && /^[0-9]+$/.test(expires) && nowMs <= Number(expires) * 1000;
 }

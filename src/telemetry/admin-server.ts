@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { messageOf } from '../domain/errors.js';
 import { listenError } from './listen-error.js';
+import { isLoopback, namesThisMachine } from './loopback.js';
+import { SECURITY_HEADERS } from './security-headers.js';
 
 /** Whether a process can do its work now, and what keeps it from it. */
 export interface Readiness {
@@ -22,9 +24,19 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
+/** Nothing here is a page. */
+const HEADERS = {
+  'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  ...SECURITY_HEADERS,
+  'cache-control': 'no-store',
+} as const;
+
+type Routes = Record<string, (response: ServerResponse) => Promise<void>>;
+
 /**
  * The admin port of a process: `/healthz` (200 while the event loop turns), `/readyz` (200 or 503, `{"ready":…,"problems":[…]}`),
- * `/metrics` (Prometheus text). Rejects with CallstreamError PORT_TAKEN when the port is taken.
+ * `/metrics` (Prometheus text). On a loopback address it answers only requests whose Host header names this machine (else 421): pages of other sites cannot
+ * read it through a DNS name that they point at 127.0.0.1. Rejects with CallstreamError PORT_TAKEN when the port is taken.
  * @param options.port 0 takes a free one
  */
 export async function startAdminServer(options: {
@@ -33,7 +45,7 @@ export async function startAdminServer(options: {
   metrics: MetricsText;
   ready: () => Readiness | Promise<Readiness>;
 }): Promise<AdminServer> {
-  const routes: Record<string, (response: ServerResponse) => Promise<void>> = {
+  const routes: Routes = {
     '/healthz': async (response) => json(response, 200, { status: 'ok' }),
     '/readyz': async (response) => {
       const { ok, problems } = await options.ready();
@@ -41,7 +53,12 @@ export async function startAdminServer(options: {
     },
     '/metrics': async (response) => send(response, 200, options.metrics.contentType, await options.metrics.metrics()),
   };
-  const server = createServer((request, response) => void answer(routes, request, response));
+  const local = isLoopback(options.host);
+  const server = createServer((request, response) => {
+    request.resume();
+    if (local && !namesThisMachine(request.headers.host)) json(response, 421, { error: 'host not served' });
+    else void answer(routes, request, response);
+  });
   server.requestTimeout = 10_000;
   server.headersTimeout = 10_000;
   await new Promise<void>((resolve, reject) => {
@@ -60,12 +77,7 @@ export async function startAdminServer(options: {
   };
 }
 
-async function answer(
-  routes: Record<string, (response: ServerResponse) => Promise<void>>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  request.resume();
+async function answer(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = (request.url ?? '/').split('?')[0] ?? '/';
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (route === undefined) return json(response, 404, { error: 'not found', paths: Object.keys(routes) });
@@ -84,6 +96,6 @@ const json = (response: ServerResponse, status: number, body: unknown): void =>
   send(response, status, 'application/json; charset=utf-8', `${JSON.stringify(body)}\n`);
 
 function send(response: ServerResponse, status: number, type: string, body: string): void {
-  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+  response.writeHead(status, { ...HEADERS, 'content-type': type });
   response.end(body);
 }

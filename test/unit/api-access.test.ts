@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { createGate, isLoopback } from '../../src/api/access.js';
+import { createGate } from '../../src/api/access.js';
 import type { Problem } from '../../src/api/problem.js';
+import { isLoopback } from '../../src/telemetry/loopback.js';
 
 const TOKEN_HASH = createHash('sha256').update('open sesame'.replace(' ', '-')).digest('hex');
 

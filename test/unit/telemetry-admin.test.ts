@@ -53,6 +53,47 @@ it('knows nothing else', async () => {
   expect((await get('/healthz', { method: 'HEAD' })).status).toBe(200);
 });
 
+/** The status of an answer to a request with such a Host header, which fetch would not send. */
+const statusFor = (host: string) =>
+  new Promise<number | undefined>((resolve, reject) => {
+    const open = request(`${server?.address}/metrics`, { headers: { host } }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    open.on('error', reject);
+    open.end();
+  });
+
+it('on this machine answers only requests that name it (DNS rebinding)', async () => {
+  await start();
+  for (const host of ['127.0.0.1:9090', 'localhost', '[::1]:9090']) expect(await statusFor(host)).toBe(200);
+  for (const host of ['evil.example:9090', '127.0.0.1.evil.example', '10.0.0.1', '[::2]', 'localhost.evil.example'])
+    expect(await statusFor(host)).toBe(421);
+});
+
+it('where others may reach it, answers to every name: that of a container, say', async () => {
+  server = await startAdminServer({
+    host: '0.0.0.0',
+    port: 0,
+    metrics: createMetrics().registry,
+    ready: () => ({ ok: true, problems: [] }),
+  });
+  server = { ...server, address: `http://127.0.0.1:${server.port}` };
+  expect(await statusFor('sink.internal:9090')).toBe(200);
+});
+
+it('sends the security headers with every answer', async () => {
+  const { get } = await start();
+  for (const path of ['/metrics', '/readyz', '/healthz', '/nothing']) {
+    const { headers } = await get(path);
+    expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('x-frame-options')).toBe('DENY');
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(headers.get('access-control-allow-origin')).toBeNull();
+  }
+});
+
 it('closes although a client keeps its connection', async () => {
   await start();
   await new Promise<void>((resolve) => {

@@ -14,7 +14,7 @@ import { type Spoken, winningPolls, winningRecord } from './winners.js';
 /** One delivery of an event, a record or a media poll, as it stands in the raw topic. */
 export interface Input {
   reading: CallReading;
-  /** The exact body. */
+  /** The exact body; empty for an event, of which the reading says all. */
   body: Buffer;
   received_at: number;
 }

@@ -36,6 +36,16 @@ interface MinuteCount {
   dead: number;
 }
 
+/** The first delivery of an input, so far. */
+interface First {
+  received_at: number;
+  partition: number;
+  offset: number;
+  minute: MinuteCount;
+}
+
+const NO_BODY = Buffer.alloc(0);
+
 /** Of a call, a recording or a channel: its app and its id. */
 export const callKey = (app_id: string, call_id: string): string => JSON.stringify([app_id, call_id]);
 export const sha1 = (bytes: Uint8Array): string => createHash('sha1').update(bytes).digest('hex');
@@ -60,11 +70,23 @@ export class TruthDeliveries {
   readonly minutes = new Map<string, MinuteCount>();
   /** Messages of channels that have arrived, by app and id. */
   readonly messages = new Set<string>();
-  readonly #first = new Map<string, { at: readonly [number, number, number]; minute: MinuteCount }>();
+  readonly #first = new Map<string, First>();
+  /** One copy of each text: the readings of a call repeat its ids, and a long run has millions of readings. */
+  readonly #texts = new Map<string, string>();
 
   /** @param own the delivery belongs to the run, so what it is about does */
   add(raw: RawDelivery, own: boolean): void {
-    for (const reading of readDelivery(raw.source, raw.query, raw.body)) this.#take(reading, raw, own);
+    const delivery = { ...raw, app_id: this.#text(raw.app_id) };
+    for (const reading of readDelivery(raw.source, raw.query, raw.body)) this.#take(this.#shared(reading), delivery, own);
+  }
+
+  #shared<R extends Reading>(reading: R): R {
+    const texts = Object.entries(reading).flatMap(([name, value]) => (typeof value === 'string' ? [[name, this.#text(value)]] : []));
+    return Object.assign(reading, Object.fromEntries(texts));
+  }
+
+  #text(text: string): string {
+    return getOrMake(this.#texts, text, () => text);
   }
 
   #take(reading: Reading, raw: RawDelivery, own: boolean): void {
@@ -88,16 +110,16 @@ export class TruthDeliveries {
 
   /** True: the earliest delivery of its input so far. */
   #count(identity: string, { received_at, partition, offset }: RawDelivery, minute: MinuteCount): boolean {
-    const at = [received_at, partition, offset] as const;
+    const at: First = { received_at, partition, offset, minute };
     const earlier = this.#first.get(identity);
-    const isFirst = earlier === undefined || before(at, earlier.at);
+    const isFirst = earlier === undefined || before(at, earlier);
     minute.folded += isFirst ? 1 : 0;
     minute.duplicates += isFirst ? 0 : 1;
     if (isFirst && earlier) {
       earlier.minute.folded--;
       earlier.minute.duplicates++;
     }
-    if (isFirst) this.#first.set(identity, { at, minute });
+    if (isFirst) this.#first.set(identity, at);
     return isFirst;
   }
 
@@ -113,7 +135,8 @@ export class TruthDeliveries {
       });
     } else {
       const { call_id } = reading;
-      getOrMake(this.calls, callKey(app_id, call_id), () => ({ app_id, call_id, inputs: [] })).inputs.push({ reading, body, received_at });
+      const input = { reading, body: reading.kind === 'event' ? NO_BODY : body, received_at };
+      getOrMake(this.calls, callKey(app_id, call_id), () => ({ app_id, call_id, inputs: [] })).inputs.push(input);
     }
   }
 
@@ -147,7 +170,4 @@ function callIdentity(app_id: string, reading: CallReading, body: Uint8Array): s
 export const deliveryMinuteKey = (app_id: string, source: string, bucket: number): string =>
   JSON.stringify([new Date(bucket).toISOString(), app_id, source]);
 
-const before = (a: readonly number[], b: readonly number[]): boolean => {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i]! < b[i]!;
-  return false;
-};
+const before = (a: First, b: First): boolean => (a.received_at - b.received_at || a.partition - b.partition || a.offset - b.offset) < 0;

@@ -1,5 +1,5 @@
 import type { RawDelivery } from './deliveries.js';
-import { PROVIDERS } from './read-source.js';
+import { PROVIDERS, SOURCE_NAMES, type SourceName } from './read-source.js';
 import type { DeadReading, Reading } from './reading.js';
 
 /** The row of `call_events` for a distinct input. Those of recordings and channels stand under call ids that are no call's. */
@@ -23,6 +23,8 @@ export interface TruthEvent {
   raw_offset: number;
 }
 
+const TOPICS = Object.fromEntries(SOURCE_NAMES.map((source) => [source, `callstream.raw.${source}`])) as Record<SourceName, string>;
+
 /** @param raw the first delivery of the input */
 export function eventOf(reading: Exclude<Reading, DeadReading>, raw: RawDelivery): TruthEvent {
   return {
@@ -35,7 +37,7 @@ export function eventOf(reading: Exclude<Reading, DeadReading>, raw: RawDelivery
     event_at: reading.kind === 'media' ? null : reading.event_at,
     received_at: raw.received_at,
     source: raw.source,
-    raw_topic: `callstream.raw.${raw.source}`,
+    raw_topic: TOPICS[raw.source],
     raw_partition: raw.partition,
     raw_offset: raw.offset,
   };

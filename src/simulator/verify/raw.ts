@@ -35,12 +35,13 @@ const featureOf = { 'call-record': 'records', 'user-event': 'media', 'aliyun-rtc
 /** What the raw topics hold so far, and what of it is the run's own: sent by it, or served by its APIs. */
 export class RawReading {
   readonly truth = new TruthDeliveries();
-  /** Ids of the stored deliveries by request; a repeat of one delivery (equal id) is not another. */
-  readonly requests = new Map<string, Set<string>>();
+  /** How many deliveries are stored of each request; a repeat of one (equal id) is not another. */
+  readonly requests = new Map<string, number>();
   /** Polled during the run of an API that the run plays, yet never served by it. */
   readonly strangers: string[] = [];
   /** Deliveries of the run's own: a larger number later means that something has come meanwhile. */
   own = 0;
+  readonly #stored = new Set<string>();
   /** By source: the next offset of each partition. */
   readonly #positions = new Map<SourceName, Map<number, number>>();
   readonly #run: Run;
@@ -81,7 +82,8 @@ export class RawReading {
   #isSent(source: Exclude<SourceName, 'call-record' | 'user-event'>, record: RawTopicRecord, body: Buffer): boolean {
     const request = requestId(source, record.app_id, record.query, body);
     if (!this.#run.ledger.entries.has(request)) return false;
-    getOrMake(this.requests, request, () => new Set()).add(record.id);
+    if (!this.#stored.has(record.id)) this.requests.set(request, (this.requests.get(request) ?? 0) + 1);
+    this.#stored.add(record.id);
     return true;
   }
 

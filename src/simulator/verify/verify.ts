@@ -136,7 +136,8 @@ class Verification {
   async #arrived(): Promise<void> {
     const { ledger, book, begin_at, clock } = this.#run;
     await this.#wait.until('every acknowledged callback in the raw topics', async () => {
-      const missing = [...ledger.entries].filter(([id, e]) => (this.#raw.requests.get(id)?.size ?? 0) < e.acknowledged).length;
+      let missing = 0;
+      for (const [id, { acknowledged }] of ledger.entries) if ((this.#raw.requests.get(id) ?? 0) < acknowledged) missing++;
       if (missing === 0) return null;
       await this.#read();
       return `${missing} missing`;
