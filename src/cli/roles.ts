@@ -220,6 +220,7 @@ async function sink({ config, logger, metrics }: RoleContext): Promise<RunningRo
       recording: await openCodec(TOPICS.recordings, registry),
       callEvent: await openCodec(TOPICS.callEvents, registry),
       deadLetter: await openCodec(TOPICS.deadLetters, registry),
+      alert: await openCodec(TOPICS.alerts, registry),
     },
     keepCallsMs: config.retention.calls,
     logger,

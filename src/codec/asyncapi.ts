@@ -92,6 +92,23 @@ const ABOUT: Record<keyof typeof TOPICS, About> = {
     writers: ['poll'],
     readers: ['poll'],
   },
+  alerts: {
+    message: 'Alert',
+    title: 'Alerts',
+    doc: 'One record when an alert fires, and one when it resolves. Read it with isolation level read_committed.',
+    key: '`rule:app`',
+    writers: ['alerts'],
+    readers: ['alerts', 'sink', 'consumers'],
+    cloudEvents: true,
+  },
+  alertSilences: {
+    message: 'AlertSilence',
+    title: 'Silences of alerts',
+    doc: 'Internal: until when webhooks do not tell of the alerts of a rule. Written by `callstream alerts silence`. The newest record of a key counts.',
+    key: '`rule:app`, the app empty for every app.',
+    writers: [],
+    readers: ['alerts'],
+  },
 };
 
 const AVRO = 'application/vnd.apache.avro;version=1.9.0';
