@@ -272,7 +272,7 @@ export interface Call {
 
 /** An input that could not be processed, with what is needed to send it through again. */
 export interface DeadLetter {
-  /** Where it failed: decode, parse, fold or row. */
+  /** Where it failed: decode, parse, fold, row, or webhook:<name>. */
   stage: string;
   /** Stable code of the reason. */
   reason: string;

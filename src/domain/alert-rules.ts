@@ -60,7 +60,10 @@ export const ALERT_METRICS = {
 
 export type AlertMetric = keyof typeof ALERT_METRICS;
 export const ALERT_METRIC_NAMES = Object.keys(ALERT_METRICS) as AlertMetric[];
-export const unitOf = (metric: AlertMetric): AlertUnit => ALERT_METRICS[metric].unit;
+const isMetric = (name: string): name is AlertMetric => Object.hasOwn(ALERT_METRICS, name);
+
+/** A metric of a version that this one does not know counts something. */
+export const unitOf = (metric: string): AlertUnit => (isMetric(metric) ? ALERT_METRICS[metric].unit : 'count');
 
 /** A condition that is watched in each app: the metric is above the threshold, and n is large enough to say so. Times in ms. */
 export interface AlertRule {

@@ -1,6 +1,5 @@
 export { Acknowledged } from './acknowledged.js';
 export { BACKFILL_SHARE, Backfill, type BackfillProgress, checkRange } from './backfill.js';
-export { systemChance } from './chance.js';
 export { Cursors } from './cursors.js';
 export { Hosts } from './host.js';
 export { type Asked, hasCredentials, type Line, openLines } from './line.js';

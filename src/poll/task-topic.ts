@@ -4,11 +4,11 @@ import { CodecError } from '../codec/registry.js';
 import { TOPICS } from '../codec/topics.js';
 import { messageOf } from '../domain/errors.js';
 import { createClients, type KafkaConnection, kafkaErrorType } from '../stream/client.js';
+import type { Environment } from '../stream/environment.js';
 import { type FetchedBatch, GroupMember, toRecords } from '../stream/group-member.js';
 import { soleOwnerAssigner } from '../stream/sole-owner.js';
 import type { InputRecord } from '../stream/types.js';
 import type { Logger } from '../telemetry/log.js';
-import type { Environment } from './environment.js';
 import { TaskLedger } from './task-ledger.js';
 import type { QueuedTask } from './task-queue.js';
 

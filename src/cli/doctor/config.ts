@@ -9,7 +9,7 @@ const SHORT_SECRET = 16;
 const GIB = 1024 ** 3;
 
 /** Sections and fields that are checked at boot, but which nothing reads yet. */
-const LATER_SECTIONS = ['alerts', 'webhooks', 'privacy.key'] as const;
+const LATER_SECTIONS = ['privacy.key'] as const;
 
 /** Values that are valid, and still not wise. */
 export function checkConfig({ config, file, demo, explicit }: Loaded): Finding[] {
