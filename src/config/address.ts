@@ -10,15 +10,11 @@ const SPECIAL_V6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'].map(
  * address that stands for an IPv4 one (mapped, translated by NAT64, tunnelled). Anything but a plain address is none.
  */
 export function isPublicAddress(address: string): boolean {
-  if (ipaddr.IPv4.isValidFourPartDecimal(address)) return isPublicV4(ipaddr.IPv4.parse(address));
+  if (ipaddr.IPv4.isValidFourPartDecimal(address)) return ipaddr.IPv4.parse(address).range() === 'unicast';
   if (!ipaddr.IPv6.isValid(address) || address.includes('%')) return false;
   const v6 = ipaddr.IPv6.parse(address);
   return v6.match(GLOBAL_V6) && !SPECIAL_V6.some((range) => v6.match(range)) && v6.range() === 'unicast';
 }
-
-/** 198.18.0.0/15 is for benchmarks of networks (RFC 2544). */
-const BENCHMARK_V4 = ipaddr.IPv4.parseCIDR('198.18.0.0/15');
-const isPublicV4 = (v4: ipaddr.IPv4): boolean => v4.range() === 'unicast' && !v4.match(BENCHMARK_V4);
 
 /** The address that the host part of a URL is; null: it is a name. */
 export function literalAddress(hostname: string): string | null {
