@@ -11,6 +11,7 @@ import { SOURCES } from '../sources/registry.js';
 import { Environment } from '../stream/environment.js';
 import { systemChance } from '../telemetry/chance.js';
 import type { Logger } from '../telemetry/log.js';
+import type { Retry } from '../workers/alerts/delivery.js';
 import { Evaluator } from '../workers/alerts/evaluator.js';
 import { AlertTopic } from '../workers/alerts/log.js';
 import { measure } from '../workers/alerts/measures.js';
@@ -63,13 +64,21 @@ const readAlerts = async (config: Config, clickhouse: ClickHouse, codec: TopicCo
   return [...older, ...onTopic];
 };
 
-/** @param close is told what to close once the worker has stopped */
+/** How fast the role works; default: as its parts say. */
+export interface AlertTiming {
+  /** Between two looks at what the rules measure, ms. */
+  every?: number;
+  retry?: Retry;
+}
+
+/** `close` is for when the worker has stopped. The caller owns the ClickHouse client. */
 export async function createAlerts(
   { config, logger, metrics, clock }: RoleContext,
   clickhouse: ClickHouse,
   registry: SchemaRegistry,
   version: string,
   onFatal: (error: unknown) => void,
+  { every, retry }: AlertTiming = {},
 ): Promise<{ worker: AlertsWorker; close(): Promise<void> }> {
   const kafka = kafkaConnection(config);
   const groupId = alertsGroup(config);
@@ -107,6 +116,7 @@ export async function createAlerts(
     logger,
     metrics,
     onFatal,
+    ...(every === undefined ? {} : { every }),
   });
   const receivers = config.webhooks.map(
     (webhook) =>
@@ -124,6 +134,7 @@ export async function createAlerts(
         metrics,
         userAgent: `callstream/${version}`,
         onFatal,
+        ...(retry === undefined ? {} : { retry }),
       }),
   );
   return { worker: new AlertsWorker([evaluator, ...receivers], environment), close: () => producer.close() };
