@@ -3,15 +3,15 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { createAlerts, webhookGroup } from '../../src/cli/alert-parts.js';
-import { migrateAll } from '../../src/cli/migrate.js';
-import { kafkaConnection, openClickHouse, openClickHouseReader, openProducer, openRegistry } from '../../src/cli/parts.js';
+import { groupOf, kafkaConnection, openClickHouse, openClickHouseReader, openProducer } from '../../src/cli/parts.js';
 import { readDecoded, TopicReader } from '../../src/cli/read-topic.js';
-import { type RunningRole, startRole } from '../../src/cli/roles.js';
-import type { ClickHouse } from '../../src/clickhouse/index.js';
-import { openCodec, type TopicCodec } from '../../src/codec/codec.js';
-import type { Alert, Call, DeadLetter } from '../../src/codec/generated.js';
+import { type ClickHouse, migrateClickHouse } from '../../src/clickhouse/index.js';
+import { localCodec, type TopicCodec } from '../../src/codec/codec.js';
+import type { Call } from '../../src/codec/generated.js';
+import type { SchemaRegistry } from '../../src/codec/registry.js';
 import { TOPICS, type Topic } from '../../src/codec/topics.js';
 import { type Config, parseConfig } from '../../src/config/index.js';
+import { TopicAdmin } from '../../src/stream/admin.js';
 import type { DurableProducer } from '../../src/stream/durable-producer.js';
 import { partitionOf } from '../../src/stream/partition.js';
 import { systemClock } from '../../src/telemetry/clock.js';
@@ -19,6 +19,7 @@ import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
 import type { Retry } from '../../src/workers/alerts/delivery.js';
 import { AlertTopic } from '../../src/workers/alerts/log.js';
+import { Sink } from '../../src/workers/sink/sink.js';
 import { blankCall } from '../support/clickhouse-model.js';
 import { useStack } from '../support/stack.js';
 
@@ -27,7 +28,7 @@ import { useStack } from '../support/stack.js';
  * at its own pace.
  */
 
-const servers = useStack();
+const servers = useStack(['kafka', 'clickhouse']);
 const logger = silentLogger();
 const KEY = Buffer.from('a key of thirty-two bytes, at last');
 const SECRET = `whsec_${KEY.toString('base64')}`;
@@ -63,8 +64,16 @@ const receivers: Server = createServer((request, response) => {
 let config: Config;
 let clickhouse: ClickHouse;
 let producer: DurableProducer;
-let sink: RunningRole;
-let codecs: { alert: TopicCodec<Alert>; call: TopicCodec<Call>; deadLetter: TopicCodec<DeadLetter> };
+let sink: Sink;
+const codecs = {
+  alert: localCodec(TOPICS.alerts),
+  call: localCodec(TOPICS.calls),
+  recording: localCodec(TOPICS.recordings),
+  callEvent: localCodec(TOPICS.callEvents),
+  deadLetter: localCodec(TOPICS.deadLetters),
+};
+/** Every schema is the first of its topic, as of {@link codecs}. */
+const registry = { idOf: async () => 1, writer: async () => null } as unknown as SchemaRegistry;
 const context = () => ({ config, logger, metrics: createMetrics(), clock: systemClock });
 
 beforeAll(async () => {
@@ -86,19 +95,26 @@ webhooks:
   config = parseConfig(file, {
     SECRET,
     KAFKA_BROKERS: servers.brokers.join(','),
-    SCHEMA_REGISTRY_URL: servers.registryUrl,
     CLICKHOUSE_URL: servers.clickhouseUrl,
   }).config;
-  await migrateAll(config, { embeddedKafka: true, logger });
-  const registry = openRegistry(config);
-  codecs = {
-    alert: await openCodec(TOPICS.alerts, registry),
-    call: await openCodec(TOPICS.calls, registry),
-    deadLetter: await openCodec(TOPICS.deadLetters, registry),
-  };
+  const kafka = kafkaConnection(config);
+  const admin = new TopicAdmin({ kafka, logger });
+  await admin.migrate({ partitions: 2, groups: { sink: groupOf(config, 'sink') } });
+  await admin.close();
   clickhouse = openClickHouse(config);
   producer = openProducer(config, logger);
-  sink = await startRole('sink', context());
+  await migrateClickHouse(clickhouse, { retention: config.retention });
+  sink = new Sink({
+    kafka,
+    groupId: groupOf(config, 'sink'),
+    clickhouse,
+    codecs,
+    keepCallsMs: config.retention.calls,
+    logger,
+    metrics: createMetrics(),
+    onFatal: (error) => expect.unreachable(String(error)),
+  });
+  await sink.start();
 });
 
 afterAll(async () => {
@@ -115,7 +131,7 @@ async function start(
 ): Promise<{ stop(): Promise<void>; problems(): string[] }> {
   const reader = openClickHouseReader(config);
   const fatal: unknown[] = [];
-  const { worker, close } = await createAlerts(context(), reader, openRegistry(config), 'test', (error) => fatal.push(error), {
+  const { worker, close } = await createAlerts(context(), reader, registry, 'test', (error) => fatal.push(error), {
     every: 100,
     retry,
   });
@@ -231,6 +247,7 @@ it('an evaluator that was thought dead publishes nothing any more', async () => 
 
 it('calls are told of once they are final, by one id each; a receiver that does not answer holds up nobody, and a restart repeats only what was open', async () => {
   told.calls = [];
+  told.slow = [];
   answers.slow = () => null;
   // One message is refused until the role has been started anew.
   const stubborn = callOf({ call_id: 'stubborn' });
