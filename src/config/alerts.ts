@@ -31,7 +31,10 @@ interface RuleText {
   name?: unknown;
   metric?: unknown;
   threshold?: unknown;
+  window?: unknown;
 }
+
+const DAY = 86_400_000;
 
 const rule = section({
   name,
@@ -55,6 +58,8 @@ const rule = section({
       const metric = metricOf(value);
       if (metric !== undefined && typeof value.threshold === 'string' && parseThreshold(value.threshold, metric) === null)
         issue('threshold', THRESHOLDS[unitOf(metric)]);
+      if (metric === 'volume_drop' && typeof value.window === 'number' && value.window > DAY)
+        issue('window', 'must not be longer than 1d: days are compared');
     },
     { when: (p) => typeof p.value === 'object' && p.value !== null && typeof (p.value as RuleText).name === 'string' },
   )

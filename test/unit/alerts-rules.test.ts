@@ -79,7 +79,8 @@ describe('rules', () => {
   - { name: d }
   - { name: missed-rate, metric: failed_rate }
   - { name: b, metric: missed_rate, threshold: 1.5, apps: [nobody] }
-  - { name: E, metric: recording_exceptions, threshold: 3 }`);
+  - { name: E, metric: recording_exceptions, threshold: 3 }
+  - { name: volume-drop, window: 2d }`);
     expect(found.map(({ path, line }) => `${path}@${line}`).sort()).toEqual(
       [
         'alerts[0].metric@3',
@@ -93,6 +94,7 @@ describe('rules', () => {
         'alerts[5].name@8',
         'alerts[5].threshold@8',
         'alerts[6].name@9',
+        'alerts[7].window@10',
       ].sort(),
     );
   });

@@ -31,13 +31,13 @@ describe('the command line', () => {
   it('explains itself: every command, the exit codes, where to start', async () => {
     const { code, out } = await run('--help');
     expect(code).toBe(0);
-    for (const command of ['up', 'run', 'migrate', 'simulate', 'backfill', 'dead-letters', 'repair', 'doctor'])
+    for (const command of ['up', 'run', 'migrate', 'simulate', 'backfill', 'dead-letters', 'alerts', 'repair', 'doctor'])
       expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
     expect(out).toContain('Exit codes: 0 done, 1 failed or differences found, 2 wrong command line or configuration.');
     expect(out).toContain('callstream up --simulate');
   });
 
-  it.each(['up', 'run', 'migrate', 'simulate', 'backfill', 'dead-letters', 'repair', 'doctor'])(
+  it.each(['up', 'run', 'migrate', 'simulate', 'backfill', 'dead-letters', 'alerts', 'repair', 'doctor'])(
     '%s --help has examples',
     async (command) => {
       const { code, out } = await run(command, '--help');
