@@ -7,10 +7,11 @@ import type { RawEvent } from '../codec/generated.js';
 import { TOPICS, type Topic } from '../codec/topics.js';
 import type { Config } from '../config/index.js';
 import { kafkaOutlet, startIngest } from '../ingest/index.js';
-import { hasCredentials, Poller, systemChance } from '../poll/index.js';
+import { hasCredentials, Poller } from '../poll/index.js';
 import { POLLED_SOURCES, SOURCES } from '../sources/registry.js';
 import type { FaultPoint } from '../stream/types.js';
 import type { Readiness } from '../telemetry/admin-server.js';
+import { systemChance } from '../telemetry/chance.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -20,6 +21,7 @@ import { RecordingsWorker } from '../workers/recordings/worker.js';
 import { DEFAULT_MAX_CALLS_PER_TASK } from '../workers/sessions/settings.js';
 import { SessionsWorker } from '../workers/sessions/worker.js';
 import { Sink } from '../workers/sink/sink.js';
+import { createAlerts } from './alert-parts.js';
 import {
   countPartitions,
   groupOf,
@@ -31,13 +33,11 @@ import {
   RAW_TOPICS,
 } from './parts.js';
 import { openPolledCodecs, readCursors, sweepSettings } from './poll-parts.js';
+import { version } from './program.js';
 import { openUsers } from './users.js';
 
-export const ROLES = ['ingest', 'poll', 'sessions', 'events', 'sink', 'api'] as const;
+export const ROLES = ['ingest', 'poll', 'sessions', 'events', 'sink', 'api', 'alerts'] as const;
 export type Role = (typeof ROLES)[number];
-
-/** Of the contract, but not built yet. */
-export const LATER_ROLES = ['alerts'] as const;
 
 export const isRole = (name: string): name is Role => (ROLES as readonly string[]).includes(name);
 
@@ -71,7 +71,7 @@ export function startRole(role: Role, context: RoleContext): Promise<RunningRole
   return STARTERS[role](context);
 }
 
-const STARTERS: Record<Role, (context: RoleContext) => Promise<RunningRole>> = { ingest, poll, sessions, events, sink, api };
+const STARTERS: Record<Role, (context: RoleContext) => Promise<RunningRole>> = { ingest, poll, sessions, events, sink, api, alerts };
 
 /** Callbacks in, over HTTP; raw records out, durable. Takes callbacks into its spool while Kafka or the registry is away. */
 async function ingest({ config, logger, metrics, clock, fault }: RoleContext): Promise<RunningRole> {
@@ -239,6 +239,7 @@ async function sink({ config, logger, metrics, fault }: RoleContext): Promise<Ru
       recording: await openCodec(TOPICS.recordings, registry),
       callEvent: await openCodec(TOPICS.callEvents, registry),
       deadLetter: await openCodec(TOPICS.deadLetters, registry),
+      alert: await openCodec(TOPICS.alerts, registry),
     },
     keepCallsMs: config.retention.calls,
     logger,
@@ -270,6 +271,17 @@ async function api({ config, logger, metrics, clock }: RoleContext): Promise<Run
       await clickhouse.close();
     },
   };
+}
+
+/** Judges the rules, one process at a time, and tells the receivers of webhooks. */
+async function alerts(context: RoleContext): Promise<RunningRole> {
+  const failure = new Failure();
+  const clickhouse = openClickHouseReader(context.config);
+  const { worker, close } = await createAlerts(context, clickhouse, openRegistry(context.config), version(), failure.report);
+  return startWorkers([worker], failure, async () => {
+    await close();
+    await clickhouse.close();
+  });
 }
 
 /** The first report of a worker that cannot go on. */

@@ -1,4 +1,5 @@
-import type { CallEvent, DeadLetter, Recording } from '../codec/generated.js';
+import type { Alert, CallEvent, DeadLetter, Recording } from '../codec/generated.js';
+import { ALERT_COLUMNS, writeAlert } from './alert-rows.js';
 import { RECORDING_COLUMNS, writeRecording } from './recording-rows.js';
 import { RowWriter } from './row-writer.js';
 import {
@@ -47,22 +48,23 @@ export class Chunk {
   readonly #events = new RowWriter();
   readonly #deliveries = new RowWriter();
   readonly #deadLetters = new RowWriter();
+  readonly #alerts = new RowWriter();
   /** By app and call: where the row of its latest revision lies in #latest. */
   readonly #spans = new Map<string, Map<string, Span>>();
   /** Minutes by app. */
   readonly #touches: Record<Touch['kind'], Map<string, Set<number>>> = { metrics: new Map(), concurrency: new Map() };
   readonly #historic = new Map<string, { app_id: string; call_id: string }>();
-  #counts = { revisions: 0, recordings: 0, events: 0, deliveries: 0, deadLetters: 0 };
+  #counts = { revisions: 0, recordings: 0, events: 0, deliveries: 0, deadLetters: 0, alerts: 0 };
 
   /** Records taken in. */
   get records(): number {
-    const { revisions, recordings, events, deadLetters } = this.#counts;
-    return revisions + recordings + events + deadLetters;
+    const { revisions, recordings, events, deadLetters, alerts } = this.#counts;
+    return revisions + recordings + events + deadLetters + alerts;
   }
 
   /** Bytes that will be sent, at most. */
   get bytes(): number {
-    const writers = [this.#revisions, this.#latest, this.#recordings, this.#events, this.#deliveries, this.#deadLetters];
+    const writers = [this.#revisions, this.#latest, this.#recordings, this.#events, this.#deliveries, this.#deadLetters, this.#alerts];
     return writers.reduce((sum, { length }) => sum + length, 0);
   }
 
@@ -131,6 +133,18 @@ export class Chunk {
     if (delivery) this.#counts.deliveries++;
   }
 
+  /** @throws RowError */
+  addAlert(alert: Alert): void {
+    const start = this.#alerts.length;
+    try {
+      writeAlert(this.#alerts, alert);
+    } catch (error) {
+      this.#alerts.cut(start);
+      throw error;
+    }
+    this.#counts.alerts++;
+  }
+
   /** Rows to insert first, in any order; empty tables left out. Ends the chunk: to be called once, and nothing may be added afterwards. */
   tables(): TableRows[] {
     const spans = [...this.#spans.values()].flatMap((calls) => [...calls.values()]).sort((a, b) => a.from - b.from);
@@ -142,6 +156,7 @@ export class Chunk {
       { table: 'call_event_rows', columns: EVENT_COLUMNS, rows: this.#counts.events, bytes: this.#events.slice() },
       { table: 'deliveries', columns: DELIVERY_COLUMNS, rows: this.#counts.deliveries, bytes: this.#deliveries.slice() },
       { table: 'dead_letter_rows', columns: DEAD_LETTER_COLUMNS, rows: this.#counts.deadLetters, bytes: this.#deadLetters.slice() },
+      { table: 'alert_rows', columns: ALERT_COLUMNS, rows: this.#counts.alerts, bytes: this.#alerts.slice() },
     ].filter((t) => t.rows > 0);
   }
 

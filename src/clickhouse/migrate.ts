@@ -36,6 +36,7 @@ const TTLS: readonly [table: string, from: string, keep: (r: Retention) => numbe
   ['call_event_rows', 'toDateTime(received_at)', (r) => r.events],
   ['deliveries', 'toDateTime(received_at)', (r) => r.events],
   ['dead_letter_rows', 'toDateTime(received_at)', (r) => r.events],
+  ['alert_rows', 'toDateTime(fired_at)', (r) => r.metrics],
   ['metrics_minutes', 'rolled_at', (r) => r.metrics],
   ['concurrency_minutes', 'rolled_at', (r) => r.metrics],
   ['touched', 'toDateTime(touched_at)', (r) => r.metrics + 60 * DAY],

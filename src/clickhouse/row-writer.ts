@@ -77,6 +77,12 @@ export class RowWriter {
   }
 
   /** A UInt64. */
+  f64(value: number): void {
+    this.#room(8);
+    this.#buffer.writeDoubleLE(value, this.#at);
+    this.#at += 8;
+  }
+
   u64(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0) throw new RowError(`${value} is no whole number from 0 to 2^53`);
     this.#room(8);

@@ -56,7 +56,7 @@ const ABOUT: Record<keyof typeof TOPICS, About> = {
     doc: 'One record per revision of a call, or of a session of a channel: its measures, and the distinct inputs they were derived from. `revision` starts at 1 and grows by one; (call, revision) never has two contents. Read it with isolation level read_committed; the newest revision of a key counts. All revisions of a call are in one partition, which the writer chooses: no partitioner finds it from the key.',
     key: CALL,
     writers: ['sessions'],
-    readers: ['sink', 'consumers'],
+    readers: ['sink', 'alerts', 'consumers'],
     cloudEvents: true,
   },
   recordings: {
@@ -73,7 +73,7 @@ const ABOUT: Record<keyof typeof TOPICS, About> = {
     title: 'Dead letters',
     doc: 'What could not be processed, with the original bytes and the place they came from.',
     key: 'The origin: `topic:partition:offset`, and `:index` where the element of a delivery is meant.',
-    writers: ['events', 'sessions', 'sink'],
+    writers: ['events', 'sessions', 'sink', 'alerts'],
     readers: ['sink', 'consumers'],
   },
   tasks: {
@@ -91,6 +91,23 @@ const ABOUT: Record<keyof typeof TOPICS, About> = {
     key: 'Source, app, sweep and scope.',
     writers: ['poll'],
     readers: ['poll'],
+  },
+  alerts: {
+    message: 'Alert',
+    title: 'Alerts',
+    doc: 'One record when an alert fires, and one when it resolves. Read it with isolation level read_committed.',
+    key: '`rule:app`',
+    writers: ['alerts'],
+    readers: ['alerts', 'sink', 'consumers'],
+    cloudEvents: true,
+  },
+  alertSilences: {
+    message: 'AlertSilence',
+    title: 'Silences of alerts',
+    doc: 'Internal: until when webhooks do not tell of the alerts of a rule. Written by `callstream alerts silence`. The newest record of a key counts.',
+    key: '`rule:app`, the app empty for every app.',
+    writers: [],
+    readers: ['alerts'],
   },
 };
 

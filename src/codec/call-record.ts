@@ -24,6 +24,8 @@ export interface Publication {
   deadline_at: number | null;
   record_task: boolean;
   media_task: boolean;
+  /** See the schema's field of this name. */
+  final_outcome: string;
 }
 
 const ROLES: readonly Role[] = ['', 'caller', 'callee'];
@@ -67,6 +69,7 @@ export function packCall(state: CallState, facts: CallFacts, publication: Public
     deadline_at: publication.deadline_at,
     record_task: publication.record_task,
     media_task: publication.media_task,
+    final_outcome: publication.final_outcome,
     published_minutes: publication.published_minutes,
     span_from: publication.span_from,
     span_to: publication.span_to,
@@ -105,7 +108,7 @@ export function unpackCall(call: Call, readers: TextReaders): { state: CallState
   };
 }
 
-/** The history of publication inside a Call record. */
+/** The history of publication inside a Call record, as its next revision begins with it. */
 export const publicationOf = (call: Call): Publication => ({
   revision: call.revision,
   final: call.final,
@@ -119,6 +122,7 @@ export const publicationOf = (call: Call): Publication => ({
   deadline_at: call.deadline_at,
   record_task: call.record_task,
   media_task: call.media_task,
+  final_outcome: call.final ? call.outcome : call.final_outcome,
 });
 
 function packEvent(e: EventInput, strings: StringTable): EventEntry {

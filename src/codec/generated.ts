@@ -1,5 +1,49 @@
 // Generated from schemas/avro by `npm run generate`. Do not edit.
 
+/** Until when no webhook tells of the alerts of a rule. The newest of a key counts. */
+export interface AlertSilence {
+  /** Name of the rule. */
+  rule: string;
+  /** The vendor's application id; empty: every app. */
+  app_id: string;
+  /** The end of the silence; it may have passed. Epoch milliseconds. */
+  until: number;
+  /** Why, or empty. */
+  comment: string;
+  /** When this was written. Epoch milliseconds. */
+  updated_at: number;
+}
+
+/** An alert that fires, or resolves: one record for each of the two. */
+export interface Alert {
+  /** The same in the record that fires and in the one that resolves. */
+  alert_id: string;
+  /** Name of the rule. */
+  rule: string;
+  /** tencent or aliyun. */
+  provider: string;
+  /** The vendor's application id. */
+  app_id: string;
+  /** firing or resolved. */
+  state: string;
+  /** What is measured. */
+  metric: string;
+  /** The metric when this was written: a share, a count, or milliseconds; where nothing was known of it any more, as it was last known. */
+  value: number;
+  /** How many things the value is about. */
+  n: number;
+  /** The rule's threshold, in the unit of the value. */
+  threshold: number;
+  /** The window that the metric looks at, in milliseconds. */
+  window_ms: number;
+  /** When it fired. Epoch milliseconds. */
+  fired_at: number;
+  /** When it resolved. Epoch milliseconds, or null. */
+  resolved_at: number | null;
+  /** The rule was silenced for the app: no webhook tells of this record. */
+  silenced: boolean;
+}
+
 /** One delivery of one canonical event of a call. Equal event_id: the same event, delivered again. */
 export interface CallEvent {
   /** tencent or aliyun. */
@@ -206,6 +250,8 @@ export interface Call {
   record_task: boolean;
   /** A task to fetch the media events of the call has been emitted. */
   media_task: boolean;
+  /** Outcome of the latest final revision before this one; empty: none was final. */
+  final_outcome: string;
   /** Every minute (epoch ms, start of the minute) of started_at the call was ever published under, for rollups. */
   published_minutes: number[];
   /** Earliest accepted_at ever published for the call when over, for concurrency. Epoch milliseconds, or null. */
@@ -228,7 +274,7 @@ export interface Call {
 
 /** An input that could not be processed, with what is needed to send it through again. */
 export interface DeadLetter {
-  /** Where it failed: decode, parse, fold or row. */
+  /** Where it failed: decode, parse, fold, row, or webhook:<name>. */
   stage: string;
   /** Stable code of the reason. */
   reason: string;

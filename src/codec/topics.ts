@@ -1,5 +1,5 @@
 /** The Kafka topics of contract.md §4: name, record, key and cleanup. Partition counts are equal for all that are read by tasks, so that partition p of each belongs to task p. */
-import type { Call, CallEvent, DeadLetter, PollCursor, PollTask, RawEvent, Recording } from './generated.js';
+import type { Alert, AlertSilence, Call, CallEvent, DeadLetter, PollCursor, PollTask, RawEvent, Recording } from './generated.js';
 
 export interface TopicSpec {
   readonly name: string;
@@ -48,6 +48,8 @@ export const TOPICS = {
   deadLetters: topic<DeadLetter>('dead-letters', 'dead-letter', 'delete', 30 * DAY, { partitionFactor: 4 }),
   tasks: topic<PollTask>('tasks', 'poll-task', 'delete', 14 * DAY),
   pollCursors: topic<PollCursor>('poll-cursors', 'poll-cursor', 'compact', null),
+  alerts: topic<Alert>('alerts', 'alert', 'delete', 30 * DAY),
+  alertSilences: topic<AlertSilence>('alert-silences', 'alert-silence', 'compact', null),
 } as const;
 
 function topic<T>(

@@ -1,3 +1,5 @@
+export { isPublicAddress, literalAddress } from './address.js';
+export { WEBHOOK_EVENTS, type Webhook, type WebhookEvent } from './alerts.js';
 export * from './defaults.js';
 export { DEMO_CONFIG, simulatedDemoConfig } from './demo.js';
 export { formatDuration, parseDuration } from './duration.js';

@@ -64,7 +64,7 @@ export function parseConfig(text: string, env: NodeJS.ProcessEnv = {}, where = '
   const admin = adminSchema.safeParse(own.admin ?? {});
   const syntaxOnly = source.problems.some((p) => p.path === '');
   const issues = syntaxOnly ? [] : [...problemsOf(parsed, [], source, variables), ...problemsOf(admin, ['admin'], source, variables)];
-  const problems = firstOfEachPath([...source.problems, ...issues]);
+  const problems = firstOfEachPath([...source.problems, ...writtenSecrets(source), ...issues]);
   if (problems.length > 0 || !parsed.success || !admin.success) throw new ConfigError('CONFIG_INVALID', where, problems);
   const dataDir = resolve(setting(env, ENV.dataDir) ?? DATA_DIR);
   return { config: { ...parsed.data, admin: admin.data, dataDir }, explicit };
@@ -134,6 +134,24 @@ function applyEnvironment(
   return variables;
 }
 
+/** Keys of webhooks come from the environment: a file with rules in it is passed around. */
+function writtenSecrets(source: Source): ConfigProblem[] {
+  const { webhooks } = source.data;
+  return (Array.isArray(webhooks) ? webhooks : []).flatMap((webhook, i) => {
+    const path = ['webhooks', i, 'secret'];
+    const written = typeof webhook === 'object' && !Array.isArray(webhook) && webhook.secret !== undefined;
+    if (!written || source.substituted.has(formatPath(path))) return [];
+    const line = source.lineOf(path);
+    return [
+      {
+        path: formatPath(path),
+        message: 'must come from an environment variable (docs/alerts.md shows how)',
+        ...(line === undefined ? {} : { line }),
+      },
+    ];
+  });
+}
+
 interface Issue {
   path: PropertyKey[];
   message: string;
@@ -162,7 +180,8 @@ function found(path: Path, source: Source): string {
   let value: Plain = source.data;
   for (const part of path) value = typeof value === 'object' ? (value as Record<string | number, Plain>)[part] : undefined;
   const name = path.findLast((part) => typeof part === 'string') ?? '';
-  const hidden = SECRET_FIELDS.includes(String(name)) || source.substituted.has(formatPath(path));
+  // Who knows the URL of a chat's webhook can write there.
+  const hidden = SECRET_FIELDS.includes(String(name)) || path[0] === 'webhooks' || source.substituted.has(formatPath(path));
   if (typeof value !== 'string' || value === '' || value.length > 100 || value.includes('@') || hidden) return '';
   return `, not ${JSON.stringify(value)}`;
 }

@@ -1,5 +1,6 @@
 /** The configuration of contract §2. Durations become milliseconds, the rest keeps the names of the file. */
 import { z } from 'zod';
+import { alerts, checkReferences, webhooks } from './alerts.js';
 import { FIELD_DEFAULTS } from './defaults.js';
 import {
   bool,
@@ -165,9 +166,6 @@ const retention = section({
   metrics: duration('1d', '100y').prefault(d.retention.metrics),
 });
 
-/** Rules and subscriptions come with the roles that read them; until then only their shape is checked. */
-const anyMapping = z.record(z.string(), z.unknown(), { error: 'must be a mapping (key: value)' });
-
 /** Not in the file: where the process itself listens and keeps its files. Set by environment variables. */
 export const adminSchema = section({ host: host.prefault(d.admin.host), port: port.prefault(d.admin.port) });
 
@@ -184,8 +182,8 @@ export const configSchema = section({
   ingest: ingest.prefault({}),
   api: api.prefault({}),
   retention: retention.prefault({}),
-  alerts: list(anyMapping).default([]),
-  webhooks: list(anyMapping).default([]),
+  alerts,
+  webhooks,
 }).superRefine(
   (config, context) => {
     // One name space for all providers: a callback, a row and a dashboard filter name an app by its id alone.
@@ -202,6 +200,7 @@ export const configSchema = section({
           message: `is the app id of apps[${first}] too: it must be unique over all providers`,
         });
     });
+    checkReferences(config, context);
   },
   { when: (p) => Array.isArray((p.value as { apps?: unknown }).apps) },
 );

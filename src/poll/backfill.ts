@@ -1,7 +1,7 @@
 import { CallstreamError } from '../domain/errors.js';
 import { type AnyPolledSource, oldestAt, type PolledElement, type TaskSubject, type TimeRange } from '../sources/polled.js';
+import type { Chance } from '../telemetry/chance.js';
 import type { Clock } from '../telemetry/clock.js';
-import type { Chance } from './chance.js';
 import type { CursorKey, Cursors } from './cursors.js';
 import type { Line } from './line.js';
 import type { PollOutlet } from './outlet.js';

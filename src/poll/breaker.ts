@@ -1,5 +1,5 @@
-import { JitteredBackoff } from './backoff.js';
-import type { Chance } from './chance.js';
+import { JitteredBackoff } from '../stream/jittered-backoff.js';
+import type { Chance } from '../telemetry/chance.js';
 
 /** Failures in a row that open it. */
 const FAILURES = 5;

@@ -1,11 +1,11 @@
 import type { TopicCodec } from '../codec/codec.js';
 import type { PollCursor } from '../codec/generated.js';
 import { TOPICS } from '../codec/topics.js';
+import { unlessAborted } from '../stream/abort.js';
+import type { Environment } from '../stream/environment.js';
 import { partitionOf } from '../stream/partition.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { unlessAborted } from './abort.js';
-import type { Environment } from './environment.js';
 import type { PollFault } from './fault.js';
 import type { Producer } from './outlet.js';
 import { isAhead } from './sweep-range.js';

@@ -1,8 +1,8 @@
 import { Pool } from 'undici';
 import { messageOf } from '../domain/errors.js';
 import type { PollFailure, PollRequest, ResponseHeaders } from '../sources/polled.js';
+import type { Chance } from '../telemetry/chance.js';
 import { Breaker } from './breaker.js';
-import type { Chance } from './chance.js';
 
 /** More at once brings nothing at the vendors' rates. */
 const CONNECTIONS = 8;

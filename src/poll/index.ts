@@ -1,6 +1,5 @@
 export { Acknowledged } from './acknowledged.js';
 export { BACKFILL_SHARE, Backfill, type BackfillProgress, checkRange } from './backfill.js';
-export { systemChance } from './chance.js';
 export { Cursors } from './cursors.js';
 export { POLL_FAULT_POINTS } from './fault.js';
 export { Hosts } from './host.js';

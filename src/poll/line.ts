@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../domain/errors.js';
 import type { AnyPolledSource, PollAnswer, PolledApp, PollFailure, PollRequest } from '../sources/polled.js';
+import { JitteredBackoff } from '../stream/jittered-backoff.js';
+import type { Chance } from '../telemetry/chance.js';
 import { type Clock, passingTime } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { JitteredBackoff } from './backoff.js';
 import { Budget, type Lane } from './budget.js';
-import type { Chance } from './chance.js';
 import { Complaints } from './complaints.js';
 import type { PollFault } from './fault.js';
 import type { Host, Hosts } from './host.js';

@@ -2,13 +2,13 @@ import type { TopicCodec } from '../codec/codec.js';
 import type { RawEvent } from '../codec/generated.js';
 import type { AnyPolledSource, PolledElement } from '../sources/polled.js';
 import { sha256Hex } from '../sources/sign/digest.js';
+import type { Environment } from '../stream/environment.js';
 import { partitionOf } from '../stream/partition.js';
 import type { OutputRecord } from '../stream/types.js';
 import type { Clock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Acknowledged } from './acknowledged.js';
-import type { Environment } from './environment.js';
 import type { PollFault } from './fault.js';
 
 /** Resolves when every record is on all in-sync replicas: DurableProducer of src/stream. */

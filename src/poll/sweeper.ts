@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { oldestAt, type PollLimits, type Sweeping, type TimeRange, windowsOf } from '../sources/polled.js';
+import { JitteredBackoff } from '../stream/jittered-backoff.js';
+import type { Chance } from '../telemetry/chance.js';
 import { type Clock, passingTime } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { JitteredBackoff } from './backoff.js';
-import type { Chance } from './chance.js';
 import { Complaints } from './complaints.js';
 import type { CursorKey, Cursors } from './cursors.js';
 import type { Line } from './line.js';

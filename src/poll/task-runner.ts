@@ -1,11 +1,11 @@
 import type { PollTask } from '../codec/generated.js';
 import { oldestAt, type Tasking } from '../sources/polled.js';
+import { about } from '../stream/jittered-backoff.js';
 import { Signal } from '../stream/wait.js';
+import type { Chance } from '../telemetry/chance.js';
 import { type Clock, passingTime } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { about } from './backoff.js';
-import type { Chance } from './chance.js';
 import { Complaints } from './complaints.js';
 import type { Line } from './line.js';
 import type { PollOutlet } from './outlet.js';

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PolledElement, PollFailure } from '../sources/polled.js';
-import { JitteredBackoff } from './backoff.js';
+import { JitteredBackoff } from '../stream/jittered-backoff.js';
+import type { Chance } from '../telemetry/chance.js';
 import type { Lane } from './budget.js';
-import type { Chance } from './chance.js';
 import type { Asked, Line } from './line.js';
 import type { Timing } from './timing.js';
 

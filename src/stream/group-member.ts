@@ -157,16 +157,16 @@ export class GroupMember {
    * kafkajs's own `commitOffsets` would try again as a member of the next generation, perhaps for partitions that are another's by then.
    * `select` is asked at the last moment.
    */
-  async commit(select: () => readonly { topic: string; partition: number; offset: number }[]): Promise<void> {
+  async commit(select: () => readonly { topic: string; partition: number; offset: number; metadata?: string }[]): Promise<void> {
     // A generation changes within one turn of the event loop, `joined` included: from outside of one, assignment and generation agree.
     await turn();
     const offsets = select();
     if (offsets.length === 0) return;
     if (this.#commit === null) throw new CallstreamError('STREAM_COMMIT_FAILED', 'nothing was fetched yet');
-    const byTopic = new Map<string, { partition: number; offset: string }[]>();
-    for (const { topic, partition, offset } of offsets) {
+    const byTopic = new Map<string, { partition: number; offset: string; metadata?: string }[]>();
+    for (const { topic, partition, offset, metadata } of offsets) {
       const partitions = byTopic.get(topic) ?? [];
-      partitions.push({ partition, offset: String(offset) });
+      partitions.push({ partition, offset: String(offset), ...(metadata === undefined ? {} : { metadata }) });
       byTopic.set(topic, partitions);
     }
     await this.#commit({ topics: [...byTopic].map(([topic, partitions]) => ({ topic, partitions })) });

@@ -147,6 +147,7 @@ async function sendOffsets(transaction: Transaction, consumerGroupId: string, co
     byTopic.set(topic, partitions);
   }
   const topics = [...byTopic].map(([topic, partitions]) => ({ topic, partitions }));
+  if (topics.length === 0) return;
   for (let attempt = 0; ; attempt += 1) {
     try {
       await transaction.sendOffsets({ consumerGroupId, topics });

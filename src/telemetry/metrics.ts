@@ -149,6 +149,26 @@ export const METRICS = {
     labels: ['source', 'app'],
     help: 'Time that was not swept before the vendor forgot it.',
   },
+  callstream_alerts_active: {
+    type: 'gauge',
+    labels: [],
+    help: '1 in the one process that judges the rules of alerts, 0 in those that stand by.',
+  },
+  callstream_alerts_firing: { type: 'gauge', labels: ['rule'], help: 'Apps in which the rule fires.' },
+  callstream_alert_changes_total: { type: 'counter', labels: ['rule', 'state'], help: 'Alerts published, by state (firing, resolved).' },
+  callstream_alert_evaluation_seconds: {
+    type: 'histogram',
+    labels: [],
+    help: 'Measuring what all rules look at, once.',
+    buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  },
+  callstream_webhook_requests_total: {
+    type: 'counter',
+    labels: ['webhook', 'result'],
+    help: 'Requests to receivers of webhooks: delivered, failed (tried again), gone, expired (given up after a day).',
+  },
+  callstream_webhook_open: { type: 'gauge', labels: ['webhook'], help: 'Records that the receiver has not been told of in full.' },
+  callstream_webhook_lag: { type: 'gauge', labels: ['webhook'], help: 'Records that the receiver’s position is behind the topics.' },
   callstream_api_request_seconds: {
     type: 'histogram',
     labels: ['route', 'code'],

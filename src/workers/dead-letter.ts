@@ -4,8 +4,8 @@ import { TOPICS } from '../codec/topics.js';
 import type { Delivery } from '../sources/element.js';
 import type { InputRecord, OutputRecord } from '../stream/types.js';
 
-/** Where in the road an input failed: its frame, its body, the fold, or its ClickHouse row. */
-export type Stage = 'decode' | 'parse' | 'fold' | 'row';
+/** Where in the road an input failed: its frame, its body, the fold, its ClickHouse row, or the receiver of a webhook. */
+export type Stage = 'decode' | 'parse' | 'fold' | 'row' | `webhook:${string}`;
 
 export interface Failure {
   record: InputRecord;

@@ -23,6 +23,7 @@ const codecs = {
   recording: localCodec(TOPICS.recordings),
   callEvent: localCodec(TOPICS.callEvents),
   deadLetter: localCodec(TOPICS.deadLetters),
+  alert: localCodec(TOPICS.alerts),
 };
 const logger = silentLogger();
 let clickhouse: ClickHouse;

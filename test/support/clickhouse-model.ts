@@ -78,6 +78,7 @@ export function blankCall(over: Partial<Call>): Call {
     deadline_at: null,
     record_task: false,
     media_task: false,
+    final_outcome: '',
     published_minutes: [],
     span_from: null,
     span_to: null,

@@ -5,8 +5,6 @@ import { localCodec } from '../../src/codec/codec.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { CallstreamError } from '../../src/domain/errors.js';
 import { Acknowledged } from '../../src/poll/acknowledged.js';
-import { systemChance } from '../../src/poll/chance.js';
-import { Environment } from '../../src/poll/environment.js';
 import { Hosts } from '../../src/poll/host.js';
 import { type Line, openLines } from '../../src/poll/line.js';
 import { PollOutlet } from '../../src/poll/outlet.js';
@@ -14,7 +12,9 @@ import { TIMING, type Timing } from '../../src/poll/timing.js';
 import { walk } from '../../src/poll/walk.js';
 import type { PolledApp } from '../../src/sources/polled.js';
 import { POLLED_SOURCES } from '../../src/sources/registry.js';
+import { Environment } from '../../src/stream/environment.js';
 import type { OutputRecord } from '../../src/stream/types.js';
+import { systemChance } from '../../src/telemetry/chance.js';
 import { systemClock } from '../../src/telemetry/clock.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
 

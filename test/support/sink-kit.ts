@@ -17,6 +17,7 @@ export const codecs = {
   recording: localCodec(TOPICS.recordings),
   callEvent: localCodec(TOPICS.callEvents),
   deadLetter: localCodec(TOPICS.deadLetters),
+  alert: localCodec(TOPICS.alerts),
 };
 let databases = 0;
 const clients: ClickHouse[] = [];

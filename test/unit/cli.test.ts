@@ -31,13 +31,13 @@ describe('the command line', () => {
   it('explains itself: every command, the exit codes, where to start', async () => {
     const { code, out } = await run('--help');
     expect(code).toBe(0);
-    for (const command of ['up', 'run', 'migrate', 'simulate', 'backfill', 'dead-letters', 'repair', 'doctor'])
+    for (const command of ['up', 'run', 'migrate', 'simulate', 'backfill', 'dead-letters', 'alerts', 'repair', 'doctor'])
       expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
     expect(out).toContain('Exit codes: 0 done, 1 failed or differences found, 2 wrong command line or configuration.');
     expect(out).toContain('callstream up --simulate');
   });
 
-  it.each(['up', 'run', 'migrate', 'simulate', 'backfill', 'dead-letters', 'repair', 'doctor'])(
+  it.each(['up', 'run', 'migrate', 'simulate', 'backfill', 'dead-letters', 'alerts', 'repair', 'doctor'])(
     '%s --help has examples',
     async (command) => {
       const { code, out } = await run(command, '--help');
@@ -53,8 +53,10 @@ describe('the command line', () => {
     [['dance'], /unknown command 'dance'/],
     [['simulat'], /Did you mean simulate\?/],
     [['run'], /missing required argument 'role'/],
-    [['run', 'cook'], /Roles are ingest, poll, sessions, events, sink, api/],
-    [['run', 'alerts'], /no role alerts yet/],
+    [['run', 'cook'], /Roles are ingest, poll, sessions, events, sink, api, alerts/],
+    [['alerts', 'silence', 'missed-rate'], /required option '--for <duration>'/],
+    [['alerts', 'silence', 'missed-rate', '--for', 'ever'], /Write a duration/],
+    [['alerts', 'test'], /missing required argument 'webhook'/],
     [['simulate', '--chaos', 'some'], /Allowed choices are none, mild, hard/],
     [['simulate', '--for', 'ever'], /Write a duration/],
     [['simulate', '--calls', '0'], /whole number above 0/],

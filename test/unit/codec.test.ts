@@ -161,6 +161,7 @@ describe('the Call record', () => {
       deadline_at: null,
       record_task: true,
       media_task: true,
+      final_outcome: deriveCall(state).outcome,
     };
     const codec = localCodec(TOPICS.calls);
     const back = unpackCall(codec.decode(codec.encode(packCall(state, deriveCall(state), publication))), {

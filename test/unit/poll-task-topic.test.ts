@@ -2,10 +2,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { localCodec } from '../../src/codec/codec.js';
 import type { PollTask } from '../../src/codec/generated.js';
 import { TOPICS } from '../../src/codec/topics.js';
-import { systemChance } from '../../src/poll/chance.js';
-import { Environment } from '../../src/poll/environment.js';
 import type { QueuedTask } from '../../src/poll/task-queue.js';
 import { TaskTopic } from '../../src/poll/task-topic.js';
+import { Environment } from '../../src/stream/environment.js';
+import { systemChance } from '../../src/telemetry/chance.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { FakeBroker, type FakeConsumer } from '../support/fake-kafka.js';
 

@@ -74,6 +74,11 @@ describe('the channels worker', () => {
     expect(b.calls().at(-1)).toMatchObject({ ...over, final: true, revision: 4 });
     await b.advance(MINUTE);
     expect(b.calls()).toHaveLength(4);
+    expect(b.calls().map(({ final_outcome }) => final_outcome)).toEqual(['', '', '', '']);
+    // What comes within channelGap of its end goes on with it.
+    push(b, join('c', 4));
+    await b.advance(1);
+    expect(b.calls().at(-1)).toMatchObject({ revision: 5, final: false, final_outcome: 'answered' });
   });
 
   it('goes on with a session that someone comes back to within channelGap', async () => {

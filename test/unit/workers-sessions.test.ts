@@ -118,6 +118,33 @@ describe('the sessions worker’s logic', () => {
     expect(failures.failed.mock.calls).toEqual([['fold']]);
   });
 
+  it('says in each revision which outcome the last final one before it had, and nothing while none was final', () => {
+    const revisions = () =>
+      processor.flush(T0).outputs.flatMap(({ topic, value }) => {
+        if (topic !== TOPICS.calls.name) return [];
+        processor.meta(0);
+        processor.committed(0);
+        const { revision, final, outcome, final_outcome } = codecs.call.decode(value!);
+        return [[revision, final, outcome, final_outcome]];
+      });
+    const take = (event: string, at: number) => processor.process(record(delivery('c', 'a', event, at)), () => at);
+    // Of a clock that is fast: the call stays in the state until then.
+    processor.process(record(delivery('c', 'a', 'start_call', T0 + 60_000)), () => T0);
+    expect(revisions()).toEqual([[1, false, 'unknown', '']]);
+    take('cancel_call', T0 + 1);
+    expect(revisions()).toEqual([[2, false, 'cancelled', '']]);
+    // Timers are kept in buckets: a little later than asked for.
+    processor.punctuate(T0 + settings.settle + 200);
+    expect(revisions()).toEqual([[3, true, 'cancelled', '']]);
+    take('call_missed', T0 + settings.settle + 300);
+    expect(revisions()).toEqual([[4, false, 'no_answer', 'cancelled']]);
+    processor.punctuate(T0 + 2 * settings.settle + 600);
+    expect(revisions()).toEqual([[5, true, 'no_answer', 'cancelled']]);
+    // Published again, for it stays: a revision that says nothing new.
+    processor.punctuate(T0 + 3 * settings.settle + settings.retention);
+    expect(revisions()).toEqual([[6, true, 'no_answer', 'no_answer']]);
+  });
+
   it('asks ClickHouse once for a batch of late inputs, and only for calls that it does not hold (Late input)', async () => {
     processor.process(record(delivery('here', 'a', 'start_call', T0)), observe);
     const late = ['x', 'here', 'y', 'x'].map((call) => record(delivery(call, 'b', 'receive_call', T0), LATE));

@@ -81,7 +81,13 @@ beforeEach(() => {
       happened.push('dead');
     },
     clickhouse: clickhouse as ClickHouse,
-    readers: { call: codecs.call.only(...CALL_FIELDS), recording: localCodec(TOPICS.recordings), callEvent, deadLetter: codecs.deadLetter },
+    readers: {
+      call: codecs.call.only(...CALL_FIELDS),
+      recording: localCodec(TOPICS.recordings),
+      callEvent,
+      deadLetter: codecs.deadLetter,
+      alert: localCodec(TOPICS.alerts),
+    },
     keepCallsMs: 86_400_000,
     rolls: () => false,
     logger: silentLogger(),

@@ -16,12 +16,12 @@ import {
   type Line,
   openLines,
   PollOutlet,
-  systemChance,
   TIMING,
 } from '../../poll/index.js';
 import type { AnyPolledSource, TimeRange } from '../../sources/polled.js';
 import { isPseudonym } from '../../sources/pseudonym.js';
 import { POLLED_SOURCES, polledSourceOf } from '../../sources/registry.js';
+import { systemChance } from '../../telemetry/chance.js';
 import { systemClock } from '../../telemetry/clock.js';
 import { createLogger } from '../../telemetry/log.js';
 import { createMetrics } from '../../telemetry/metrics.js';

@@ -27,7 +27,7 @@ const MAX_REPLAY = 100_000;
 
 const withFilter = (command: Command): Command =>
   withConfig(command)
-    .option('--stage <stage>', 'decode, parse, fold or row')
+    .option('--stage <stage>', 'decode, parse, fold, row or webhook:<name>')
     .option('--reason <code>', 'for example not_json or unknown_event')
     .option('--app <app>', 'app id')
     .option('--since <duration>', 'received within the last 30m, 24h, 7d …', duration);

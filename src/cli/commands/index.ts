@@ -1,4 +1,5 @@
 import type { Register } from '../program.js';
+import { alerts } from './alerts.js';
 import { backfill } from './backfill.js';
 import { deadLetters } from './dead-letters.js';
 import { doctor } from './doctor.js';
@@ -10,4 +11,4 @@ import { simulate } from './simulate.js';
 import { up } from './up.js';
 
 /** In the order in which `--help` lists them. */
-export const COMMANDS: readonly Register[] = [up, run, migrate, simulate, backfill, deadLetters, repair, forgetUser, doctor];
+export const COMMANDS: readonly Register[] = [up, run, migrate, simulate, backfill, deadLetters, alerts, repair, forgetUser, doctor];

@@ -9,7 +9,7 @@ import { createMetrics } from '../../telemetry/metrics.js';
 import { EXIT } from '../exit.js';
 import { aborted, type Io } from '../io.js';
 import type { Register } from '../program.js';
-import { isRole, LATER_ROLES, ROLES, type Role, type RoleContext, type RunningRole, startRole } from '../roles.js';
+import { isRole, ROLES, type Role, type RoleContext, type RunningRole, startRole } from '../roles.js';
 import { endWithSupervisor } from '../supervise/lifeline.js';
 import { type ConfigOption, withConfig } from './options.js';
 
@@ -34,6 +34,7 @@ Roles:
   events     publishes canonical events, and dead letters for what cannot be read
   sink       writes calls, recordings, events and rollups into ClickHouse
   api        serves the query API and the dashboard
+  alerts     judges the rules of alerts, one process at a time, and tells the receivers of webhooks
 
 /healthz, /readyz and /metrics are on CALLSTREAM_ADMIN_PORT (9090), one port for all roles of the process.
 SIGTERM or Ctrl-C finishes what is under way and stops.
@@ -47,7 +48,6 @@ Examples:
 
 function collectRole(value: string, previous: Role[] = []): Role[] {
   if (isRole(value)) return [...previous, value];
-  if ((LATER_ROLES as readonly string[]).includes(value)) throw new InvalidArgumentError(`This version has no role ${value} yet.`);
   throw new InvalidArgumentError(`Roles are ${ROLES.join(', ')}.`);
 }
 

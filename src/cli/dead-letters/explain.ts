@@ -15,6 +15,7 @@ const STAGES: Readonly<Record<string, string>> = {
     'The delivery was authentic, but its body could not be understood as an event of a call or of a recording, nor as what a poll asked for. It was kept as it came; a callback was answered 200.',
   fold: 'The event was understood, but could not be folded into its call or recording, which stands as its other events say.',
   row: 'The record is on Kafka, but no row of ClickHouse can hold it.',
+  webhook: 'The receiver of this webhook was not told: it took the message neither at once nor later.',
 };
 
 /** Of the sources' parsers: complete, or it does not compile. */
@@ -43,18 +44,23 @@ const REASONS: Readonly<Record<string, string>> = {
   row_invalid: 'a value is outside of what its column can hold, such as a time or a count that is no whole number',
   row_failed: 'an unexpected exception while the row was made',
   exception: 'an unexpected exception',
+  webhook_expired: 'the message was a day old when the last try failed',
+  webhook_gone: 'the receiver has answered 410: it takes no more',
 };
 
 const REPORT = 'Please report it with the output of this command';
 
+/** `webhook:<name>` says which one. */
+const kindOf = (stage: string): string => stage.split(':', 1)[0] ?? '';
+
 /** A stage that this version does not know is named as it is. */
-export const explainStage = (stage: string): string => STAGES[stage] ?? `Unknown stage ${stage}.`;
+export const explainStage = (stage: string): string => STAGES[kindOf(stage)] ?? `Unknown stage ${stage}.`;
 export const explainReason = (reason: string): string => REASONS[reason] ?? reason;
 
 /** What to do about it. Only deliveries can be replayed: records of other topics are written by tasks alone. */
 export function advise({ stage, reason, topic }: Cause): string {
   const delivery = topic.startsWith('callstream.raw.');
-  switch (stage) {
+  switch (kindOf(stage)) {
     case 'decode':
       return delivery
         ? 'Something other than callstream ingest writes to the topic, or a schema was removed from the registry. Mend that, then replay.'
@@ -71,6 +77,8 @@ export function advise({ stage, reason, topic }: Cause): string {
       return topic === 'callstream.calls'
         ? `ClickHouse shows the call as its last revision before, or not at all; the next revision replaces it. ${REPORT}. After a fix that changes the record, \`callstream repair --call APP CALL\` publishes such a revision; where the record itself was right, a repair changes nothing.`
         : `The call itself is not affected, only this row is missing. ${REPORT}. It cannot be replayed.`;
+    case 'webhook':
+      return 'The body is what was to be sent. Try the receiver out with `callstream alerts test`, and send it the body by hand if it still matters.';
     default:
       return '';
   }

@@ -10,9 +10,6 @@ const SHORT_SECRET = 16;
 const SHORT_KEY = 32;
 const GIB = 1024 ** 3;
 
-/** Sections and fields that are checked at boot, but which nothing reads yet. */
-const LATER_SECTIONS = ['alerts', 'webhooks'] as const;
-
 /** Values that are valid, and still not wise. */
 export function checkConfig({ config, file, demo, explicit }: Loaded): Finding[] {
   const findings: Finding[] = [
@@ -41,7 +38,7 @@ export function checkConfig({ config, file, demo, explicit }: Loaded): Finding[]
       );
     }
   });
-  findings.push(...checkTransport(config), ...checkPolling(config, explicit), ...checkPrivacy(config), ...checkUnread(config, explicit));
+  findings.push(...checkTransport(config), ...checkPolling(config, explicit), ...checkPrivacy(config), ...checkUnread(config));
   return findings;
 }
 
@@ -90,11 +87,9 @@ function checkPrivacy({ privacy }: Config): Finding[] {
 }
 
 /** What a user may think is in force, and is not. */
-function checkUnread(config: Config, explicit: ReadonlySet<string>): Finding[] {
-  const unread = [...LATER_SECTIONS.filter((name) => [...explicit].some((path) => path === name || path.startsWith(`${name}.`)))];
+function checkUnread(config: Config): Finding[] {
   const silent = config.apps.flatMap((app, i) => (hasCallbacks(app) ? [] : [`apps[${i}]`]));
   return [
-    ...(unread.length === 0 ? [] : [warning('not used yet', unread.join(', '), 'nothing: a later version reads them')]),
     ...(silent.length === 0
       ? []
       : [warning('no callbacks', `${silent.join(', ')}: this version takes none of the provider`, 'nothing: a later version does')]),

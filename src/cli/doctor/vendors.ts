@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import type { Config } from '../../config/index.js';
-import { type Asked, Hosts, type Line, openLines, systemChance, TIMING } from '../../poll/index.js';
+import { type Asked, Hosts, type Line, openLines, TIMING } from '../../poll/index.js';
 import { POLLED_SOURCES } from '../../sources/registry.js';
+import { systemChance } from '../../telemetry/chance.js';
 import { systemClock } from '../../telemetry/clock.js';
 import { createLogger } from '../../telemetry/log.js';
 import { createMetrics } from '../../telemetry/metrics.js';

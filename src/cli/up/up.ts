@@ -29,7 +29,7 @@ export interface UpOptions {
 }
 
 /** In the order of stopping: nothing is sent any more, nothing is taken any more, what was taken is worked off. */
-const STOP_ORDER: readonly (readonly Role[])[] = [['ingest', 'poll'], ['sessions', 'events'], ['sink'], ['api']];
+const STOP_ORDER: readonly (readonly Role[])[] = [['ingest', 'poll'], ['sessions', 'events'], ['sink', 'alerts'], ['api']];
 /** An hour of history, so that the charts are not empty, then calls as they happen. */
 const SIMULATE = ['simulate', '--history', '1h', '--rate', '1.5'];
 const STOP_CHILD_MS = 20_000;

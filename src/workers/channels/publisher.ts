@@ -55,6 +55,7 @@ export class SessionPublisher {
     recordSpan(publication, facts);
     entry.publishedAt = streamTime;
     const call = packSession({ key: slot.key, name, events: members, publication }, facts);
+    if (publication.final) publication.final_outcome = facts.outcome;
     const value = this.#codec.encode(call);
     if (value.length > MAX_RECORD_BYTES)
       throw new CallstreamError('CHANNELS_RECORD_TOO_LARGE', `a record of ${value.length} bytes is larger than Kafka takes`);

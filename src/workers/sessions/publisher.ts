@@ -59,6 +59,7 @@ export class Publisher {
   #unchanged(slot: Slot, now: number): Revision {
     const call = this.#calls.record(slot);
     const becameFinal = slot.final && !call.final;
+    if (call.final) call.final_outcome = call.outcome;
     call.revision++;
     call.final = slot.final;
     call.updated_at = now;
@@ -88,6 +89,7 @@ export class Publisher {
     recordSpan(publication, facts);
     live.recheck = false;
     const call = packCall(state, facts, publication);
+    if (publication.final) publication.final_outcome = facts.outcome;
     const tasks = takeTasks(call, becameFinal, now, this.#settings, this.#users);
     publication.record_task = call.record_task;
     publication.media_task = call.media_task;

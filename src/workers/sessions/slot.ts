@@ -59,6 +59,7 @@ export const notPublished = (): Publication => ({
   deadline_at: null,
   record_task: false,
   media_task: false,
+  final_outcome: '',
 });
 
 /** The decoded form of a call that has no revision yet. */

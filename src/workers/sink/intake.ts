@@ -1,6 +1,6 @@
 import { type CallRow, type Chunk, RowError } from '../../clickhouse/index.js';
 import type { TopicCodec, TopicReader } from '../../codec/codec.js';
-import type { CallEvent, DeadLetter, Recording } from '../../codec/generated.js';
+import type { Alert, CallEvent, DeadLetter, Recording } from '../../codec/generated.js';
 import { CodecError } from '../../codec/registry.js';
 import { TOPICS } from '../../codec/topics.js';
 import { messageOf } from '../../domain/errors.js';
@@ -14,10 +14,17 @@ export interface SinkReaders {
   recording: TopicReader<Recording>;
   callEvent: TopicReader<CallEvent>;
   deadLetter: TopicCodec<DeadLetter>;
+  alert: TopicReader<Alert>;
 }
 
 /** What the sink reads. */
-export const SINK_TOPICS = [TOPICS.calls.name, TOPICS.recordings.name, TOPICS.callEvents.name, TOPICS.deadLetters.name] as const;
+export const SINK_TOPICS = [
+  TOPICS.calls.name,
+  TOPICS.recordings.name,
+  TOPICS.callEvents.name,
+  TOPICS.deadLetters.name,
+  TOPICS.alerts.name,
+] as const;
 
 /** Why a record became no row. */
 interface Refusal {
@@ -46,6 +53,7 @@ export class Intake {
     await this.#readers.recording.resolve(valuesOf(records, TOPICS.recordings.name));
     await this.#readers.callEvent.resolve(valuesOf(records, TOPICS.callEvents.name));
     await this.#readers.deadLetter.resolve(valuesOf(records, TOPICS.deadLetters.name));
+    await this.#readers.alert.resolve(valuesOf(records, TOPICS.alerts.name));
   }
 
   /** Adds the rows of the records, and returns the dead letters to send before their offsets are committed. @throws CallstreamError STREAM_DEAD_LETTER_LIMIT */
@@ -86,6 +94,8 @@ export class Intake {
       } else if (record.topic === TOPICS.callEvents.name) {
         event = this.#readers.callEvent.decode(record.value);
         chunk.addEvent(event);
+      } else if (record.topic === TOPICS.alerts.name) {
+        chunk.addAlert(this.#readers.alert.decode(record.value));
       } else chunk.addDeadLetter(this.#readers.deadLetter.decode(record.value));
       return null;
     } catch (error) {

@@ -1,6 +1,6 @@
 import { CALL_FIELDS, type ClickHouse } from '../../clickhouse/index.js';
 import type { TopicCodec } from '../../codec/codec.js';
-import type { Call, CallEvent, DeadLetter, Recording } from '../../codec/generated.js';
+import type { Alert, Call, CallEvent, DeadLetter, Recording } from '../../codec/generated.js';
 import { TOPICS } from '../../codec/topics.js';
 import type { KafkaConnection } from '../../stream/client.js';
 import { Collector } from '../../stream/collector.js';
@@ -20,6 +20,7 @@ export interface SinkRoleOptions {
     recording: TopicCodec<Recording>;
     callEvent: TopicCodec<CallEvent>;
     deadLetter: TopicCodec<DeadLetter>;
+    alert: TopicCodec<Alert>;
   };
   /** Retention of calls, ms. */
   keepCallsMs: number;

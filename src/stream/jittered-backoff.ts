@@ -1,4 +1,4 @@
-import type { Chance } from './chance.js';
+import type { Chance } from '../telemetry/chance.js';
 
 /** Pauses that grow, with full jitter: between nothing and the whole step, so that what failed together does not come back together. */
 export class JitteredBackoff {

@@ -1,15 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CallstreamError } from '../domain/errors.js';
+import type { Chance } from '../telemetry/chance.js';
 import type { Logger } from '../telemetry/log.js';
-import { JitteredBackoff } from './backoff.js';
-import type { Chance } from './chance.js';
+import { JitteredBackoff } from './jittered-backoff.js';
 
 const FIRST_PAUSE_MS = 200;
 const MAX_PAUSE_MS = 10_000;
 
-const ENVIRONMENT_CODES: ReadonlySet<string> = new Set(['KAFKA_UNAVAILABLE', 'REGISTRY_UNAVAILABLE']);
+const ENVIRONMENT_CODES: ReadonlySet<string> = new Set(['KAFKA_UNAVAILABLE', 'REGISTRY_UNAVAILABLE', 'CLICKHOUSE_UNAVAILABLE']);
 
-/** Waits for Kafka and the registry when they are away, without end; readiness says so. */
+/** Waits for Kafka, the registry and ClickHouse when they are away, without end; readiness says so. */
 export class Environment {
   readonly #log: Logger;
   readonly #chance: Chance;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** Chance as an argument: the only way that the poller may ask for it. */
+/** Chance as an argument: the only way that logic may ask for it. */
 export interface Chance {
   /** Uniform in [0, 1). */
   next(): number;
