@@ -4,6 +4,7 @@
  * table of docs/reliability.md; `--only` takes the mutations whose name, guarantee or file contains the text, and writes nothing.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { applyTo, editsOf } from './edits.mjs';
 import { MUTATIONS } from './list.mjs';
@@ -24,71 +25,71 @@ if (wanted.length === 0) {
 
 const began = performance.now();
 const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
-const workspace = new Workspace();
+/** More at once would starve tests that give something a second of time. */
+const workspaces = Array.from({ length: Math.min(2, availableParallelism()) }, () => new Workspace());
+const closeAll = () => {
+  for (const workspace of workspaces) workspace.close();
+};
 const stop = () => {
-  workspace.close();
+  closeAll();
   process.exit(1);
 };
 process.once('SIGINT', stop).once('SIGTERM', stop);
 
-/** What is wrong with the list or the tests, before anything is broken. */
-async function checkUnbroken() {
-  const wrong = [];
-  for (const file of new Set(wanted.map(({ test }) => test.file))) {
-    const since = performance.now();
-    const names = [...new Set(wanted.filter(({ test }) => test.file === file).map(({ test }) => test.name))];
-    const { tests, broken } = await workspace.test(file, names);
-    for (const { name, message } of tests.filter(({ passed }) => !passed))
-      wrong.push(`${file}: ${name} fails unbroken: ${messageLine(message)}`);
-    for (const name of names)
-      if (!tests.some((test) => test.name.includes(name))) wrong.push(`${file}: no test is called ${name}: ${broken}`);
-    console.log(`unbroken  ${file}  ${tests.length} tests  ${seconds(since)}`);
-  }
-  return wrong;
+/** Does something about each item, in all workspaces at once; resolves to what came of each, in order. */
+async function each(items, work) {
+  const results = [];
+  const queue = [...items].map((item, i) => [i, item]);
+  const worker = async (workspace) => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) results[next[0]] = await work(workspace, next[1], next[0]);
+  };
+  await Promise.all(workspaces.map(worker));
+  return results;
 }
 
-/** Resolves to the test that has failed, or to why none has. */
-async function killerOf(mutation) {
+/** What is wrong with the tests of a file before anything is broken. */
+async function checkUnbroken(workspace, file) {
+  const since = performance.now();
+  const names = [...new Set(wanted.filter(({ test }) => test.file === file).map(({ test }) => test.name))];
+  const { tests, broken } = await workspace.test(file, names);
+  console.log(`unbroken  ${file}  ${tests.length} tests  ${seconds(since)}`);
+  return [
+    ...tests.filter(({ passed }) => !passed).map(({ name, message }) => `${file}: ${name} fails unbroken: ${messageLine(message)}`),
+    ...names
+      .filter((name) => !tests.some((test) => test.name.includes(name)))
+      .map((name) => `${file}: no test is called ${name}: ${broken}`),
+  ];
+}
+
+/** Resolves to a row of the table, or to null when no test has failed. */
+async function breakIt(workspace, mutation, i) {
+  const since = performance.now();
   const changed = applyTo(mutation, (file) => workspace.read(file));
   const kept = new Map([...changed.keys()].map((file) => [file, workspace.read(file)]));
   for (const [file, text] of changed) workspace.write(file, text);
-  try {
-    const { tests, broken } = await workspace.test(mutation.test.file, [mutation.test.name]);
-    const killer = tests.find(({ passed }) => !passed);
-    return killer === undefined ? { survives: broken === null ? 'survives' : `does not run: ${broken}` } : { killer };
-  } finally {
-    for (const [file, text] of kept) workspace.write(file, text);
+  const { tests, broken } = await workspace.test(mutation.test.file, [mutation.test.name]);
+  for (const [file, text] of kept) workspace.write(file, text);
+  const killer = tests.find(({ passed }) => !passed);
+  const at = `${String(i + 1).padStart(3)}/${wanted.length}`;
+  if (killer === undefined) {
+    console.error(`SURVIVED  ${at}  ${mutation.name}${broken === null ? '' : `: the test does not run: ${broken}`}`);
+    return null;
   }
+  const message = messageLine(killer.message);
+  console.log(`noticed   ${at}  ${mutation.name}  ${seconds(since)}\n            ${message}`);
+  return { mutation, test: killer.name, message };
 }
 
-let failed = 0;
 try {
-  const misplaced = wanted.flatMap((mutation) =>
-    editsOf(mutation).flatMap(({ problemIn }) => problemIn((file) => workspace.read(file)) ?? []),
-  );
-  const wrong = [...misplaced, ...(await checkUnbroken())];
+  const read = (file) => workspaces[0].read(file);
+  const misplaced = wanted.flatMap((mutation) => editsOf(mutation).flatMap(({ problemIn }) => problemIn(read) ?? []));
+  const wrong = [...misplaced, ...(await each(new Set(wanted.map(({ test }) => test.file)), checkUnbroken)).flat()];
   for (const what of wrong) console.error(`WRONG     ${what}`);
-  if (wrong.length > 0) {
-    workspace.close();
-    process.exit(1);
-  }
-  const rows = [];
-  for (const [i, mutation] of wanted.entries()) {
-    const since = performance.now();
-    const { killer, survives } = await killerOf(mutation);
-    const at = `${String(i + 1).padStart(3)}/${wanted.length}`;
-    if (killer === undefined) {
-      failed += 1;
-      console.error(`SURVIVED  ${at}  ${mutation.name}: ${survives}`);
-      continue;
-    }
-    const message = messageLine(killer.message);
-    rows.push({ mutation, test: killer.name, message });
-    console.log(`noticed   ${at}  ${mutation.name}  ${seconds(since)}\n            ${message}`);
-  }
+  if (wrong.length > 0) stop();
+  const rows = (await each(wanted, breakIt)).filter((row) => row !== null);
   console.log(`${rows.length} of ${wanted.length} mutations were noticed, in ${seconds(began)}`);
-  if (only === undefined && failed === 0) writeFileSync(PAGE, intoPage(readFileSync(PAGE, 'utf8'), tableOf(rows)));
+  if (rows.length < wanted.length) process.exitCode = 1;
+  else if (only === undefined) writeFileSync(PAGE, intoPage(readFileSync(PAGE, 'utf8'), tableOf(rows)));
 } finally {
-  workspace.close();
+  closeAll();
 }
-process.exitCode = failed > 0 ? 1 : 0;

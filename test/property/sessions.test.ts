@@ -357,6 +357,28 @@ describe('the sessions worker', () => {
     expect(b.processor.table.size).toBe(0);
   });
 
+  it('is restored with every call, as it was published last, however long ago', async () => {
+    const b = await Bench.open();
+    const other = 'tencent:1:d';
+    for (const [call, user] of [
+      ['c', 'a'],
+      ['d', 'a'],
+      ['c', 'b'],
+    ] as const) {
+      b.append(delivery(body(call, user, user === 'a' ? 'start_call' : 'receive_call', T0), T0));
+      await b.driver.drain();
+    }
+    expect(b.driver.meta(0)?.restoreFrom).toBe(1);
+    await b.crash(0);
+    expect(b.processor.table.size).toBe(2);
+    for (const call of ['c', 'd']) b.append(delivery(body(call, 'e', 'receive_call', T0), T0));
+    await b.driver.drain();
+    expect([b.revisions(KEY), b.revisions(other)]).toEqual([
+      [1, 2, 3],
+      [1, 2],
+    ]);
+  });
+
   it('keeps first_seen_at when an earlier delivery comes later', async () => {
     const b = await Bench.open();
     b.append(delivery(body('c', 'a', 'start_call', T0), T0 + 500));

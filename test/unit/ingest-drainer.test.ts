@@ -26,14 +26,14 @@ it('lets go of a batch only when Kafka has it', async () => {
     if (attempts === 1) throw new Error('Kafka is away');
     happened.push('acknowledged');
   };
-  let states = 0;
+  const states: string[] = [];
   const drainer = new Drainer(
     { maxRecords: 10, maxBytes: 1_000, backoffMs: 1, maxBackoffMs: 1 },
-    { spool: spool as Spool, outlet: () => ({ send }), onState: () => void (states += 1) },
+    { spool: spool as Spool, outlet: () => ({ send }), onState: (error) => void states.push(error === null ? 'well' : 'failing') },
   );
   drainer.wake();
   while (waiting.length > 0) await turn();
   await drainer.close();
   expect(happened).toEqual(['acknowledged', 'released']);
-  expect([attempts, states]).toEqual([2, 2]);
+  expect([attempts, states]).toEqual([2, ['failing', 'well']]);
 });
