@@ -158,34 +158,36 @@ describe('a takeover (rule 3)', () => {
   it('fetches nothing before the state is restored', async () => {
     add(10);
     let rounds = 0;
+    let fetched = -1;
     await start({
       faultPoint: async (point) => {
         if (point !== 'before-seek') return;
         const member = memberOf(GROUP);
         await member.idle(3);
         rounds = member.rounds;
-        expect(member.fetched).toEqual([]);
+        fetched = member.fetched.length;
       },
     });
     await drained();
+    expect(fetched).toBe(0);
     expect(rounds).toBeGreaterThan(2);
     expectExact(10);
   });
 
   it('fetches nothing before the state is restored, also after a restart of kafkajs’s consumer', async () => {
     add(10);
-    let restarts = 1;
+    let fetched = -1;
     await start({
       faultPoint: async (point) => {
-        if (point !== 'after-restore' || restarts-- === 0) return;
+        if (point !== 'after-restore') return;
         const member = memberOf(GROUP);
         member.restart();
         await member.idle(3);
-        expect(member.fetched).toEqual([]);
+        fetched = member.fetched.length;
       },
     });
     await drained();
-    expect(processors).toHaveLength(1);
+    expect(fetched).toBe(0);
     expectExact(10);
   });
 
@@ -567,8 +569,8 @@ describe('a failed transaction (rule 4)', () => {
     };
     add(5);
     await drained();
-    expect(losses).toBeLessThan(0);
     expectExact(10);
+    expect(losses).toBeLessThan(0);
     expect(processors).toHaveLength(4);
   });
 

@@ -104,9 +104,14 @@ export const POLL = [
   {
     name: 'a poller that stands by commits offsets of tasks',
     guarantee: 'one process polls',
-    file: 'src/poll/task-topic.ts',
-    find: 'if (!active) this.#ledger.clear();',
-    replace: '',
+    edits: [
+      { file: 'src/poll/task-topic.ts', find: 'if (!active) this.#ledger.clear();', replace: '' },
+      {
+        file: 'src/poll/task-topic.ts',
+        find: 'offsets = this.#active ? this.#ledger.committable() : [];',
+        replace: 'offsets = this.#ledger.committable();',
+      },
+    ],
     test: topic('commits nothing while it stands by'),
   },
   {

@@ -43,6 +43,22 @@ export const SESSIONS = [
     test: { file: 'test/unit/workers-channels.test.ts', name: 'publishes a session as a call of its own share' },
   },
   {
+    name: 'dead letters of the channels worker are written beside those of the events worker',
+    guarantee: 'one writer per output partition',
+    file: 'src/workers/channels/processor.ts',
+    find: '3 * deps.partitions + deps.partition',
+    replace: 'deps.partition',
+    test: { file: 'test/unit/workers-channels.test.ts', name: 'dead-letters it in its own share' },
+  },
+  {
+    name: 'dead letters of the recordings worker are written beside those of the events worker',
+    guarantee: 'one writer per output partition',
+    file: 'src/workers/recordings/processor.ts',
+    find: '2 * deps.partitions + deps.partition',
+    replace: 'deps.partition',
+    test: { file: 'test/property/recordings.test.ts', name: 'in its own share, and goes on without it' },
+  },
+  {
     name: 'events are all written to one partition',
     guarantee: 'one writer per output partition',
     file: 'src/workers/events/processor.ts',

@@ -32,7 +32,7 @@ export const TRANSACTIONS = [
     name: 'the durable producer goes on with its producer after a failed send',
     guarantee: 'a failed send ends the producer: sequence numbers are never used twice',
     file: 'src/stream/durable-producer.ts',
-    find: '    this.#producer = null;\n',
+    find: '    const old = this.#producer;\n    this.#producer = null;\n    void old?.then((producer) => producer.disconnect()).catch(() => {});\n',
     replace: '',
     test: runtime('is made anew after a lost answer, so that what is sent next is not taken for a repetition'),
   },
