@@ -77,7 +77,7 @@ async function breakIt(workspace, mutation, i) {
   }
   const message = messageLine(killer.message);
   console.log(`noticed   ${at}  ${mutation.name}  ${seconds(since)}\n            ${message}`);
-  return { mutation, test: killer.name, message };
+  return { mutation, message };
 }
 
 try {

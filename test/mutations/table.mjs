@@ -1,5 +1,5 @@
-const BEGIN = '<!-- mutations: written by npm run mutations -->';
-const END = '<!-- mutations: end -->';
+const BEGIN = '<!-- npm run mutations: begin -->';
+const END = '<!-- npm run mutations: end -->';
 const MAX_MESSAGE = 110;
 
 /** The first line of a failure, short, and without what differs from run to run: colours, moments and ids. */
@@ -15,12 +15,12 @@ export function messageLine(message) {
 
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
 /** Where a test is, as short as it is still found. */
-const placeOf = (file) => file.replace(/^test\/(?:unit|property)\//, '').replace(/\.test\.ts$/, '');
+const placeOf = (file) => file.replace(/^test\/(?:unit|property|integration)\//, '').replace(/\.test\.ts$/, '');
 
 export function tableOf(rows) {
   const lines = rows.map(
-    ({ mutation, test, message }) =>
-      `| ${cell(mutation.name)} | ${cell(mutation.guarantee)} | \`${placeOf(mutation.test.file)}\` ${cell(test)} | ${cell(message)} |`,
+    ({ mutation: { name, guarantee, test }, message }) =>
+      `| ${cell(name)} | ${cell(guarantee)} | \`${placeOf(test.file)}\` ${cell(test.name)} | ${cell(message)} |`,
   );
   return ['| done to the code | what that breaks | the test that fails | with |', '|---|---|---|---|', ...lines].join('\n');
 }

@@ -379,6 +379,22 @@ describe('the sessions worker', () => {
     ]);
   });
 
+  it('is restored with the last of several records of a call', async () => {
+    const b = await Bench.open();
+    // The first call, which a restore must reach back to.
+    b.append(delivery(body('first', 'a', 'start_call', T0), T0));
+    await b.driver.drain();
+    for (const user of ['a', 'b', 'd']) {
+      b.append(delivery(body('c', user, 'receive_call', T0), T0));
+      await b.driver.drain();
+    }
+    await b.crash(0);
+    b.append(delivery(body('c', 'e', 'receive_call', T0), T0));
+    await b.driver.drain();
+    expect(b.revisions(KEY)).toEqual([1, 2, 3, 4]);
+    expect(b.last().get(KEY)?.events).toHaveLength(4);
+  });
+
   it('keeps first_seen_at when an earlier delivery comes later', async () => {
     const b = await Bench.open();
     b.append(delivery(body('c', 'a', 'start_call', T0), T0 + 500));

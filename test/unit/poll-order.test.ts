@@ -60,7 +60,7 @@ const publish = (signal: AbortSignal, ...ids: string[]): Promise<void> => {
   return stage.outlet.publish(stage.line('call-record').source, APP, elements, signal);
 };
 
-describe('a sweep', () => {
+describe('the poller, sweeping,', () => {
   it('writes the cursor of a sweep only when Kafka has all that it found', async () => {
     for (let n = 0; n < 3; n += 1) vendor.records.push({ callId: `call-${n}`, startCallTs: Math.floor(Date.now() / 1000) - 60 });
     slowKafka();
@@ -100,7 +100,7 @@ describe('a sweep', () => {
   });
 });
 
-describe('cursors', () => {
+describe('the poller, with its cursors,', () => {
   const key = { source: 'call-record', app_id: APP, sweep: 'trailing', scope: '' };
   const cursor = (swept_to: number): PollCursor => ({ ...key, swept_to, updated_at: 0 });
 
@@ -129,7 +129,7 @@ describe('cursors', () => {
   });
 });
 
-describe('a task', () => {
+describe('the poller, with its tasks,', () => {
   function run(callId: string): void {
     const line = stage.line('call-record');
     const runner = new TaskRunner({

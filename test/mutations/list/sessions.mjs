@@ -137,7 +137,7 @@ export const SESSIONS = [
     file: TABLE,
     find: '    this.#slots.delete(key);\n    this.#slots.set(key, slotOf(key, pack(value), offset));',
     replace: '    if (!this.#slots.has(key)) this.#slots.set(key, slotOf(key, pack(value), offset));',
-    test: RESTORED,
+    test: sessions('is restored with the last of several records of a call'),
   },
   {
     name: 'open calls are not published again before retention',
