@@ -8,6 +8,7 @@ export function messageLine(message) {
   const plain = line
     // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
     .replace(/\u001b\[[0-9;]*m/g, '')
+    .replace(/ after \d+ tests$/, '')
     .replace(/\d{10,}/g, '…')
     .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…');
   return plain.length > MAX_MESSAGE ? `${plain.slice(0, MAX_MESSAGE)}…` : plain;
