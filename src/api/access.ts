@@ -1,5 +1,5 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { CallstreamError } from '../domain/errors.js';
+import { equalDigests, sha256 } from '../sources/sign/digest.js';
 import { isLoopback, namesThisMachine } from '../telemetry/loopback.js';
 import { Problem } from './problem.js';
 
@@ -35,8 +35,8 @@ export function createGate(host: string, tokenHash: string | undefined): Gate {
   const expected = Buffer.from(tokenHash, 'hex');
   return ({ authorization = '' }) => {
     const token = /^Bearer +([^ ]+) *$/i.exec(authorization)?.[1] ?? '';
-    const given = createHash('sha256').update(token).digest();
-    if (timingSafeEqual(given, expected)) return;
+    const given = sha256(token);
+    if (equalDigests(given, expected)) return;
     throw new Problem(401, 'TOKEN_REQUIRED', 'Access token required', 'Send the access token as "Authorization: Bearer TOKEN".', {
       headers: { 'www-authenticate': 'Bearer realm="callstream"' },
     });

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { equalDigests, sha256 } from '../sources/sign/digest.js';
 import type { WebhookApp, WebhookSource } from '../sources/webhook.js';
 import { type Address, type AddressRange, inRanges } from './address.js';
 
@@ -27,7 +27,6 @@ export interface Admission {
 
 const NO_BODY = Buffer.alloc(0);
 const refuse = (refusal: Refusal): { ok: false; refusal: Refusal } => ({ ok: false, refusal });
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /** Decides who may send what: path secret, address and query first, then what stands in the body. */
 export class Access {
@@ -38,7 +37,7 @@ export class Access {
   constructor(apps: readonly IngestApp[]) {
     for (const app of apps) {
       this.#apps.set(`${app.provider}:${app.appId}`, app);
-      if (app.callbackSecret !== undefined) this.#digests.set(app, digest(app.callbackSecret));
+      if (app.callbackSecret !== undefined) this.#digests.set(app, sha256(app.callbackSecret));
     }
   }
 
@@ -52,7 +51,7 @@ export class Access {
     } else {
       candidates = [...this.#apps.values()].filter((app) => app.provider === source.provider);
     }
-    const given = secret === '' ? null : digest(secret);
+    const given = secret === '' ? null : sha256(secret);
     candidates = candidates.filter((app) => this.#secretFits(app, given));
     if (candidates.length === 0) return refuse('secret');
     candidates = candidates.filter(({ allowFrom }) => allowFrom === undefined || (address !== null && inRanges(address, allowFrom)));
@@ -92,6 +91,6 @@ export class Access {
 
   #secretFits(app: IngestApp, given: Buffer | null): boolean {
     const wanted = this.#digests.get(app);
-    return wanted === undefined ? given === null : given !== null && timingSafeEqual(wanted, given);
+    return wanted === undefined ? given === null : given !== null && equalDigests(wanted, given);
   }
 }

@@ -98,7 +98,12 @@ export class Restorer {
 
   #take(batch: FetchedBatch): boolean {
     const restore = this.#active.get(batch.partition);
-    if (restore === undefined || batch.fetchedOffset > restore.next) return false;
+    if (restore === undefined) return false;
+    if (batch.fetchedOffset > restore.next) {
+      // Of an earlier place, or kafkajs was moved: what lies between would be missing.
+      this.#read(batch.partition, restore.next);
+      return false;
+    }
     try {
       const records = toRecords(batch, restore.next);
       const beyond = records.findIndex((r) => r.offset > restore.last);

@@ -357,6 +357,87 @@ describe('the sessions worker', () => {
     expect(b.processor.table.size).toBe(0);
   });
 
+  it('is restored with every call, as it was published last, however long ago', async () => {
+    const b = await Bench.open();
+    const other = 'tencent:1:d';
+    for (const [call, user] of [
+      ['c', 'a'],
+      ['d', 'a'],
+      ['c', 'b'],
+    ] as const) {
+      b.append(delivery(body(call, user, user === 'a' ? 'start_call' : 'receive_call', T0), T0));
+      await b.driver.drain();
+    }
+    expect(b.driver.meta(0)?.restoreFrom).toBe(1);
+    await b.crash(0);
+    expect(b.processor.table.size).toBe(2);
+    for (const call of ['c', 'd']) b.append(delivery(body(call, 'e', 'receive_call', T0), T0));
+    await b.driver.drain();
+    expect([b.revisions(KEY), b.revisions(other)]).toEqual([
+      [1, 2, 3],
+      [1, 2],
+    ]);
+  });
+
+  it('is restored with the last of several records of a call', async () => {
+    const b = await Bench.open();
+    // The first call, which a restore must reach back to.
+    b.append(delivery(body('first', 'a', 'start_call', T0), T0));
+    await b.driver.drain();
+    for (const user of ['a', 'b', 'd']) {
+      b.append(delivery(body('c', user, 'receive_call', T0), T0));
+      await b.driver.drain();
+    }
+    await b.crash(0);
+    b.append(delivery(body('c', 'e', 'receive_call', T0), T0));
+    await b.driver.drain();
+    expect(b.revisions(KEY)).toEqual([1, 2, 3, 4]);
+    expect(b.last().get(KEY)?.events).toHaveLength(4);
+  });
+
+  it('keeps first_seen_at when an earlier delivery comes later', async () => {
+    const b = await Bench.open();
+    b.append(delivery(body('c', 'a', 'start_call', T0), T0 + 500));
+    await b.driver.drain();
+    b.append(delivery(body('c', 'b', 'receive_call', T0), T0 + 100));
+    await b.driver.drain();
+    expect(b.last().get(KEY)).toMatchObject({ revision: 2, first_seen_at: T0 + 500, events: { length: 2 } });
+  });
+
+  it('is final again only after settle when a final call has changed', async () => {
+    const b = await Bench.open({ retention: 60_000 });
+    b.append(delivery(body('c', 'a', 'call_missed', T0), T0));
+    await b.advance(2_100);
+    expect(b.last().get(KEY)).toMatchObject({ revision: 2, final: true });
+    b.append(delivery(body('c', 'b', 'not_answer_call', T0), b.now));
+    await b.advance(1_900);
+    expect(b.last().get(KEY)).toMatchObject({ revision: 3, final: false, status: 'ended' });
+    await b.advance(200);
+    expect(b.last().get(KEY)).toMatchObject({ revision: 4, final: true });
+  });
+
+  it('keeps a call for retention, though the sink has it', async () => {
+    const b = await Bench.open();
+    b.append(delivery(body('c', 'a', 'call_missed', T0), T0));
+    const kept: number[] = [];
+    for (let second = 1; second <= 12; second++) {
+      await b.advance(1_000);
+      b.sinkAll();
+      if (b.processor.table.has(KEY)) kept.push(second);
+    }
+    expect(kept).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it('puts the horizon at no later time than the arrival of what has left, or its append time', async () => {
+    const dated = (eventAt: number, receivedAt: number) => delivery(body('c', 'a', 'call_missed', eventAt), receivedAt);
+    for (const value of [dated(T0 + 60_000, T0), dated(T0 + 60_000, T0 + 30_000), dated(T0 - 5_000, T0)]) {
+      const b = await Bench.open();
+      b.append(value);
+      await until(b, () => b.processor.table.size === 0);
+      expect(b.driver.meta(0)?.horizon).toBe(T0);
+    }
+  });
+
   it('commits that nothing needs to be restored any more, even if nothing else happens: the topic may drop what it was', async () => {
     const b = await Bench.open();
     b.append(delivery(body('c', 'a', 'call_missed', T0), T0));

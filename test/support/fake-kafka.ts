@@ -72,6 +72,8 @@ export class FakeBroker {
   onStep: (step: Step, of: string) => void | Promise<void> = () => {};
   /** Changes what a send is answered. */
   onAnswer: (answer: Answer[]) => Answer[] = (answer) => answer;
+  /** Called between a fetch and the handing over of what it brought, as a real fetch takes time. */
+  onFetched: (place: string, from: number) => void = () => {};
   /** While false, members of groups are not counted in. */
   heartbeats = true;
   readonly steps: string[] = [];
@@ -117,6 +119,13 @@ export class FakeBroker {
 
   append(place: Place, key: string | Buffer | null, value: string | Buffer | null, timestamp = Date.now()): void {
     this.log(place).records.push({ state: 'committed', key: bytes(key), value: bytes(value), headers: {}, timestamp });
+  }
+
+  /** The topic was deleted and made anew: its log is empty, and no group has an offset of it. */
+  recreate(topic: string): void {
+    this.create(topic, this.partitionsOf(topic).length);
+    for (const offsets of this.#offsets.values())
+      for (const name of [...offsets.keys()]) if (name.startsWith(`${topic}:`)) offsets.delete(name);
   }
 
   /** Values of the committed records of a partition, in order. */
@@ -236,6 +245,7 @@ export class FakeKafka {
     let epoch: number | null = null;
     const sequences = new Map<string, number>();
     let connected = false;
+    let ongoing = false;
 
     const sendBatch = async (request: { acks: number; topicMessages: TopicMessages[] }, open: () => Open | null): Promise<Answer[]> => {
       if (!connected) throw new FakeProtocolError('the producer is disconnected');
@@ -289,6 +299,9 @@ export class FakeKafka {
           await broker.step('fence', id);
           epoch = broker.fence(id);
         }
+        // As kafkajs, which keeps one transaction at a time.
+        if (ongoing) throw new FakeProtocolError('there is already an ongoing transaction for this producer');
+        ongoing = true;
         const mine = epoch;
         let open = false;
         const begin = (): Open => {
@@ -296,6 +309,7 @@ export class FakeKafka {
           return broker.open(id, mine);
         };
         const end = async (step: 'commit' | 'abort'): Promise<void> => {
+          ongoing = false;
           await broker.step(step, id);
           // As kafkajs: an empty one sends nothing.
           if (!open) return;
@@ -376,6 +390,8 @@ export class FakeConsumer {
   options: { autoCommit?: boolean; eachBatchAutoResolve?: boolean } = {};
   /** Batches handed over: fetches that no pause has held back. */
   readonly fetched: { place: string; from: number }[] = [];
+  /** What it was told of its partitions, in order: `pause in:0`, `seek in:0 5`, `resume in:0`. */
+  readonly told: string[] = [];
   /** Times that every partition had its turn to be fetched. */
   rounds = 0;
   readonly #broker: FakeBroker;
@@ -441,11 +457,23 @@ export class FakeConsumer {
   }
 
   pause(places: { topic: string; partitions: number[] }[]): void {
-    for (const { topic, partitions } of places) for (const partition of partitions) this.#paused.add(nameOf({ topic, partition }));
+    for (const { topic, partitions } of places) for (const partition of partitions) this.#setPaused(nameOf({ topic, partition }), true);
   }
 
   resume(places: { topic: string; partitions: number[] }[]): void {
-    for (const { topic, partitions } of places) for (const partition of partitions) this.#paused.delete(nameOf({ topic, partition }));
+    for (const { topic, partitions } of places) for (const partition of partitions) this.#setPaused(nameOf({ topic, partition }), false);
+  }
+
+  #setPaused(name: string, paused: boolean): void {
+    this.told.push(`${paused ? 'pause' : 'resume'} ${name}`);
+    if (paused) this.#paused.add(name);
+    else this.#paused.delete(name);
+  }
+
+  /** As kafkajs does after an error that it takes for passing: the same member, in a new generation, has forgotten what was paused. */
+  restart(): void {
+    this.#paused.clear();
+    this.join(this.#assigned);
   }
 
   /** Resolves when every partition has had so many turns more. */
@@ -458,6 +486,7 @@ export class FakeConsumer {
   }
 
   seek({ topic, partition, offset }: Place & { offset: string }): void {
+    this.told.push(`seek ${nameOf({ topic, partition })} ${offset}`);
     this.#seeks.set(nameOf({ topic, partition }), Number(offset));
   }
 
@@ -504,6 +533,7 @@ export class FakeConsumer {
       this.emit(this.events.END_BATCH_PROCESS, { ...place, batchSize: 0, firstOffset: String(from), lastOffset: String(last) });
       return true;
     }
+    this.#broker.onFetched(name, from);
     let resolved = this.options.eachBatchAutoResolve !== false;
     await eachBatch({
       batch: { ...place, fetchedOffset: String(from), messages, lastOffset: () => String(last) },

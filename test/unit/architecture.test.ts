@@ -40,6 +40,9 @@ const SIMULATOR_MAY_SHARE = ['domain/types', 'domain/vocabulary', 'domain/errors
 /** The simulated vendor checks signatures, which are held against the vendors' own packages in a test of theirs. */
 const SIMULATOR_MAY_SIGN = 'sources/sign/';
 
+/** Secrets are compared by one function, whoever compares them: the query API, which knows nothing else of the sources, does too. */
+const COMPARES_SECRETS = 'sources/sign/digest.ts';
+
 /** Packages that one folder alone may import. */
 const ONE_IMPORTER: Record<string, string> = {
   kafkajs: 'stream',
@@ -142,6 +145,7 @@ test('every folder imports only what it may', () => {
   const allowed = (source: Source, _: string, target: string | null) => {
     if (target === null) return true;
     const folder = target.split('/')[0]!;
+    if (source.folder === 'api' && target === COMPARES_SECRETS.replace('.ts', '.js')) return true;
     return folder === source.folder || MAY_IMPORT[source.folder]?.includes(folder) === true;
   };
   expect(violations(allowed)).toEqual([]);
@@ -185,6 +189,48 @@ test('domain and sources have no clock, chance, timers, process or network', () 
       .map((line) => `${source.path}: ${line.trim()}`),
   );
   expect(found).toEqual([]);
+});
+
+describe('secrets', () => {
+  /** Two sides of a comparison. */
+  const COMPARED =
+    /(?<![\w.'"`])([\w.#?!]+(?:\([^()]*\))?)\s*[!=]==?\s*([\w.#?!]+(?:\([^()]*\))?)|([\w.#?!]+(?:\([^()]*\))?)\.(?:equals|localeCompare|compare)\(\s*([\w.#?!]+)/g;
+  const NAMES_A_SECRET = /(?:secret|token|password|signature|sign|sig|digest|mac|key)(?:\.toString)?(?:\([^()]*\))?$/i;
+  const LITERAL = /^(?:undefined|null|true|false|\d.*)$/;
+  const comparesSecrets = (code: string): string[] =>
+    [...code.matchAll(COMPARED)]
+      .filter(([, a, b, c, d]) => {
+        const sides = [a ?? c ?? '', b ?? d ?? ''];
+        return !sides.some((side) => LITERAL.test(side)) && sides.some((side) => NAMES_A_SECRET.test(side));
+      })
+      .map(([text]) => text);
+
+  test.each([
+    'if (given === app.callbackSecret)',
+    'return good !== sign;',
+    'signature(claims, key) === text',
+    'this.#token == token',
+    'wanted.equals(digest)',
+    'mac.compare(given)',
+    "sha256Hex(secret) !== digest.toString('hex')",
+  ])('%s compares them', (code) => {
+    expect(comparesSecrets(code)).toHaveLength(1);
+  });
+  test.each(['secret === undefined', "secret !== ''", 'app.appId === appId', 'tokens.length === count'])('%s does not', (code) => {
+    expect(comparesSecrets(code)).toEqual([]);
+  });
+
+  test('are compared in one place, in constant time', () => {
+    const among = sources.filter(({ folder }) => folder !== 'web');
+    const found = among.flatMap(({ path, code }) => comparesSecrets(code).map((text) => `${path}: ${text}`));
+    expect(found.sort()).toEqual([
+      // Leaves out of what is stored the secret that its sender has just proven to know.
+      'ingest/query.ts: value === options.secret',
+      // Of a page of records.
+      'sources/call-record.ts: digest === plan.previous',
+    ]);
+    expect(among.filter(({ code }) => code.includes('timingSafeEqual')).map(({ path }) => path)).toEqual([COMPARES_SECRETS]);
+  });
 });
 
 test('the dashboard imports nothing that runs in Node', () => {

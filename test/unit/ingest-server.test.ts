@@ -202,6 +202,25 @@ describe('refusals', () => {
 });
 
 describe('connections', () => {
+  it('hear nothing of a callback before it is durable', async () => {
+    const send = gate();
+    const happened: string[] = [];
+    const { post } = await start(
+      {},
+      {
+        fault: (point) =>
+          point === 'kafka:before-send' ? send.pass() : void (point === 'kafka:after-ack' && happened.push('acknowledged')),
+      },
+    );
+    const answered = post(URL_OF_APP, 'c1').then(({ status }) => happened.push(`answered ${status}`));
+    await until(() => send.reached);
+    // Another question is answered meanwhile.
+    expect((await post('/elsewhere')).status).toBe(404);
+    send.open();
+    await answered;
+    expect(happened).toEqual(['acknowledged', 'answered 200']);
+  });
+
   it('answers pipelined requests in order, each only when it is durable', async () => {
     const { ingest, kafka } = await start({ batch: { maxRecords: 1 } });
     const request = (i: number, more = ''): string => `POST ${URL_OF_APP} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n${more}\r\nc${i}`;

@@ -110,6 +110,14 @@ describe('spool', () => {
     expect((await drain(spool, 10)).map((text) => text.length)).toEqual([large.length, 5, large.length]);
   });
 
+  it('is not empty while its first record is being written: nobody overtakes it', async () => {
+    const seen: boolean[] = [];
+    const spool: Spool = await openSpool({}, { fault: () => void seen.push(spool.isEmpty) });
+    expect(spool.isEmpty).toBe(true);
+    await spool.append(entries('a'));
+    expect(seen).toEqual([false, false, false]);
+  });
+
   it('takes appends while it is read', async () => {
     const spool = await openSpool();
     await spool.append(entries('a'));

@@ -196,6 +196,7 @@ describe('sending to several leaders', () => {
     slow.resolve('ok');
     await sent;
     expect(cluster.values).toEqual(['x', 'y', 'y']);
+    expect(cluster.produced.map(({ firstSequence }) => firstSequence)).toEqual([0, 0, 0]);
     expect(cluster.attempts).toBe(2);
   });
 

@@ -22,7 +22,8 @@ const T0 = 1_700_000_000_000;
 const RAW = TOPICS.rawTuicallkit.name;
 const LATE = TOPICS.rawLate.name;
 
-const delivery = (CallId: string, UserId: string, Event: string, at: number): Buffer =>
+/** `at`: when it came, and when it happened if nothing else is said. */
+const delivery = (CallId: string, UserId: string, Event: string, at: number, eventAt: number | null = at): Buffer =>
   codecs.raw.encode({
     id: 'd',
     source: 'tuicallkit',
@@ -32,7 +33,10 @@ const delivery = (CallId: string, UserId: string, Event: string, at: number): Bu
     remote_addr: '',
     query: '',
     body: Buffer.from(
-      JSON.stringify({ CallId, UserId, Event, EventTime: at / 1000, TotalNum: 2, CallType: 'single', MediaType: 'audio', RoomId: 'r' }),
+      JSON.stringify({
+        ...{ CallId, UserId, Event, TotalNum: 2, CallType: 'single', MediaType: 'audio', RoomId: 'r' },
+        ...(eventAt === null ? {} : { EventTime: eventAt / 1000 }),
+      }),
     ),
   });
 
@@ -92,6 +96,19 @@ describe('the sessions worker’s logic', () => {
       [TOPICS.calls.name, 2],
       [TOPICS.tasks.name, 2],
     ]);
+  });
+
+  it('sends round whatever may be of a call that has left, and opens a call with nothing but a start that is fresh (Late input)', () => {
+    const topicOf = (value: Buffer): string[] => {
+      processor.process(record(value), observe);
+      return processor.flush(T0).outputs.map(({ topic }) => topic);
+    };
+    expect(topicOf(delivery('1', 'b', 'receive_call', T0))).toEqual([LATE]);
+    expect(topicOf(delivery('2', 'b', 'call_end', T0))).toEqual([LATE]);
+    expect(topicOf(delivery('3', 'a', 'start_call', T0, null))).toEqual([LATE]);
+    expect(topicOf(delivery('4', 'a', 'start_call', T0, T0 - 1_000))).toEqual([LATE]);
+    expect(topicOf(delivery('5', 'a', 'start_call', T0, T0 + 8 * 86_400_000))).toEqual([LATE]);
+    expect(topicOf(delivery('6', 'a', 'start_call', T0, T0))).toEqual([TOPICS.calls.name]);
   });
 
   it('counts what cannot be decoded, and reports it where the events worker does not: on the late topic (rule 10)', () => {

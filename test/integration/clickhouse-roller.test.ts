@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Chunk, ClickHouse, Flush, migrateClickHouse, Roller } from '../../src/clickhouse/index.js';
+import { createMetrics } from '../../src/telemetry/metrics.js';
+import { blankCall } from '../support/clickhouse-model.js';
+import { useStack } from '../support/stack.js';
+
+const DAY = 86_400_000;
+const KEEP = 400 * DAY;
+const server = useStack(['clickhouse']);
+const minute = Math.floor((Date.now() - 3_600_000) / 60_000) * 60_000;
+
+describe('the roller beside the sink', () => {
+  let client: ClickHouse;
+  beforeAll(async () => {
+    client = new ClickHouse({ url: server.clickhouseUrl, username: 'default', password: '', database: 'rolled' });
+    await migrateClickHouse(client, { retention: { calls: KEEP, events: 90 * DAY, metrics: 1826 * DAY } });
+  });
+  afterAll(() => client.close());
+
+  /** A flush of the sink: a call that has ended, and then the touch of its minute. */
+  async function flush(app_id: string, call_id: string): Promise<void> {
+    const chunk = new Chunk();
+    const call = blankCall({
+      app_id,
+      call_id,
+      status: 'ended',
+      final: true,
+      started_at: minute,
+      ended_at: minute + 1_000,
+      published_minutes: [minute],
+    });
+    chunk.addCall(call, Buffer.from(call_id));
+    const sent = new Flush(client, createMetrics(), chunk);
+    await sent.rows();
+    await sent.touches();
+  }
+  /** A roller with something that happens right before, or right after, it computes and stores its minutes. */
+  function rollerWith(when: 'before' | 'after', what: () => Promise<void>): Roller {
+    let pending = true;
+    const beside: Pick<ClickHouse, 'query' | 'command'> = {
+      query: (sql, params, timeoutMs) => client.query(sql, params, timeoutMs),
+      command: async (sql, params, timeoutMs) => {
+        const happens = pending;
+        pending = false;
+        if (happens && when === 'before') await what();
+        await client.command(sql, params, timeoutMs);
+        if (happens && when === 'after') await what();
+      },
+    };
+    return new Roller(beside as ClickHouse, KEEP);
+  }
+  const counted = async (app: string): Promise<number> => {
+    const [row] = await client.query<{ calls: number }>(
+      'SELECT toUInt32(sum(calls)) AS calls FROM metrics_1m WHERE app_id = {app:String}',
+      { app },
+    );
+    return row!.calls;
+  };
+  const isDirty = async (app: string): Promise<boolean> =>
+    (await new Roller(client, KEEP).dirty()).some(({ kind, app_id }) => kind === 'metrics' && app_id === app);
+
+  test.each(['before', 'after'] as const)('rolls a minute again that was touched while it was rolled: %s it was computed', async (when) => {
+    const app = `touched ${when}`;
+    await flush(app, 'first');
+    const roller = rollerWith(when, () => flush(app, 'second'));
+    await roller.pass();
+    expect(await counted(app)).toBe(when === 'before' ? 2 : 1);
+    expect(await isDirty(app)).toBe(true);
+    await roller.pass();
+    expect(await counted(app)).toBe(2);
+    expect(await isDirty(app)).toBe(false);
+  });
+
+  test('believes no result that was computed from fewer touches, however late it is stored', async () => {
+    const app = 'two rollers';
+    await flush(app, 'first');
+    await new Roller(client, KEEP).pass();
+    await flush(app, 'second');
+    await new Roller(client, KEEP).pass();
+    expect(await counted(app)).toBe(2);
+    // A second roller, which had begun before the second call was there, is done only now.
+    await client.command(
+      'INSERT INTO metrics_minutes SELECT * REPLACE (n - 1 AS n, rolled_at + 1 AS rolled_at, [] AS groups) FROM metrics_minutes FINAL WHERE app_id = {app:String}',
+      { app },
+    );
+    expect(await counted(app)).toBe(2);
+  });
+});
