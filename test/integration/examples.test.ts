@@ -131,5 +131,5 @@ describe('the examples print each final call that was committed, once and in ord
     const pom = join(EXAMPLES, 'java/pom.xml');
     execFileSync('mvn', ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${jars}`], { stdio: 'pipe' });
     expect(await linesOf('java', ['-cp', join(jars, '*'), join(EXAMPLES, 'java/Calls.java')])).toEqual(EXPECTED);
-  });
+  }, 240_000);
 });
