@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { ROLES } from '../../src/cli/roles.js';
-import { PORTS } from '../../src/config/defaults.js';
+import { ENV, PORTS } from '../../src/config/defaults.js';
 import { TASK_TRANSITIONS } from '../../src/stream/task-state.js';
 import { METRICS, type MetricDefinition } from '../../src/telemetry/metrics.js';
 
@@ -133,6 +133,10 @@ describe('the configurations of Prometheus', () => {
     const expected = ROLES.map((role) => ({ targets: [`${role}:${PORTS.admin}`], labels: { role } }));
     expect(scrape_configs[0]?.static_configs).toEqual(expect.arrayContaining(expected));
     expect(scrape_configs[0]?.static_configs).toHaveLength(ROLES.length);
+    const { services } = parse(text('docker-compose.yml'), { merge: true }) as {
+      services: Record<string, { environment: Record<string, string> }>;
+    };
+    for (const role of ROLES) expect(services[role]?.environment[ENV.adminHost], role).toBe('0.0.0.0');
   });
 
   it('scrape `up` on its one port', () => {
