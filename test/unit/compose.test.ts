@@ -10,6 +10,8 @@ import { parseConfig } from '../../src/config/index.js';
 
 /** Used by the mounted configuration, not by the code. */
 const TOKEN_HASH = 'CALLSTREAM_TOKEN_HASH';
+/** Of the profile `monitoring`, which the code knows nothing of. */
+const MONITORING = { CALLSTREAM_PROMETHEUS_PORT: [9091, 9090], CALLSTREAM_GRAFANA_PORT: [3000, 3000] } as const;
 
 const text = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
@@ -64,7 +66,10 @@ describe('docker-compose.yml', () => {
       [ENV.ingestPort, PORTS.ingest],
       [ENV.apiPort, PORTS.api],
     ].map(([variable, port]) => `${LOOPBACK}:\${${variable}:-${port}}:${port}`);
-    expect(published.sort()).toEqual(expected.sort());
+    const monitoring = Object.entries(MONITORING).map(
+      ([variable, [outside, inside]]) => `${LOOPBACK}:\${${variable}:-${outside}}:${inside}`,
+    );
+    expect(published.sort()).toEqual([...expected, ...monitoring].sort());
   });
 
   it('runs every role, after the migration', () => {
