@@ -157,7 +157,14 @@ export class RoleWorld {
       ),
     };
     this.#processes.add(one);
-    await vi.waitFor(() => expect(admin(), text).not.toBe(''), { timeout: 30_000, interval: 20 });
+    try {
+      // A busy machine takes its time.
+      await vi.waitFor(() => expect(admin(), text).not.toBe(''), { timeout: 120_000, interval: 20 });
+    } catch (error) {
+      one.signal('SIGKILL');
+      await one.exited;
+      throw error;
+    }
     return one;
   }
 

@@ -112,7 +112,7 @@ class Round {
   async #members(role: Member, count: number): Promise<void> {
     const groups = GROUPS[role].map((worker) => groupOf(this.#world.config, worker));
     const wanted = groups.map((group) => ({ group, state: 'Stable', members: count }));
-    await vi.waitFor(async () => expect(await this.#world.groups(groups)).toEqual(wanted), { timeout: 60_000, interval: 200 });
+    await vi.waitFor(async () => expect(await this.#world.groups(groups)).toEqual(wanted), { timeout: 120_000, interval: 200 });
   }
 }
 
