@@ -72,7 +72,9 @@ export async function benchRestore(lab, openCalls) {
   const before = await committed(lab, 'callstream-sessions', INPUTS);
   const n = await backlog(lab, starts());
   const first = await lab.role(['sessions']);
-  await until('the open calls to be folded', async () => (await committed(lab, 'callstream-sessions', INPUTS)) >= before + n);
+  await until('the open calls to be folded', async () => (await committed(lab, 'callstream-sessions', INPUTS)) >= before + n, {
+    within: 900_000,
+  });
   await first.stop('SIGKILL');
   const second = await lab.role(['sessions']);
   const text = await (await fetch(`${second.admin}/metrics`)).text();
