@@ -138,7 +138,7 @@ it(
 
     // One metrics page, and the dashboard.
     const metrics = await (await fetch(`${at.admin}/metrics`)).text();
-    for (const role of ['ingest', 'poll', 'sessions', 'events', 'sink', 'api'])
+    for (const role of ['ingest', 'poll', 'sessions', 'events', 'sink', 'api', 'alerts'])
       expect(metrics).toContain(`process_start_time_seconds{role="${role}"}`);
     expect(metrics).toContain('callstream_ingest_requests_total{role="ingest",source="tuicallkit",code="200"} 2');
     expect((await fetch(at.dashboard)).status).toBe(200);
