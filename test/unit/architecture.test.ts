@@ -224,10 +224,13 @@ describe('secrets', () => {
     const among = sources.filter(({ folder }) => folder !== 'web');
     const found = among.flatMap(({ path, code }) => comparesSecrets(code).map((text) => `${path}: ${text}`));
     expect(found.sort()).toEqual([
+      // Of a record that says who is forgotten: its place in the topic, and the fingerprint of the key; nobody outside has a say in either.
+      'cli/commands/forget-user.ts: forgottenKey(cursor) === key',
       // Leaves out of what is stored the secret that its sender has just proven to know.
       'ingest/query.ts: value === options.secret',
       // Of a page of records.
       'sources/call-record.ts: digest === plan.previous',
+      'workers/forgotten.ts: sweep !== this.#key',
     ]);
     expect(among.filter(({ code }) => code.includes('timingSafeEqual')).map(({ path }) => path)).toEqual([COMPARES_SECRETS]);
   });
