@@ -31,6 +31,8 @@ export interface Proxies {
   registry: TcpProxy;
   clickhouse: TcpProxy;
   vendor: TcpProxy;
+  /** Between the vendor's callbacks and ingest: its delay is the pace of the traffic. */
+  ingest: TcpProxy;
 }
 
 /** One `callstream run ROLE…`. */
@@ -212,7 +214,12 @@ export class RoleWorld {
     if (this.#direct === null) throw new Error('not started');
     const verification = await openVerification(this.#direct, (text) => this.#said.push(text));
     const failed = new AbortController();
-    const played = play?.();
+    const { ingest } = this.proxies;
+    // There is traffic as long as the play lasts; what is left of it then goes as fast as it is taken.
+    ingest.delayMs = PACE_MS;
+    const played = play?.().finally(() => {
+      ingest.delayMs = 0;
+    });
     // Told below; nothing is compared then.
     played?.catch(() => failed.abort());
     const { lag } = verification.deps;
@@ -226,7 +233,7 @@ export class RoleWorld {
       const simulating = runSimulation(
         { live: 0, ...options, verify: true },
         {
-          ingest: `http://127.0.0.1:${this.config.ingest.port}`,
+          ingest: `http://127.0.0.1:${ingest.port}`,
           ...simulatedApps(this.#direct),
           sessions: this.config.sessions,
           clock: systemClock,
@@ -275,8 +282,8 @@ export class RoleWorld {
     const [registry, clickhouse, vendor] = await Promise.all(
       [ofRegistry.port, ofClickHouse.port, vendorPort].map((port) => TcpProxy.listen(port)),
     );
-    this.#proxies = { kafka, registry, clickhouse, vendor } as Proxies;
     const ports = { ingest: await freePort(), api: await freePort() };
+    this.#proxies = { kafka, registry, clickhouse, vendor, ingest: await TcpProxy.listen(ports.ingest) } as Proxies;
     const parsed = (vendorAt: number, kafkaAt: number, registryAt: number, clickhouseAt: number): Config => {
       const yaml = yamlOf(`http://127.0.0.1:${vendorAt}`, allApis);
       if (vendorAt !== vendorPort) writeFileSync(this.file, yaml);
@@ -309,6 +316,9 @@ kafka: { partitions: 4 }
 sessions: { ringTimeout: 5s, settle: 2s, maxCall: 60s, retention: 10s, channelGap: 5s }
 polling: { sweepEvery: 1s, overlap: 2h, delay: 0s }
 `;
+
+/** From one callback of a sender to its next, while a scenario plays. */
+export const PACE_MS = 100;
 
 const LOST = /^(missing|lost|unpublished|revision gap|stale|waited)/;
 const DOUBLED = /^(double|invented)/;
