@@ -222,7 +222,9 @@ export class CallTable {
     if (slot === undefined || slot.packed === null) return;
     const before = this.#calls.record(slot);
     const live = this.#calls.ofToday(slot);
-    const after = packCall(live.state, deriveCall(live.state), live.publication);
+    // The history is that of the next revision already, which says what this one's outcome was.
+    const history = { ...live.publication, final_outcome: before.final_outcome };
+    const after = packCall(live.state, deriveCall(live.state), history);
     if (JSON.stringify(before) === JSON.stringify(after)) rest(slot);
     else this.#touch(slot, streamTime);
   }
