@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../config/index.js';
 import { COMMANDS } from './commands/index.js';
 import { EXIT } from './exit.js';
 import { explainError } from './explain-error.js';
 import type { Io } from './io.js';
+import { version } from './version.js';
 
 /** Adds itself to the program. The action resolves to an exit code. */
 export type Register = (program: Command, action: ActionOf) => void;
@@ -19,11 +19,6 @@ Start here:
   $ callstream doctor               is everything reachable, allowed, and set up well?
 
 Configuration: ./callstream.yaml, or --config FILE; docs/configuration.md explains every field.`;
-
-export const version = (): string => {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
-  return version;
-};
 
 /**
  * Runs one command line; resolves to the exit code. Never rejects: whatever goes wrong is said on `io.err`.

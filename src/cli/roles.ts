@@ -33,8 +33,8 @@ import {
   RAW_TOPICS,
 } from './parts.js';
 import { openPolledCodecs, readCursors, sweepSettings } from './poll-parts.js';
-import { version } from './program.js';
 import { openUsers } from './users.js';
+import { version } from './version.js';
 
 export const ROLES = ['ingest', 'poll', 'sessions', 'events', 'sink', 'api', 'alerts'] as const;
 export type Role = (typeof ROLES)[number];

@@ -15,7 +15,8 @@ import { readSilences } from '../alert-parts.js';
 import { EXIT } from '../exit.js';
 import { type Io, line } from '../io.js';
 import { countPartitions, openClickHouse, openProducer, openRegistry } from '../parts.js';
-import { type Register, version } from '../program.js';
+import type { Register } from '../program.js';
+import { version } from '../version.js';
 import { type ConfigOption, loadForClient, withConfig } from './options.js';
 import { count, duration } from './parse.js';
 
