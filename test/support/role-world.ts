@@ -141,7 +141,10 @@ export class RoleWorld {
       child,
       text: () => text,
       ready: async () =>
-        (await (await fetch(`${admin()}/readyz`, { signal: AbortSignal.timeout(5_000) })).json()) as { ready: boolean; problems: string[] },
+        (await (await fetch(`${admin()}/readyz`, { signal: AbortSignal.timeout(15_000) })).json()) as {
+          ready: boolean;
+          problems: string[];
+        },
       metric: async (name, labels) => (await one.metrics(name, labels)).reduce((sum, n) => sum + n, 0),
       metrics: async (name, labels = '') => {
         const all = await (await fetch(`${admin()}/metrics`, { signal: AbortSignal.timeout(5_000) })).text();

@@ -75,15 +75,15 @@ export function askers(world: () => RoleWorld): void {
     expect(clickhouse.cuts).toBeGreaterThan(cuts);
     for (const status of torn) expect([200, 502, 503]).toContain(status);
     await vi.waitFor(async () => expect(await ask()).toBe(200), { timeout: 10_000 });
-    clickhouse.hang();
-    const asked = ask();
-    await vi.waitFor(async () => expect((await api.ready()).problems.join()).toContain('ClickHouse does not answer'), {
-      timeout: GIVEN_UP_MS,
-    });
-    expect([502, 503, 504]).toContain(await asked);
-    clickhouse.resume();
-    await vi.waitFor(async () => expect(await ask()).toBe(200), { timeout: GIVEN_UP_MS });
-    await world().allReady();
+    if (sized(false, true)) {
+      clickhouse.hang();
+      const asked = ask();
+      const told = async (): Promise<void> => expect((await api.ready()).problems.join()).toContain('ClickHouse does not answer');
+      await vi.waitFor(told, { timeout: GIVEN_UP_MS }).finally(() => clickhouse.resume());
+      expect([502, 503, 504]).toContain(await asked);
+      await vi.waitFor(async () => expect(await ask()).toBe(200), { timeout: GIVEN_UP_MS });
+      await world().allReady(GIVEN_UP_MS);
+    }
     api.signal('SIGTERM');
     expect(await api.exited).toEqual({ code: 0, signal: null });
   }, 300_000);
@@ -104,7 +104,7 @@ export function askers(world: () => RoleWorld): void {
     await endWhileHanging(registry, [['run', 'poll'], ['doctor'], ['migrate']], /registry[\s\S]*(no answer within|does not answer)/i);
     if (sized(true, false)) return;
     await endWhileHanging(clickhouse, [['doctor'], ['migrate']], /ClickHouse[\s\S]*(no answer within|does not answer)/);
-    await endWhileHanging(kafka, [['run', 'poll'], ['doctor'], ['migrate']], /Kafka/);
+    await endWhileHanging(kafka, [['run', 'poll'], ['doctor'], ['migrate']], /Kafka|Broker/);
     expect(await world().command(['migrate'])).toMatchObject({ code: 0 });
   }, 600_000);
 }
