@@ -120,7 +120,7 @@ export async function startApi(options: ApiOptions, deps: ApiDeps): Promise<Api>
   addPages(app, assets);
   app.register(async (api) => {
     api.addHook('onRequest', async (request) => gate(request.headers));
-    addReads(api, query, deps.clock, options.apps);
+    addReads(api, query, deps, options.apps);
     addLive(api, live);
   });
   try {
@@ -187,12 +187,12 @@ function addPages(app: FastifyInstance, assets: Map<string, Asset>): void {
 /** As the router writes it. */
 const patternOf = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
-function addReads(api: FastifyInstance, query: Query, clock: Clock, apps: readonly AppRef[]): void {
+function addReads(api: FastifyInstance, query: Query, deps: ApiDeps, apps: readonly AppRef[]): void {
   for (const { path, answer } of ROUTES)
     api.get(patternOf(path), async (request, reply) => {
-      const context = { query, now: clock.now(), apps };
+      const context = { query, now: deps.clock.now(), apps };
       const found = await answer(context, { ...(request.query as object), ...(request.params as object) });
-      return found instanceof Download ? sendDownload(request, reply, found) : found;
+      return found instanceof Download ? sendDownload(request, reply, found, deps.log) : found;
     });
   const document = JSON.stringify(openApiDocument());
   api.get(OPENAPI_PATH, async (request, reply) => {
@@ -202,9 +202,12 @@ function addReads(api: FastifyInstance, query: Query, clock: Clock, apps: readon
 }
 
 /** Sent as fast as it is taken: the next piece is made when there is room for it. A failure ends the connection, for the status is sent by then. */
-function sendDownload(request: FastifyRequest, reply: FastifyReply, { type, headers, lines }: Download): FastifyReply {
+function sendDownload(request: FastifyRequest, reply: FastifyReply, { type, headers, lines }: Download, log: Logger): FastifyReply {
   reply.headers({ ...headers, 'content-type': type });
-  return request.method === 'HEAD' ? reply.send() : reply.send(Readable.from(lines, { highWaterMark: 1 }));
+  if (request.method === 'HEAD') return reply.send();
+  const body = Readable.from(lines, { highWaterMark: 1 });
+  body.once('error', (error) => log.warn({ err: error.cause ?? error, route: request.routeOptions.url }, 'a download broke off'));
+  return reply.send(body);
 }
 
 function addLive(api: FastifyInstance, live: LiveHub): void {

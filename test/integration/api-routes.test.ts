@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Api, startApi } from '../../src/api/index.js';
 import { OPENAPI_PATH, openApiDocument } from '../../src/api/openapi.js';
-import { ROUTES } from '../../src/api/routes/index.js';
+import { parse } from '../../src/api/params.js';
+import { LIVE, ROUTES } from '../../src/api/routes/index.js';
 import { Chunk, ClickHouse, Flush, migrateClickHouse, Roller } from '../../src/clickhouse/index.js';
 import { localCodec } from '../../src/codec/codec.js';
 import type { Call, CallEvent, DeadLetter } from '../../src/codec/generated.js';
@@ -447,6 +448,35 @@ describe('lists', () => {
     );
     const { measures } = await get('/api/v1/definitions');
     expect(measures.asr).toMatchObject({ unit: 'ratio', definition: expect.stringContaining('answered calls divided by all calls') });
+  });
+});
+
+describe('docs/api.md', () => {
+  const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
+  const examples = [...page.matchAll(/^curl .*'http:\/\/127\.0\.0\.1:8090(\/[^']+)'$/gm)].map((match) => match[1]!);
+
+  it.each(examples.filter((path) => !path.includes('/live') && !path.includes('/export')))('%s is answered', async (path) => {
+    await get(path);
+  });
+
+  it('has an example of every route', () => {
+    const asked = examples.map((path) => path.split('?')[0]!);
+    const patterns = [...ROUTES, LIVE].map(({ path }) => [path, new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`)] as const);
+    expect(patterns.filter(([, pattern]) => !asked.some((path) => pattern.test(path))).map(([path]) => path)).toEqual([]);
+    for (const path of examples.filter((example) => example.includes('/live') || example.includes('/export'))) {
+      const route = [...ROUTES, LIVE].find((known) => known.path === path.split('?')[0])!;
+      expect(() => parse(route.params, Object.fromEntries(new URLSearchParams(path.split('?')[1])))).not.toThrow();
+    }
+  });
+
+  it('names the codes that there are', () => {
+    const sources = readdirSync(new URL('../../src/api/', import.meta.url), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('.ts'),
+    );
+    const text = sources.map((name) => readFileSync(new URL(`../../src/api/${name}`, import.meta.url), 'utf8')).join('');
+    const codes = [...text.matchAll(/Problem\([\s\w.?]*?,\s*'([A-Z_]+)'/g)].map((match) => match[1]!);
+    expect(new Set(codes).size).toBeGreaterThan(6);
+    expect([...new Set(codes)].filter((code) => !page.includes(`\`${code}\``))).toEqual([]);
   });
 });
 

@@ -2,6 +2,7 @@ import ajv from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { OPENAPI_PATH, openApiDocument } from '../../src/api/openapi.js';
 import { LIVE, ROUTES } from '../../src/api/routes/index.js';
+import { answerErrors } from '../support/openapi.js';
 
 interface Parameter {
   name: string;
@@ -65,5 +66,15 @@ describe('docs/openapi.json', () => {
           .join('/');
         expect(validator.getSchema(`openapi#/${pointer}`), `${path} ${type}`).toBeTypeOf('function');
       }
+  });
+
+  it('holds answers to their schema', () => {
+    const apps = { apps: [{ provider: 'tencent', app_id: '1' }] };
+    expect(answerErrors('/api/v1/apps', 200, apps)).toEqual([]);
+    expect(answerErrors('/api/v1/apps', 200, { apps: [{ provider: 'tencent' }] })).not.toEqual([]);
+    expect(answerErrors('/api/v1/apps', 200, { ...apps, more: 1 })).not.toEqual([]);
+    expect(answerErrors('/api/v1/calls/count', 200, { as_of: 1, count: -1 })).not.toEqual([]);
+    expect(answerErrors('/api/v1/calls', 200, { as_of: 1, calls: [{}], next_cursor: null })).not.toEqual([]);
+    expect(answerErrors('/api/v1/apps', 400, { code: 'X' })).not.toEqual([]);
   });
 });
