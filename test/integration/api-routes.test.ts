@@ -384,6 +384,11 @@ describe('health', () => {
     expect(byJson(buckets.map((row: Record<string, unknown>) => pick(row, 'at')))).toEqual(
       byJson(expected.map((row) => pick(row, 'bucket'))),
     );
+    for (const source of ['tuicallkit', 'aliyun-rtc', 'call-record']) {
+      const own = await get(`/api/v1/health?${range}&source=${source}`);
+      expect(own.buckets).toEqual(buckets.filter((row: { source: string }) => row.source === source));
+      expect(own.buckets.length).toBeGreaterThan(2);
+    }
     expect(expected.length).toBeGreaterThan(20);
     expect(buckets.some((row: { duplicates: number }) => row.duplicates > 0)).toBe(true);
   });

@@ -44,6 +44,8 @@ export function receivedStatement(plan: Plan, wanted: Filter, whole: boolean): S
  */
 export function firstStatement(plan: Plan, wanted: Filter): Statement {
   const where = arrived(plan, wanted);
+  // An input of which a delivery came by this source may have come by another one first.
+  const own = new Conditions().equal('first.2', 'source', wanted.source);
   const bucket = bucketOf('toUnixTimestamp(first.1)', plan);
   return {
     sql:
@@ -51,7 +53,7 @@ export function firstStatement(plan: Plan, wanted: Filter): Statement {
       `SELECT app_id, argMin((received_at, source), (received_at, ${DELIVERY})) AS first, min(undelivered) = 1 AS unpushed FROM deliveries ` +
       `WHERE dead = 0 AND event_hash IN (SELECT t.event_hash FROM deliveries AS t WHERE ${where.sql} AND t.dead = 0) ` +
       `AND (${DELIVERY}) NOT IN (SELECT ${DELIVERY} FROM deliveries WHERE dead = 1) GROUP BY app_id, event_id) ` +
-      'WHERE first.1 >= fromUnixTimestamp64Milli({from:Int64}) AND first.1 < fromUnixTimestamp64Milli({to:Int64}) GROUP BY bucket, app_id, source',
+      `WHERE first.1 >= fromUnixTimestamp64Milli({from:Int64}) AND first.1 < fromUnixTimestamp64Milli({to:Int64}) AND ${own.sql} GROUP BY bucket, app_id, source`,
     params: { ...where.params, ...bucket.params },
   };
 }
