@@ -15,7 +15,7 @@ import { readCall } from '../../src/api/routes/call.js';
 import { concurrencyStatement } from '../../src/api/routes/concurrency.js';
 import { readDeadLetters } from '../../src/api/routes/dead-letters.js';
 import { firstStatement, reasonsStatement, receivedStatement, recordsOnlyStatement } from '../../src/api/routes/health.js';
-import { calleesStatement, totalsStatement as missedTotalsStatement, pairsStatement } from '../../src/api/routes/missed.js';
+import { calleesStatement, pairsStatement } from '../../src/api/routes/missed.js';
 import { countsStatement, openStatement, percentilesStatement, seriesStatement, weekStatement } from '../../src/api/routes/overview.js';
 import { recordingsStatement } from '../../src/api/routes/recordings.js';
 import { historyStatement, totalsStatement } from '../../src/api/routes/users.js';
@@ -68,7 +68,6 @@ describe('statements', () => {
     'history of a user': historyStatement(user, [NOW, POISON, POISON, POISON], 10),
     'totals of a user': totalsStatement(user),
     missed: pairsStatement(pair, within, [NOW, POISON, POISON, POISON], 10),
-    'totals of missed': missedTotalsStatement(pair, within),
     callees: calleesStatement(pair, within),
     recordings: recordingsStatement(
       { ...within, app: POISON, status: ['failed'], exceptions: true, room: POISON, task: POISON },

@@ -51,8 +51,8 @@ export function firstStatement(plan: Plan, wanted: Filter): Statement {
     sql:
       `SELECT ${bucket.sql} AS bucket, app_id, first.2 AS source, count() AS firsts, countIf(unpushed) AS undelivered FROM (` +
       `SELECT app_id, argMin((received_at, source), (received_at, ${DELIVERY})) AS first, min(undelivered) = 1 AS unpushed FROM deliveries ` +
-      `WHERE dead = 0 AND event_hash IN (SELECT t.event_hash FROM deliveries AS t WHERE ${where.sql} AND t.dead = 0) ` +
-      `AND (${DELIVERY}) NOT IN (SELECT ${DELIVERY} FROM deliveries WHERE dead = 1) GROUP BY app_id, event_id) ` +
+      `PREWHERE event_hash IN (SELECT t.event_hash FROM deliveries AS t WHERE ${where.sql} AND t.dead = 0) ` +
+      `WHERE dead = 0 AND (${DELIVERY}) NOT IN (SELECT ${DELIVERY} FROM deliveries WHERE dead = 1) GROUP BY app_id, event_id) ` +
       `WHERE first.1 >= fromUnixTimestamp64Milli({from:Int64}) AND first.1 < fromUnixTimestamp64Milli({to:Int64}) AND ${own.sql} GROUP BY bucket, app_id, source`,
     params: { ...where.params, ...bucket.params },
   };

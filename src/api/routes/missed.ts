@@ -119,20 +119,14 @@ const list = route({
 
 const TOP = 100;
 
-export function totalsStatement(wanted: Filter, within: Period): Statement {
-  const pairs = pairsOf(wanted, within);
-  return {
-    sql: `SELECT count() AS pairs, sum(p.missed_count) AS calls, min(p.first_missed_at) AS oldest ${pairs.sql}`,
-    params: pairs.params,
-  };
-}
-
+/** Each row has the totals of all callees beside its own numbers: the pairs are found once. */
 export function calleesStatement(wanted: Filter, within: Period): Statement {
   const pairs = pairsOf(wanted, within);
   return {
     sql:
       'SELECT p.app_id AS app_id, p.callee AS callee, count() AS callers, sum(p.missed_count) AS missed_count, ' +
-      'min(p.first_missed_at) AS first_missed_at, max(p.last_missed_at) AS last_missed_at ' +
+      'min(p.first_missed_at) AS first_missed_at, max(p.last_missed_at) AS last_missed_at, ' +
+      'sum(callers) OVER () AS all_pairs, sum(missed_count) OVER () AS all_calls, min(first_missed_at) OVER () AS oldest ' +
       `${pairs.sql} GROUP BY p.app_id, p.callee ORDER BY missed_count DESC, last_missed_at DESC, app_id, callee LIMIT ${TOP}`,
     params: pairs.params,
   };
@@ -165,10 +159,8 @@ const summary = route({
   }),
   async read({ query, now }, params) {
     const within = periodOf(params, now);
-    const [[totals = {}], callees] = await Promise.all([
-      run(query, totalsStatement(params, within)),
-      run(query, calleesStatement(params, within)),
-    ]);
+    const callees = await run(query, calleesStatement(params, within));
+    const [totals] = callees;
     const shown = (row: Row) => ({
       app_id: String(row.app_id),
       callee: String(row.callee),
@@ -177,13 +169,12 @@ const summary = route({
       first_missed_at: num(row.first_missed_at),
       last_missed_at: num(row.last_missed_at),
     });
-    const pairs = num(totals.pairs);
     return {
       as_of: now,
       ...within,
-      pairs,
-      calls: num(totals.calls),
-      oldest: pairs === 0 ? null : num(totals.oldest),
+      pairs: num(totals?.all_pairs),
+      calls: num(totals?.all_calls),
+      oldest: totals === undefined ? null : num(totals.oldest),
       callees: callees.map(shown),
     };
   },
