@@ -7,7 +7,8 @@ export interface Definition {
   definition: string;
 }
 
-export const DEFINITIONS = {
+/** The numbers of a summary. */
+export const SUMMARY = {
   calls: {
     label: 'Calls',
     unit: 'count',
@@ -86,7 +87,92 @@ export const DEFINITIONS = {
   },
 } as const satisfies Record<string, Definition>;
 
-export type MeasureName = keyof typeof DEFINITIONS;
+export type MeasureName = keyof typeof SUMMARY;
+
+/** Every number that the API answers with. */
+export const DEFINITIONS = {
+  ...SUMMARY,
+  peak_concurrency: {
+    label: 'Peak concurrency',
+    unit: 'count',
+    of: 'answered calls of one app',
+    definition:
+      'The largest number of calls of an app that were in progress at one moment, from the accept of each to its end; an open call is in progress until now. Exact, not sampled.',
+  },
+  average_concurrency: {
+    label: 'Average concurrency',
+    unit: 'count',
+    of: 'answered calls',
+    definition: 'The number of calls in progress, averaged over every moment of the bucket that has passed.',
+  },
+  missed_unreturned: {
+    label: 'Missed and not returned',
+    unit: 'count',
+    of: 'pairs of a caller and a callee',
+    definition:
+      'Pairs with calls that the callee did not answer, was busy for, or that the caller gave up after 5 seconds of ringing or more, and no answered call between the two since, in either direction. Only misses that began in this period count.',
+  },
+  missed_count: {
+    label: 'Attempts',
+    unit: 'count',
+    of: 'calls of one caller to one callee',
+    definition: 'How often the caller tried in this period since the two last spoke.',
+  },
+  received: {
+    label: 'Received',
+    unit: 'count',
+    of: 'inputs',
+    definition: 'Callbacks and polled items that arrived: each is new, a duplicate or a dead letter, and all three add up to this.',
+  },
+  duplicates: {
+    label: 'Duplicates',
+    unit: 'count',
+    of: 'inputs',
+    definition: 'Inputs that had arrived before, in this period or earlier. They change nothing.',
+  },
+  dead: {
+    label: 'Dead letters',
+    unit: 'count',
+    of: 'inputs',
+    definition: 'Inputs that could not be processed. They are kept as they came and can be sent through again.',
+  },
+  delay_p50_ms: {
+    label: 'Delay, median',
+    unit: 'ms',
+    of: 'callbacks that say when their event happened',
+    definition: 'From the moment that the vendor says an event happened to its arrival here. Half of the callbacks took no longer.',
+  },
+  delay_p95_ms: {
+    label: 'Delay, p95',
+    unit: 'ms',
+    of: 'callbacks that say when their event happened',
+    definition: 'From the moment that the vendor says an event happened to its arrival here. 95% of the callbacks took no longer.',
+  },
+  calls_from_records_only: {
+    label: 'Calls without callbacks',
+    unit: 'count',
+    of: 'calls',
+    definition: 'Calls that started in this period and are known from polled records alone: not one of their callbacks has arrived.',
+  },
+  undelivered: {
+    label: 'Undelivered',
+    unit: 'count',
+    of: 'inputs',
+    definition: 'Inputs known only from the vendor’s own log, which says that each push of them failed.',
+  },
+} as const satisfies Record<string, Definition>;
+
+/** What each anomaly of a call means for its numbers. */
+export const ANOMALIES: Readonly<Record<string, string>> = {
+  end_before_accept: 'The end that was reported lies before the accept, so the call ends where it was accepted and its talk time is 0.',
+  accept_before_start: 'The accept that was reported lies before the start, so the ring time is 0. Usually a client’s clock is wrong.',
+  missing_start: 'No start of this call arrived: neither a start event nor a record. Its start is the earliest thing that is known.',
+  missing_accept: 'The call was answered, but nothing tells when. Ring and talk time cannot be measured and are 0.',
+  missing_end: 'The call was answered and is over, but nothing tells when it ended. Talk time cannot be measured.',
+  time_conflict:
+    'Two sources disagree about a time of this call by more than an hour, or a duration came out longer than a day and was set to 0.',
+  record_conflict: 'The vendor’s record gives another outcome than the events of this call. The record wins.',
+};
 
 /** A number, what it is taken over, and what it means. `value` is null when there is nothing to take it over. */
 export interface Measure extends Definition {

@@ -1,3 +1,3 @@
 export type { Query } from './query.js';
-export type { AppRef } from './reads.js';
+export type { AppRef } from './route.js';
 export { type Api, type ApiDeps, type ApiOptions, startApi } from './server.js';

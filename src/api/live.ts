@@ -1,8 +1,8 @@
 import { joinKey } from '../domain/key.js';
 import type { Clock } from '../telemetry/clock.js';
+import { type CallView, changesStatement, toCall } from './calls.js';
 import { Problem } from './problem.js';
 import type { Query } from './query.js';
-import { type CallView, changesStatement, toCall } from './reads.js';
 
 /** Where one client's events go: a response that never ends. */
 export interface Outlet {

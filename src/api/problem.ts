@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify';
-import type { ZodError } from 'zod';
+import { type ZodError, z } from 'zod';
 
 /** One parameter that is wrong, and how. */
 export interface FieldError {
@@ -34,8 +34,24 @@ export class Problem extends Error {
 
 const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
+/** The body of every answer that is not the data (RFC 9457). */
+export const PROBLEM = z
+  .strictObject({
+    type: z.string().describe('A URN made of `code`.'),
+    title: z.string(),
+    status: z.int().describe('The HTTP status.'),
+    detail: z.string().describe('What is wrong here, for people.'),
+    instance: z.string().describe('The path that was asked for.'),
+    code: z.string().describe('Stable; texts may change.'),
+    errors: z
+      .array(z.strictObject({ parameter: z.string(), message: z.string() }))
+      .optional()
+      .describe('Every parameter that is wrong or unknown.'),
+  })
+  .meta({ id: 'Problem', description: 'Problem details (RFC 9457).' });
+
 /** The body of a problem; `instance` is the path that was asked for, without its query (which may name users). */
-export function problemBody(problem: Problem, instance: string): Record<string, unknown> {
+export function problemBody(problem: Problem, instance: string): z.output<typeof PROBLEM> {
   return {
     type: `urn:callstream:problem:${problem.code.toLowerCase().replaceAll('_', '-')}`,
     title: problem.title,
@@ -58,9 +74,15 @@ export function invalidParameters(error: ZodError): Problem {
       ? issue.keys.map((key) => ({ parameter: key, message: 'is not a parameter of this endpoint' }))
       : [{ parameter: issue.path.join('.'), message: issue.message }],
   );
+  return parametersProblem(errors);
+}
+
+function parametersProblem(errors: FieldError[]): Problem {
   const detail = errors.map((e) => `${e.parameter} ${e.message}`).join('; ');
   return new Problem(400, 'PARAMETER_INVALID', 'Invalid parameter', detail, { errors });
 }
+
+export const invalidParameter = (parameter: string, message: string): Problem => parametersProblem([{ parameter, message }]);
 
 export const notFound = (detail: string): Problem => new Problem(404, 'NOT_FOUND', 'Not found', detail);
 

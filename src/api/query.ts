@@ -1,3 +1,6 @@
+import type { z } from 'zod';
+import type { app, scope } from './params.js';
+
 /** One row as ClickHouse's JSON formats give it: 64-bit integers may be strings, DateTime64 never appears (the SQL turns it into milliseconds). */
 export type Row = Record<string, unknown>;
 
@@ -13,6 +16,14 @@ export interface Statement {
   params: Record<string, unknown>;
 }
 
+export const run = (query: Query, { sql, params }: Statement): Promise<Row[]> => query(sql, params);
+
+/** Numbers below 2^53 only: counts, milliseconds. ClickHouse may quote 64-bit integers. */
+export const num = (value: unknown): number => Number(value ?? 0);
+
+/** Null when there is nothing to take it over. */
+export const ratio = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole);
+
 /** Conditions of a WHERE clause with the parameters that they name. */
 export class Conditions {
   readonly params: Record<string, unknown> = {};
@@ -23,6 +34,20 @@ export class Conditions {
     this.#texts.push(text);
     Object.assign(this.params, params);
     return this;
+  }
+
+  /** `column` equals the value of the parameter `name`, if there is one. */
+  equal(column: string, name: string, value: string | undefined): this {
+    return value === undefined ? this : this.add(`${column} = {${name}:String}`, { [name]: value });
+  }
+
+  /** Of one app, if one was asked for. */
+  app(params: z.output<z.ZodObject<typeof app>>): this {
+    return this.equal('t.app_id', 'app', params.app);
+  }
+
+  scope(params: z.output<z.ZodObject<typeof scope>>): this {
+    return this.app(params).equal('t.call_type', 'type', params.type).equal('t.media_type', 'media', params.media);
   }
 
   /** `true` when there is no condition. */

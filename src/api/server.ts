@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import Fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { CallstreamError } from '../domain/errors.js';
 import type { Clock } from '../telemetry/clock.js';
@@ -9,10 +10,12 @@ import type { Metrics } from '../telemetry/metrics.js';
 import { SECURITY_HEADERS } from '../telemetry/security-headers.js';
 import { createGate } from './access.js';
 import { LiveHub } from './live.js';
-import { callsParams, decodeCursor, liveParams, noParams, parse, planRange, seriesParams, summaryParams } from './params.js';
+import { OPENAPI_PATH, openApiDocument } from './openapi.js';
+import { noParams, parse } from './params.js';
 import { databaseProblem, notFound, Problem, sendProblem } from './problem.js';
 import type { Query } from './query.js';
-import { type AppRef, readApps, readCall, readCalls, readSeries, readSummary } from './reads.js';
+import { type AppRef, Download } from './route.js';
+import { LIVE, ROUTES } from './routes/index.js';
 import { type Asset, COMPILED_WEB, loadAssets } from './static.js';
 
 export interface ApiOptions {
@@ -113,7 +116,7 @@ export async function startApi(options: ApiOptions, deps: ApiDeps): Promise<Api>
   addPages(app, assets);
   app.register(async (api) => {
     api.addHook('onRequest', async (request) => gate(request.headers));
-    addReads(api, query, deps.clock, options.apps);
+    addReads(api, query, deps, options.apps);
     addLive(api, live);
   });
   try {
@@ -177,42 +180,37 @@ function addPages(app: FastifyInstance, assets: Map<string, Asset>): void {
   for (const path of PAGES) app.get(path, serve(assets.get('/')!));
 }
 
-function addReads(api: FastifyInstance, query: Query, clock: Clock, apps: readonly AppRef[]): void {
-  api.get('/api/v1/summary', async (request) => {
-    const params = parse(summaryParams, request.query);
-    const now = clock.now();
-    return { as_of: now, ...(await readSummary(query, planRange(params, now), params)) };
-  });
-  api.get('/api/v1/series', async (request) => {
-    const params = parse(seriesParams, request.query);
-    const now = clock.now();
-    return { as_of: now, ...(await readSeries(query, planRange(params, now), params)) };
-  });
-  api.get('/api/v1/calls', async (request) => {
-    const params = parse(callsParams, request.query);
-    const now = clock.now();
-    const after = params.cursor === undefined ? null : decodeCursor(params.cursor);
-    return { as_of: now, ...(await readCalls(query, params, after, now)) };
-  });
-  api.get<{ Params: { provider: string; app: string; call: string } }>('/api/v1/calls/:provider/:app/:call', async (request) => {
+/** As the router writes it. */
+const patternOf = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
+
+function addReads(api: FastifyInstance, query: Query, deps: ApiDeps, apps: readonly AppRef[]): void {
+  for (const { path, answer } of ROUTES)
+    api.get(patternOf(path), async (request, reply) => {
+      const context = { query, now: deps.clock.now(), apps };
+      const found = await answer(context, { ...(request.query as object), ...(request.params as object) });
+      return found instanceof Download ? sendDownload(request, reply, found, deps.log) : found;
+    });
+  const document = JSON.stringify(openApiDocument());
+  api.get(OPENAPI_PATH, async (request, reply) => {
     parse(noParams, request.query);
-    const { provider, app, call } = request.params;
-    const now = clock.now();
-    const found = await readCall(query, provider, app, call);
-    if (found === null) throw notFound(`There is no call "${call}" of app ${app} at ${provider}.`);
-    return { as_of: now, ...found };
-  });
-  api.get('/api/v1/apps', async (request) => {
-    parse(noParams, request.query);
-    return { apps: await readApps(query, apps) };
+    return reply.type('application/json; charset=utf-8').send(document);
   });
 }
 
+/** Sent as fast as it is taken: the next piece is made when there is room for it. A failure ends the connection, for the status is sent by then. */
+function sendDownload(request: FastifyRequest, reply: FastifyReply, { type, headers, lines }: Download, log: Logger): FastifyReply {
+  reply.headers({ ...headers, 'content-type': type });
+  if (request.method === 'HEAD') return reply.send();
+  const body = Readable.from(lines, { highWaterMark: 1 });
+  body.once('error', (error) => log.warn({ err: error.cause ?? error, route: request.routeOptions.url }, 'a download broke off'));
+  return reply.send(body);
+}
+
 function addLive(api: FastifyInstance, live: LiveHub): void {
-  api.get('/api/v1/live', (request, reply) => {
-    const params = parse(liveParams, request.query);
+  api.get(LIVE.path, (request, reply) => {
+    const params = parse(LIVE.params, request.query);
     const resumed = request.headers['last-event-id'];
-    const since = resumed === undefined ? params.since : parse(liveParams, { since: resumed }).since;
+    const since = resumed === undefined ? params.since : parse(LIVE.params, { since: resumed }).since;
     live.admit();
     reply.hijack();
     const { raw } = reply;

@@ -2,6 +2,8 @@
 interface Values {
   text: string;
   texts: string[];
+  /** Named tuples; times and units are in the names. */
+  objects: Record<string, unknown>[];
   number: number;
   'number?': number | null;
   flag: boolean;
@@ -11,7 +13,7 @@ interface Values {
   bucket: number;
 }
 
-type Kind = keyof Values;
+export type Kind = keyof Values;
 export type Columns = Readonly<Record<string, Kind>>;
 export type RowOf<C extends Columns> = { -readonly [Name in keyof C]: Values[C[Name]] };
 
@@ -23,6 +25,7 @@ const nullable = (value: unknown): number | null => (value === null || value ===
 const READ: { readonly [K in Kind]: (value: unknown) => Values[K] } = {
   text,
   texts: (value) => (Array.isArray(value) ? value.map(text) : []),
+  objects: (value) => (Array.isArray(value) ? value : []),
   number,
   'number?': nullable,
   flag: (value) => value === true || number(value) === 1,
@@ -114,3 +117,58 @@ export const EVENT = {
 
 /** Relation `call_events`. */
 export const CALL_EVENTS = { ...CALL_ID, room_id: 'text', ...EVENT } as const satisfies Columns;
+
+/** Relation `recordings`. */
+export const RECORDINGS = {
+  provider: 'text',
+  app_id: 'text',
+  task_id: 'text',
+  room_id: 'text',
+  group_id: 'text',
+  record_user_id: 'text',
+  status: 'text',
+  started_at: 'time?',
+  stopped_at: 'time?',
+  total_ms: 'number',
+  finish_reason: 'text',
+  exceptions: 'number',
+  error_code: 'text',
+  error_message: 'text',
+  pauses: 'number',
+  videos: 'objects',
+  omitted: 'objects',
+  revision: 'number',
+} as const satisfies Columns;
+
+/** What `call_recordings` says of the recording. */
+export const CALL_RECORDING = {
+  task_id: 'text',
+  room_id: 'text',
+  status: 'text',
+  started_at: 'time?',
+  stopped_at: 'time?',
+  total_ms: 'number',
+  finish_reason: 'text',
+  videos: 'objects',
+} as const satisfies Columns;
+
+/** Relation `missed_unreturned`. */
+export const MISSED_UNRETURNED = {
+  app_id: 'text',
+  caller: 'text',
+  callee: 'text',
+  missed_count: 'number',
+  first_missed_at: 'time',
+  last_missed_at: 'time',
+} as const satisfies Columns;
+
+/** Relation `alerts`. */
+export const ALERTS = {
+  rule: 'text',
+  app_id: 'text',
+  state: 'text',
+  value: 'number',
+  threshold: 'number',
+  fired_at: 'time',
+  resolved_at: 'time?',
+} as const satisfies Columns;

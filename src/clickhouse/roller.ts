@@ -109,7 +109,7 @@ const DIRTY = `dirty AS
 )`;
 
 /** Every log bin is 1.5% wide: its middle is at most 0.75% off, and 0.95% after rounding to a whole millisecond (bins of one value up to 256). */
-const bin = (value: string): string =>
+export const binOf = (value: string): string =>
   `[toUInt16(if(${value} <= 256, ${value}, 256 + ceil(log(${value} / 256) / log(1.015))))], [toUInt64(1)]`;
 
 const ROLL_METRICS = `INSERT INTO metrics_minutes (app_id, bucket, n, first_rolled_at, rolled_at, groups)
@@ -131,7 +131,7 @@ LEFT JOIN
             countIf(outcome = 'busy') AS busy, countIf(outcome = 'cancelled') AS cancelled, countIf(outcome = 'failed') AS failed,
             countIf(outcome = 'unknown') AS unknown, countIf(missed) AS missed_calls, countIf(missed_inclusive) AS missed_any,
             sum(ring_ms) AS ring_sum, sum(talk_ms) AS talk_sum,
-            sumMap(${bin('ring_ms')}) AS ring_bins, sumMapIf(${bin('talk_ms')}, outcome = 'answered') AS talk_bins
+            sumMap(${binOf('ring_ms')}) AS ring_bins, sumMapIf(${binOf('talk_ms')}, outcome = 'answered') AS talk_bins
         FROM calls_latest FINAL
         WHERE toStartOfMinute(started_at) IN (SELECT bucket FROM dirty)
           AND app_id IN {apps:Array(String)} AND status = 'ended' AND end_reason != 'merged'

@@ -257,7 +257,12 @@ it('calls are told of once they are final, by one id each; a receiver that does 
   await publish(...calls, callOf({ call_id: 'a', revision: 2, final_outcome: 'answered' }));
   await publish(callOf({ call_id: 'b', revision: 2, outcome: 'rejected', final_outcome: 'no_answer' }));
   const expected = ['call.corrected b', 'call.ended a', 'call.ended b', 'call.missed b'];
-  const seen = () => told.calls!.map(({ type, data }) => `${type} ${data.call_id}`).sort();
+  // The role of the first test may have ended before it had told of all its calls: those come now.
+  const own = () => told.calls!.filter(({ data }) => !String(data.call_id).startsWith('call-'));
+  const seen = () =>
+    own()
+      .map(({ type, data }) => `${type} ${data.call_id}`)
+      .sort();
   await vi.waitFor(() => expect(seen()).toEqual(expected), PATIENCE);
   // What is open, and nothing else, is in the committed metadata.
   const position = async () => {
@@ -278,7 +283,7 @@ it('calls are told of once they are final, by one id each; a receiver that does 
   await vi.waitFor(async () => expect(await position()).toBe(0), PATIENCE);
   await second.stop();
   expect(seen()).toEqual([...expected, 'call.ended stubborn'].sort());
-  expect(new Set(told.calls!.map(({ id }) => id)).size).toBe(5);
+  expect(new Set(own().map(({ id }) => id)).size).toBe(5);
   expect(told.slow).toEqual([]);
 });
 

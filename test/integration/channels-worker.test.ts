@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { readCall } from '../../src/api/reads.js';
+import { readCall } from '../../src/api/routes/call.js';
 import { migrateAll } from '../../src/cli/migrate.js';
 import { type Role, type RunningRole, startRole } from '../../src/cli/roles.js';
 import { ClickHouse } from '../../src/clickhouse/index.js';

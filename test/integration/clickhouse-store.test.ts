@@ -71,6 +71,7 @@ describe('migrations', () => {
       dead_letter_rows: 90,
       metrics_minutes: 1826,
       concurrency_minutes: 1826,
+      alert_rows: 1826,
       touched: 1886,
     });
     expect(await ttls()).toEqual(days(400));

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { callsParams, decodeCursor, encodeCursor, parse, planRange, seriesParams, summaryParams } from '../../src/api/params.js';
+import { z } from 'zod';
+import { callFilter, POSITION } from '../../src/api/calls.js';
+import { decodeCursor, encodeCursor, paging, parse, range, zoned } from '../../src/api/params.js';
+import { planBefore, planRange, stepped } from '../../src/api/plan.js';
 import { Problem, problemBody } from '../../src/api/problem.js';
 
+const summaryParams = z.strictObject(range);
+const seriesParams = z.strictObject({ ...range, ...stepped, ...zoned });
+const callsParams = z.strictObject({ ...callFilter, ...paging });
 const NOW = Date.parse('2026-03-04T10:17:23.456Z');
 const MINUTE = 60_000;
 
@@ -51,31 +57,29 @@ describe('a plan', () => {
     const plan = planRange({ window: 15 * MINUTE }, NOW);
     expect(plan).toMatchObject({
       step: '1m',
-      relation: 'metrics_1m',
       to: Date.parse('2026-03-04T10:18:00Z'),
       from: Date.parse('2026-03-04T10:03:00Z'),
     });
   });
 
-  it('coarsens with the length of the range and reads the coarsest relation that can give the step', () => {
+  it('coarsens with the length of the range', () => {
     const steps = ['2h', '2h01m', '12h', '24h', '36h', '7d', '21d', '22d', '400d'].map((text) => {
       const ms = [...text.matchAll(/(\d+)([mhd])/g)].reduce(
         (sum, [, n, unit]) => sum + Number(n) * { m: MINUTE, h: 60 * MINUTE, d: 1440 * MINUTE }[unit as 'm']!,
         0,
       );
-      const { step, relation } = planRange({ window: ms }, NOW);
-      return [text, step, relation];
+      return [text, planRange({ window: ms }, NOW).step];
     });
     expect(steps).toEqual([
-      ['2h', '1m', 'metrics_1m'],
-      ['2h01m', '5m', 'metrics_1m'],
-      ['12h', '5m', 'metrics_1m'],
-      ['24h', '15m', 'metrics_1m'],
-      ['36h', '15m', 'metrics_1m'],
-      ['7d', '1h', 'metrics_1h'],
-      ['21d', '1h', 'metrics_1h'],
-      ['22d', '1d', 'metrics_1d'],
-      ['400d', '1d', 'metrics_1d'],
+      ['2h', '1m'],
+      ['2h01m', '5m'],
+      ['12h', '5m'],
+      ['24h', '15m'],
+      ['36h', '15m'],
+      ['7d', '1h'],
+      ['21d', '1h'],
+      ['22d', '1d'],
+      ['400d', '1d'],
     ]);
   });
 
@@ -92,15 +96,55 @@ describe('a plan', () => {
   });
 });
 
+describe('days of a time zone', () => {
+  const days = (query: Record<string, string>, now: number) => planRange(parse(seriesParams, query), now);
+
+  it('begin at local midnight, and are longer or shorter where clocks change', () => {
+    const plan = days({ from: '2026-03-28T12:00:00Z', to: '2026-03-30T12:00:00Z', step: '1d', tz: 'Europe/Berlin' }, NOW);
+    expect([...plan.at, plan.to].map((at) => new Date(at).toISOString())).toEqual([
+      '2026-03-27T23:00:00.000Z',
+      '2026-03-28T23:00:00.000Z',
+      '2026-03-29T22:00:00.000Z',
+      '2026-03-30T22:00:00.000Z',
+    ]);
+  });
+
+  it('of a window are the last ones, today among them', () => {
+    const plan = days({ window: '7d', step: '1d', tz: 'Asia/Kolkata' }, NOW);
+    expect(plan.at).toHaveLength(7);
+    expect([plan.at[0], plan.to].map((at) => new Date(at!).toISOString())).toEqual([
+      '2026-02-25T18:30:00.000Z',
+      '2026-03-04T18:30:00.000Z',
+    ]);
+  });
+
+  it('are as many before the period, and end where it begins', () => {
+    const query = { window: '30d', step: '1d', tz: 'Europe/Berlin' };
+    const april = Date.parse('2026-04-10T10:00:00Z');
+    const plan = days(query, april);
+    const previous = planBefore(plan, parse(seriesParams, query));
+    expect([previous.at.length, previous.to]).toEqual([30, plan.from]);
+    expect(new Date(previous.from).toISOString()).toBe('2026-02-09T23:00:00.000Z');
+    const hours = days({ window: '6h' }, NOW);
+    expect(planBefore(hours, {})).toMatchObject({ from: hours.from - 6 * 60 * MINUTE, to: hours.from, step: '5m' });
+  });
+
+  it('are those of a zone that exists', () => {
+    for (const tz of ['Mars/Olympus', '+02:00', '', 'Europe/Berlin; DROP TABLE calls'])
+      expect(problemOf(() => days({ tz }, NOW)).code).toBe('PARAMETER_INVALID');
+    expect(parse(seriesParams, { tz: 'europe/berlin' }).tz?.name).toBe('Europe/Berlin');
+  });
+});
+
 describe('a cursor', () => {
   it('gives back the position it was made of, whatever is in the ids', () => {
     const position: [number, string, string, string] = [NOW, 'tencent', '1400000001', 'a/b?c="ü"\u{1F600}'];
-    expect(decodeCursor(encodeCursor(position))).toEqual(position);
+    expect(decodeCursor(POSITION, encodeCursor(position))).toEqual(position);
   });
 
   it('is refused when it is not one', () => {
     for (const cursor of ['', 'x', encodeCursor([1.5, '', '', '']), Buffer.from('[1,2,3,4]').toString('base64url')])
-      expect(problemOf(() => decodeCursor(cursor)).errors?.[0]?.parameter).toBe('cursor');
+      expect(problemOf(() => decodeCursor(POSITION, cursor)).errors?.[0]?.parameter).toBe('cursor');
   });
 });
 

@@ -1,20 +1,29 @@
 import { describe, expect, it } from 'vitest';
-import { type CallsParams, planRange } from '../../src/api/params.js';
-import type { Query, Row } from '../../src/api/query.js';
 import {
+  type CallFilter,
+  type CallView,
   callsStatement,
   changesStatement,
-  countsStatement,
-  percentilesStatement,
-  readCall,
+  countStatement,
   readCalls,
-  seriesStatement,
-} from '../../src/api/reads.js';
+  walkCalls,
+} from '../../src/api/calls.js';
+import { planRange } from '../../src/api/plan.js';
+import type { Query, Row, Statement } from '../../src/api/query.js';
+import { alertsStatement } from '../../src/api/routes/alerts.js';
+import { readCall } from '../../src/api/routes/call.js';
+import { concurrencyStatement } from '../../src/api/routes/concurrency.js';
+import { readDeadLetters } from '../../src/api/routes/dead-letters.js';
+import { firstStatement, reasonsStatement, receivedStatement, recordsOnlyStatement } from '../../src/api/routes/health.js';
+import { calleesStatement, pairsStatement } from '../../src/api/routes/missed.js';
+import { countsStatement, openStatement, percentilesStatement, seriesStatement, weekStatement } from '../../src/api/routes/overview.js';
+import { recordingsStatement } from '../../src/api/routes/recordings.js';
+import { historyStatement, totalsStatement } from '../../src/api/routes/users.js';
 
 const NOW = Date.parse('2026-03-04T10:17:23.456Z');
 const HOUR = 3_600_000;
 const POISON = "x'; DROP TABLE calls; --";
-const page = (more: Partial<CallsParams> = {}): CallsParams => ({ limit: 2, ...more });
+const page = (more: CallFilter = {}): CallFilter & { limit: number } => ({ limit: 2, ...more });
 const row = (at: number, call_id: string): Row => ({
   provider: 'tencent',
   app_id: 'a',
@@ -28,7 +37,7 @@ const row = (at: number, call_id: string): Row => ({
 describe('statements', () => {
   const plan = planRange({ window: HOUR }, NOW);
   const scope = { app: POISON, type: 'single', media: 'video' } as const;
-  const full = page({
+  const full: CallFilter = {
     ...scope,
     from: NOW - 5,
     to: NOW,
@@ -39,13 +48,38 @@ describe('statements', () => {
     room: POISON,
     call: POISON,
     q: POISON,
-  });
-  const all = {
+  };
+  const user = { app: POISON, user: POISON, from: NOW - HOUR, to: NOW };
+  const source = { app: POISON, source: POISON };
+  const pair = { app: POISON, caller: POISON, callee: POISON };
+  const within = { from: NOW - HOUR, to: NOW };
+  const after: [number, string, string] = [NOW, POISON, POISON];
+  const all: Record<string, Statement> = {
     counts: countsStatement(plan, scope),
     series: seriesStatement(plan, scope),
-    percentiles: percentilesStatement(plan, scope),
-    calls: callsStatement(full, [NOW, POISON, POISON, POISON], NOW - HOUR),
+    ring: percentilesStatement('ring', plan, scope),
+    talk: percentilesStatement('talk', plan, scope),
+    open: openStatement(plan, scope),
+    week: weekStatement(plan, scope, [{ from: NOW }]),
+    concurrency: concurrencyStatement(plan, scope),
+    calls: callsStatement(full, [NOW, POISON, POISON, POISON], NOW - HOUR, 10),
+    'count of calls': countStatement(full),
     changes: changesStatement(NOW, NOW - HOUR, POISON, 10),
+    'history of a user': historyStatement(user, [NOW, POISON, POISON, POISON], 10),
+    'totals of a user': totalsStatement(user),
+    missed: pairsStatement(pair, within, [NOW, POISON, POISON, POISON], 10),
+    callees: calleesStatement(pair, within),
+    recordings: recordingsStatement(
+      { ...within, app: POISON, status: ['failed'], exceptions: true, room: POISON, task: POISON },
+      after,
+      10,
+    ),
+    alerts: alertsStatement({ ...within, app: POISON, rule: POISON, state: ['firing'] }, after, 10),
+    received: receivedStatement(plan, source, false),
+    'received at all': receivedStatement(plan, source, true),
+    firsts: firstStatement(plan, source),
+    'records only': recordsOnlyStatement(plan, source),
+    reasons: reasonsStatement(plan, source),
   };
 
   it.each(Object.entries(all))('%s binds every value and writes none into its text', (_name, { sql, params }) => {
@@ -54,8 +88,26 @@ describe('statements', () => {
     expect(new Set(Object.keys(params))).toEqual(named);
   });
 
+  it('of dead letters too', async () => {
+    const asked: Statement[] = [];
+    await readDeadLetters(
+      async (sql, params) => {
+        asked.push({ sql, params });
+        return [];
+      },
+      { ...within, app: POISON, stage: POISON, reason: POISON, source: POISON, key: POISON },
+      after,
+      10,
+    );
+    expect(asked).toHaveLength(1);
+    expect(asked[0]!.sql).not.toContain('DROP');
+    expect(new Set(Object.keys(asked[0]!.params))).toEqual(
+      new Set([...asked[0]!.sql.matchAll(/\{(\w+):[\w()]+\}/g)].map((match) => match[1])),
+    );
+  });
+
   it('keep the same text whatever the values are', () => {
-    expect(callsStatement({ ...full, user: 'other' }, [1, 'p', 'a', 'c'], 1).sql).toBe(all.calls.sql);
+    expect(callsStatement({ ...full, user: 'other' }, [1, 'p', 'a', 'c'], 1, 1).sql).toBe(all.calls!.sql);
   });
 });
 
@@ -116,5 +168,56 @@ describe('reading a page of calls', () => {
     const { floors, query } = recording([]);
     await readCalls(query, page({ q: 'someone' }), null, NOW);
     expect(floors).toEqual([undefined]);
+  });
+});
+
+describe('walking through all calls', () => {
+  /** A table of calls, newest first, that answers as ClickHouse would. */
+  const table = (starts: readonly number[]) => {
+    const asked: { from: number; to: number }[] = [];
+    const query: Query = async (_sql, { from, to, limit, at, afterCall }) => {
+      asked.push({ from: Number(from), to: Number(to) });
+      return starts
+        .map((start, i) => row(start, String(i).padStart(6, '0')))
+        .filter(({ started_at }) => Number(started_at) >= Number(from) && Number(started_at) < Number(to))
+        .filter(
+          ({ started_at, call_id }) =>
+            at === undefined || Number(started_at) < Number(at) || (started_at === at && String(call_id) < String(afterCall)),
+        )
+        .sort((a, b) => Number(b.started_at) - Number(a.started_at) || (String(a.call_id) < String(b.call_id) ? 1 : -1))
+        .slice(0, Number(limit));
+    };
+    return { asked, query };
+  };
+  const walk = async (query: Query, filter: CallFilter): Promise<CallView[]> => {
+    const all: CallView[] = [];
+    for await (const piece of walkCalls(query, filter, NOW)) all.push(...piece);
+    return all;
+  };
+
+  it('shows each once, newest first, however many begin at one moment', async () => {
+    const starts = [...Array.from({ length: 12_345 }, (_, i) => NOW - Math.floor(i / 7000) * 60_000), NOW - 900 * 24 * HOUR, NOW + HOUR];
+    const { query } = table(starts);
+    const all = await walk(query, {});
+    expect(all).toHaveLength(starts.length);
+    expect(new Set(all.map((call) => call.call_id)).size).toBe(starts.length);
+    expect(all.map((call) => call.started_at)).toEqual([...starts].sort((a, b) => b - a));
+  });
+
+  it('asks for ever longer stretches without a gap, and not beyond the period', async () => {
+    const { asked, query } = table([]);
+    await walk(query, { from: NOW - 100 * HOUR, to: NOW });
+    expect(asked[0]).toEqual({ from: NOW - HOUR, to: NOW });
+    expect(asked.at(-1)!.from).toBe(NOW - 100 * HOUR);
+    asked.slice(1).forEach(({ to }, i) => {
+      expect(to).toBe(asked[i]!.from);
+    });
+    expect(asked.length).toBeLessThan(6);
+  });
+
+  it('looks for an id everywhere at once', async () => {
+    const { asked, query } = table([NOW - 1]);
+    expect(await walk(query, { user: 'x' })).toHaveLength(1);
+    expect(asked).toHaveLength(1);
   });
 });

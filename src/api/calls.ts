@@ -1,0 +1,167 @@
+import { z } from 'zod';
+import { CALLS, type RowOf, rowOf, selectOf } from '../clickhouse/relations.js';
+import { pageOf } from './page.js';
+import { commaList, EARLIEST, flag, id, LATEST, OUTCOMES, scope, times } from './params.js';
+import { Conditions, num, type Query, type Row, run, type Statement } from './query.js';
+
+/*
+ * Calls, newest start first: a page of them, all of them, how many there are, and what has changed.
+ */
+
+/** A call as the API shows it: the columns of relation `calls`, times in epoch milliseconds, null where unknown. */
+export type CallView = RowOf<typeof CALLS>;
+
+export const toCall = (row: Row): CallView => rowOf(CALLS, row);
+
+/** Which calls are meant; absent: any. */
+export const callFilter = {
+  ...times,
+  ...scope,
+  outcome: commaList(OUTCOMES)
+    .optional()
+    .describe(`Calls that are over with one of these outcomes, comma-separated: ${OUTCOMES.join(', ')}.`),
+  status: commaList(['ringing', 'active', 'ended'])
+    .optional()
+    .describe('Calls in one of these states, comma-separated: ringing, active, ended.'),
+  missed: flag.optional().describe('`true`: only missed calls; `false`: none.'),
+  user: id.optional().describe('Calls with this user, as caller or callee. Ids are compared exactly.'),
+  room: id.optional().describe('Calls in this room or channel.'),
+  call: id.optional().describe('Calls of this id.'),
+  q: id.optional().describe('Calls of which this is the id, the room or a user.'),
+};
+export type CallFilter = z.output<z.ZodObject<typeof callFilter>>;
+
+/** Where a page of calls ended: the sort key of its last row. */
+export const POSITION = z.tuple([z.number().int(), z.string(), z.string(), z.string()]);
+export type Position = z.output<typeof POSITION>;
+
+export const positionOf = ({ started_at, provider, app_id, call_id }: CallView): Position => [started_at, provider, app_id, call_id];
+
+/** Either side of calls, without a time. */
+export const WITH_USER = 't.caller = {user:String} OR has(t.callees, {user:String})';
+
+/** Conditions of a filter; `from` is given beside it, for a search looks back step by step. */
+function conditionsOf(filter: CallFilter, from: number | null): Conditions {
+  const where = new Conditions().add("t.end_reason != 'merged'").scope(filter);
+  if (from !== null) where.add('t.started_at >= fromUnixTimestamp64Milli({from:Int64})', { from });
+  if (filter.to !== undefined) where.add('t.started_at < fromUnixTimestamp64Milli({to:Int64})', { to: filter.to });
+  if (filter.outcome !== undefined)
+    where.add("has({outcome:Array(String)}, t.outcome) AND t.status = 'ended'", { outcome: filter.outcome });
+  if (filter.status !== undefined) where.add('has({status:Array(String)}, t.status)', { status: filter.status });
+  if (filter.missed !== undefined) where.add('t.missed = {missed:Bool}', { missed: filter.missed });
+  if (filter.user !== undefined) where.add(WITH_USER, { user: filter.user });
+  where.equal('t.room_id', 'room', filter.room).equal('t.call_id', 'call', filter.call);
+  if (filter.q !== undefined)
+    where.add('t.call_id = {q:String} OR t.room_id = {q:String} OR t.caller = {q:String} OR has(t.callees, {q:String})', { q: filter.q });
+  return where;
+}
+
+export const NEWEST_FIRST = 'ORDER BY t.started_at DESC, t.provider DESC, t.app_id DESC, t.call_id DESC';
+
+/** Adds what makes a page begin after the row of a cursor. */
+export function addAfter(where: Conditions, after: Position | null): Conditions {
+  if (after === null) return where;
+  const [at, provider, app, call] = after;
+  return where.add(
+    't.started_at < fromUnixTimestamp64Milli({at:Int64}) OR (t.started_at = fromUnixTimestamp64Milli({at:Int64}) AND ' +
+      '(t.provider, t.app_id, t.call_id) < ({afterProvider:String}, {afterApp:String}, {afterCall:String}))',
+    { at, afterProvider: provider, afterApp: app, afterCall: call },
+  );
+}
+
+/** @param after the last row of the page before @param from lower bound of started_at, or null */
+export function callsStatement(filter: CallFilter, after: Position | null, from: number | null, limit: number): Statement {
+  const where = addAfter(conditionsOf(filter, from), after);
+  return {
+    sql: `SELECT ${selectOf(CALLS)} FROM calls AS t WHERE ${where.sql} ${NEWEST_FIRST} LIMIT {limit:UInt32}`,
+    params: { ...where.params, limit },
+  };
+}
+
+export function countStatement(filter: CallFilter): Statement {
+  const where = conditionsOf(filter, filter.from ?? null);
+  return { sql: `SELECT count() AS n FROM calls AS t WHERE ${where.sql}`, params: where.params };
+}
+
+export async function countCalls(query: Query, filter: CallFilter): Promise<number> {
+  const [row] = await run(query, countStatement(filter));
+  return num(row?.n);
+}
+
+const HOUR = 3_600_000;
+/** How far back to look for a page of the newest calls, one after the other; the last is everything. */
+const LOOK_BACK = [HOUR, 24 * HOUR, 30 * 24 * HOUR, null] as const;
+
+export interface CallsPage {
+  calls: CallView[];
+  /** For the next (older) page, or null when this is the last. */
+  next_cursor: string | null;
+}
+
+/** Of these, few calls at most: looking for them step by step would only look several times. */
+const isRare = ({ call, q, user, room }: CallFilter): boolean => [call, q, user, room].some((value) => value !== undefined);
+
+/**
+ * Calls, newest start first. As the order is by time, a full page found within a short look-back is the page of the whole history, so
+ * the search widens only while the page is not full and never sorts years of calls to show fifty.
+ */
+export async function readCalls(
+  query: Query,
+  { limit, ...filter }: CallFilter & { limit: number },
+  after: Position | null,
+  now: number,
+): Promise<CallsPage> {
+  const start = Math.min(after?.[0] ?? Number.POSITIVE_INFINITY, filter.to ?? now);
+  const floors = (isRare(filter) ? [null] : LOOK_BACK).map((back) => (back === null ? null : start - back));
+  let rows: Row[] = [];
+  for (const floor of floors) {
+    const whole = filter.from !== undefined && (floor === null || floor <= filter.from);
+    rows = await run(query, callsStatement(filter, after, whole ? filter.from! : floor, limit + 1));
+    if (rows.length > limit || whole) break;
+  }
+  const page = pageOf(rows.map(toCall), limit, positionOf);
+  return { calls: page.rows, next_cursor: page.next_cursor };
+}
+
+const WALK_ROWS = 5_000;
+/** Where a walk goes from one stretch of time to the next, longer one. */
+const LONGER = 4;
+
+/**
+ * Every call of a filter, newest start first, some thousand at a time: each piece is a question of its own with the usual limits, asked when the one before has
+ * been taken, so that neither side ever holds more than that, however slow the reader is.
+ */
+export async function* walkCalls(query: Query, filter: CallFilter, now: number): AsyncGenerator<CallView[]> {
+  const floor = filter.from ?? EARLIEST;
+  let length = isRare(filter) ? Number.POSITIVE_INFINITY : HOUR;
+  // A vendor's clock may be ahead: without an end, the first stretch has none.
+  let to = filter.to ?? LATEST;
+  let from = Math.max(floor, (filter.to ?? now) - length);
+  let after: Position | null = null;
+  for (;;) {
+    const calls: CallView[] = (await run(query, callsStatement({ ...filter, to }, after, from, WALK_ROWS))).map(toCall);
+    if (calls.length > 0) yield calls;
+    if (calls.length === WALK_ROWS) {
+      after = positionOf(calls.at(-1)!);
+      continue;
+    }
+    if (from <= floor) return;
+    length *= LONGER;
+    to = from;
+    from = Math.max(floor, to - length);
+  }
+}
+
+/** Calls changed since a moment, newest change first. `firstSeen` bounds the search to calls that are not long over. */
+export function changesStatement(since: number, firstSeen: number, app: string | undefined, limit: number): Statement {
+  const where = new Conditions()
+    .add('t.updated_at >= fromUnixTimestamp64Milli({since:Int64}) AND t.first_seen_at >= fromUnixTimestamp64Milli({firstSeen:Int64})', {
+      since,
+      firstSeen,
+    })
+    .app({ app });
+  return {
+    sql: `SELECT ${selectOf(CALLS)} FROM calls AS t WHERE ${where.sql} ORDER BY t.updated_at DESC LIMIT {limit:UInt32}`,
+    params: { ...where.params, limit },
+  };
+}

@@ -1,0 +1,221 @@
+import { z } from 'zod';
+import { DEFINITIONS } from '../definitions.js';
+import { app, DAY, id, range } from '../params.js';
+import { bucketOf, type Plan, planRange, startedWithin, stepped } from '../plan.js';
+import { invalidParameter } from '../problem.js';
+import { Conditions, num, type Row, run, type Statement } from '../query.js';
+import { asOf, count, period } from '../records.js';
+import { route } from '../route.js';
+
+/*
+ * Deliveries by source and time: what relation `delivery_minutes` says (a test holds the two against each other), asked so that only the period is read. Rows of one
+ * delivery are alike but for `dead`, so the period may be cut out before they are put together.
+ */
+
+const filter = {
+  ...app,
+  source: id.optional().describe('Inputs of this source only: `tuicallkit`, `tiw`, `aliyun-rtc`, `call-record`, `user-event`.'),
+};
+type Filter = z.output<z.ZodObject<typeof filter>>;
+
+const DELIVERY = 'raw_topic, raw_partition, raw_offset, raw_index';
+const ARRIVED = 't.received_at >= fromUnixTimestamp64Milli({from:Int64}) AND t.received_at < fromUnixTimestamp64Milli({to:Int64})';
+
+const arrived = (plan: Plan, wanted: Filter): Conditions =>
+  new Conditions().add(ARRIVED, { from: plan.from, to: plan.to }).app(wanted).equal('t.source', 'source', wanted.source);
+
+/** Received, dead, and the delays of each bucket and source; without a bucket, of the whole period. */
+export function receivedStatement(plan: Plan, wanted: Filter, whole: boolean): Statement {
+  const where = arrived(plan, wanted);
+  const bucket = bucketOf('toUnixTimestamp(d.at)', plan);
+  return {
+    sql:
+      `SELECT ${whole ? '0' : bucket.sql} AS bucket, d.app_id AS app_id, d.source AS source, count() AS received, countIf(d.dead) AS dead, countIf(isNotNull(d.delay)) AS delays, ` +
+      'quantilesExactWeightedIf(0.5, 0.95)(assumeNotNull(d.delay), 1, isNotNull(d.delay)) AS delay ' +
+      `FROM (SELECT t.app_id AS app_id, t.source AS source, t.received_at AS at, max(t.dead) = 1 AS dead, if(dead, NULL, any(t.delay_ms)) AS delay FROM deliveries AS t WHERE ${where.sql} ` +
+      `GROUP BY app_id, source, at, ${DELIVERY}) AS d GROUP BY bucket, app_id, source`,
+    params: whole ? where.params : { ...where.params, ...bucket.params },
+  };
+}
+
+/**
+ * First deliveries (the input is new) by bucket and source, and those of inputs that no push has brought. Whether a delivery of the period is the first one is told
+ * by all deliveries of its input, whenever they came: these are found by the column of their hash.
+ */
+export function firstStatement(plan: Plan, wanted: Filter): Statement {
+  const where = arrived(plan, wanted);
+  // An input of which a delivery came by this source may have come by another one first.
+  const own = new Conditions().equal('first.2', 'source', wanted.source);
+  const bucket = bucketOf('toUnixTimestamp(first.1)', plan);
+  return {
+    sql:
+      `SELECT ${bucket.sql} AS bucket, app_id, first.2 AS source, count() AS firsts, countIf(unpushed) AS undelivered FROM (` +
+      `SELECT app_id, argMin((received_at, source), (received_at, ${DELIVERY})) AS first, min(undelivered) = 1 AS unpushed FROM deliveries ` +
+      `PREWHERE event_hash IN (SELECT t.event_hash FROM deliveries AS t WHERE ${where.sql} AND t.dead = 0) ` +
+      `WHERE dead = 0 AND (${DELIVERY}) NOT IN (SELECT ${DELIVERY} FROM deliveries WHERE dead = 1) GROUP BY app_id, event_id) ` +
+      `WHERE first.1 >= fromUnixTimestamp64Milli({from:Int64}) AND first.1 < fromUnixTimestamp64Milli({to:Int64}) AND ${own.sql} GROUP BY bucket, app_id, source`,
+    params: { ...where.params, ...bucket.params },
+  };
+}
+
+/** The source under which calls without callbacks stand. */
+const RECORDS = 'call-record';
+
+export function recordsOnlyStatement(plan: Plan, wanted: Filter): Statement {
+  const where = startedWithin(plan).app(wanted).add("t.records_only AND t.end_reason != 'merged'");
+  const bucket = bucketOf('toUnixTimestamp(t.started_at)', plan);
+  return {
+    sql: `SELECT ${bucket.sql} AS bucket, t.app_id AS app_id, '${RECORDS}' AS source, count() AS calls FROM calls_latest AS t FINAL WHERE ${where.sql} GROUP BY bucket, app_id`,
+    params: { ...where.params, ...bucket.params },
+  };
+}
+
+export function reasonsStatement(plan: Plan, wanted: Filter): Statement {
+  const where = arrived(plan, wanted);
+  return {
+    sql:
+      'SELECT t.source AS source, t.stage AS stage, t.reason AS reason, count() AS n, toUnixTimestamp64Milli(max(t.received_at)) AS last_at ' +
+      `FROM dead_letters AS t WHERE ${where.sql} GROUP BY source, stage, reason ORDER BY n DESC, source, stage, reason LIMIT 200`,
+    params: where.params,
+  };
+}
+
+const delayOf = (row: Row | undefined, index: number): number | null =>
+  row === undefined || num(row.delays) === 0 ? null : num((row.delay as unknown[])[index]);
+
+const NUMBERS = ['received', 'folded', 'duplicates', 'dead', 'calls_from_records_only', 'undelivered'] as const;
+
+const MEANINGS: Record<(typeof NUMBERS)[number], string> = {
+  received: DEFINITIONS.received.definition,
+  folded: 'Inputs that were new.',
+  duplicates: DEFINITIONS.duplicates.definition,
+  dead: DEFINITIONS.dead.definition,
+  calls_from_records_only: DEFINITIONS.calls_from_records_only.definition,
+  undelivered: DEFINITIONS.undelivered.definition,
+};
+
+const health = {
+  app_id: z.string(),
+  source: z.string(),
+  ...(Object.fromEntries(NUMBERS.map((name) => [name, count.describe(MEANINGS[name])])) as Record<(typeof NUMBERS)[number], typeof count>),
+  delay_p50_ms: z.number().nullable().describe(`${DEFINITIONS.delay_p50_ms.definition} Null where none says.`),
+  delay_p95_ms: z.number().nullable().describe(`${DEFINITIONS.delay_p95_ms.definition} Null where none says.`),
+};
+
+const LONGEST = 31 * DAY;
+
+const read = route({
+  path: '/api/v1/health',
+  operation: 'readHealth',
+  summary: 'What arrived, by source and time: received, new, duplicate, dead, and how late.',
+  description:
+    'received = folded + duplicates + dead, in every row. One minute is the finest step; rows without anything are left out. At most 31 days. ' +
+    'Calls known from records alone stand under the source `call-record`, in the bucket of their start.',
+  params: z.strictObject({ ...range, ...filter, ...stepped }),
+  answer: z.strictObject({
+    as_of: asOf,
+    ...period,
+    step: z.string(),
+    sources: z.array(z.strictObject(health)).describe('The whole period, by app and source.'),
+    buckets: z
+      .array(z.strictObject({ at: z.int().describe('Start of the bucket, epoch milliseconds.'), ...health }))
+      .describe('By time, app and source.'),
+    dead_letters: z
+      .array(
+        z.strictObject({
+          source: z.string(),
+          stage: z.string(),
+          reason: z.string(),
+          count,
+          last_at: z.int().describe('Arrival of the last one, epoch milliseconds.'),
+        }),
+      )
+      .describe('Why inputs of the period could not be processed, most frequent first.'),
+  }),
+  async read({ query, now }, params) {
+    const plan = planRange(params, now);
+    if (plan.to - plan.from > LONGEST + 2 * DAY) throw invalidParameter('from', 'must be at most 31 days before to');
+    const [received, whole, firsts, recordsOnly, reasons] = await Promise.all([
+      run(query, receivedStatement(plan, params, false)),
+      run(query, receivedStatement(plan, params, true)),
+      run(query, firstStatement(plan, params)),
+      run(query, recordsOnlyStatement(plan, params)),
+      run(query, reasonsStatement(plan, params)),
+    ]);
+    const buckets = joined(received, firsts, params.source === undefined || params.source === RECORDS ? recordsOnly : []);
+    return {
+      as_of: now,
+      from: plan.from,
+      to: plan.to,
+      step: plan.step,
+      sources: totalsOf(buckets, whole),
+      buckets,
+      dead_letters: reasons.map((row) => ({
+        source: String(row.source),
+        stage: String(row.stage),
+        reason: String(row.reason),
+        count: num(row.n),
+        last_at: num(row.last_at),
+      })),
+    };
+  },
+});
+
+type Health = z.output<z.ZodObject<typeof health>>;
+
+const nothing = (row: Row): Health => ({
+  app_id: String(row.app_id),
+  source: String(row.source),
+  ...(Object.fromEntries(NUMBERS.map((name) => [name, 0])) as Record<(typeof NUMBERS)[number], number>),
+  delay_p50_ms: null,
+  delay_p95_ms: null,
+});
+
+/** The answers of the three questions, put together by bucket, app and source. */
+function joined(received: readonly Row[], firsts: readonly Row[], recordsOnly: readonly Row[]): (Health & { at: number })[] {
+  const found = new Map<string, Health & { at: number }>();
+  const at = (row: Row): Health & { at: number } => {
+    const key = JSON.stringify([num(row.bucket), row.app_id, row.source]);
+    const entry = found.get(key) ?? { at: num(row.bucket) * 1000, ...nothing(row) };
+    found.set(key, entry);
+    return entry;
+  };
+  for (const row of received)
+    Object.assign(at(row), {
+      received: num(row.received),
+      dead: num(row.dead),
+      duplicates: num(row.received) - num(row.dead),
+      delay_p50_ms: delayOf(row, 0),
+      delay_p95_ms: delayOf(row, 1),
+    });
+  for (const row of firsts) {
+    const entry = at(row);
+    entry.folded = num(row.firsts);
+    entry.duplicates -= entry.folded;
+    entry.undelivered = num(row.undelivered);
+  }
+  for (const row of recordsOnly) at(row).calls_from_records_only = num(row.calls);
+  return [...found.values()].sort(
+    (a, b) => a.at - b.at || (JSON.stringify([a.app_id, a.source]) < JSON.stringify([b.app_id, b.source]) ? -1 : 1),
+  );
+}
+
+/** Counts add up over the buckets; percentiles do not, so they come from a question of their own. */
+function totalsOf(buckets: readonly Health[], whole: readonly Row[]): Health[] {
+  const totals = new Map<string, Health>();
+  const keyOf = (row: { app_id: unknown; source: unknown }): string => JSON.stringify([row.app_id, row.source]);
+  const delays = new Map(whole.map((row) => [keyOf({ app_id: row.app_id, source: row.source }), row]));
+  for (const bucket of buckets) {
+    const key = keyOf(bucket);
+    const total = totals.get(key) ?? {
+      ...nothing({ ...bucket }),
+      delay_p50_ms: delayOf(delays.get(key), 0),
+      delay_p95_ms: delayOf(delays.get(key), 1),
+    };
+    for (const name of NUMBERS) total[name] += bucket[name];
+    totals.set(key, total);
+  }
+  return [...totals.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, total]) => total);
+}
+
+export const HEALTH = [read];

@@ -1,0 +1,117 @@
+import { z } from 'zod';
+import { CALLS, LEG, rowOf, selectOf } from '../../clickhouse/relations.js';
+import { addAfter, NEWEST_FIRST, POSITION, positionOf, toCall, WITH_USER } from '../calls.js';
+import { pageOf } from '../page.js';
+import { decodeCursor, id, paging, times } from '../params.js';
+import { Conditions, num, run, type Statement } from '../query.js';
+import { asOf, CALL, CALL_LEG, count, nextCursor } from '../records.js';
+import { route } from '../route.js';
+
+const named = { app: id.describe('App id.'), user: id.describe('User id, URL-encoded.'), ...times };
+type Named = z.output<z.ZodObject<typeof named>>;
+
+/** The user's calls, each with the leg that is the user's: FROM and WHERE. */
+function callsOf({ app, user, from, to }: Named): Conditions {
+  const where = new Conditions().app({ app }).add(WITH_USER, { user }).add("t.end_reason != 'merged'");
+  if (from !== undefined) where.add('t.started_at >= fromUnixTimestamp64Milli({from:Int64})', { from });
+  if (to !== undefined) where.add('t.started_at < fromUnixTimestamp64Milli({to:Int64})', { to });
+  return where;
+}
+
+const FROM = 'FROM calls_latest AS t FINAL';
+const OWN_LEG = 'arrayFirst(l -> l.user_id = {user:String}, t.legs)';
+
+/** The fields of the own leg, prefixed, for a call has some of the same names. */
+const LEG_FIELDS = Object.entries(LEG)
+  .map(([name, kind]) => `${kind.startsWith('time') ? `toUnixTimestamp64Milli(own.${name})` : `own.${name}`} AS leg_${name}`)
+  .join(', ');
+
+export function historyStatement(wanted: Named, after: z.output<typeof POSITION> | null, limit: number): Statement {
+  const where = addAfter(callsOf(wanted), after);
+  return {
+    sql: `SELECT ${selectOf(CALLS)}, ${OWN_LEG} AS own, ${LEG_FIELDS} ${FROM} WHERE ${where.sql} ${NEWEST_FIRST} LIMIT {limit:UInt32}`,
+    params: { ...where.params, limit },
+  };
+}
+
+export function totalsStatement(wanted: Named): Statement {
+  const where = callsOf(wanted);
+  return {
+    sql:
+      "SELECT count() AS calls, countIf(role = 'caller') AS placed, countIf(role = 'callee') AS called, countIf(outcome = 'answered') AS answered, " +
+      'countIf(missed) AS missed, countIf(missed_inclusive) AS missed_inclusive, sum(talk_ms) AS talk_ms, min(started_at) AS first_call_at, max(started_at) AS last_call_at ' +
+      `FROM (SELECT ${OWN_LEG} AS own, own.role AS role, own.outcome AS outcome, own.missed AS missed, own.missed_inclusive AS missed_inclusive, ` +
+      `own.talk_ms AS talk_ms, toUnixTimestamp64Milli(t.started_at) AS started_at ${FROM} WHERE ${where.sql})`,
+    params: where.params,
+  };
+}
+
+const TOTALS = {
+  calls: 'Calls with this user, also those that are not over.',
+  placed: 'Calls of which the user is the caller.',
+  called: 'Calls that others placed.',
+  answered: 'Calls in which the user’s leg was answered.',
+  missed: 'Calls that the user was called by and did not answer.',
+  missed_inclusive: 'Missed, and those that the caller gave up or that found the user busy.',
+} as const;
+
+const totals = route({
+  path: '/api/v1/users/{app}/{user}',
+  operation: 'readUser',
+  summary: 'Totals of one user.',
+  description: 'A user without calls has totals of 0: ids are compared exactly, and nobody keeps a list of users.',
+  params: z.strictObject(named),
+  answer: z.strictObject({
+    as_of: asOf,
+    app_id: z.string(),
+    user_id: z.string(),
+    ...(Object.fromEntries(Object.entries(TOTALS).map(([name, meaning]) => [name, count.describe(meaning)])) as Record<
+      keyof typeof TOTALS,
+      typeof count
+    >),
+    talk_ms: count.describe('Talk time of the user’s legs, milliseconds.'),
+    first_call_at: z.int().nullable().describe('Start of the first call, epoch milliseconds; null without calls.'),
+    last_call_at: z.int().nullable().describe('Start of the last call, epoch milliseconds; null without calls.'),
+  }),
+  async read({ query, now }, params) {
+    const [row = {}] = await run(query, totalsStatement(params));
+    const found = num(row.calls) > 0;
+    return {
+      as_of: now,
+      app_id: params.app,
+      user_id: params.user,
+      calls: num(row.calls),
+      placed: num(row.placed),
+      called: num(row.called),
+      answered: num(row.answered),
+      missed: num(row.missed),
+      missed_inclusive: num(row.missed_inclusive),
+      talk_ms: num(row.talk_ms),
+      first_call_at: found ? num(row.first_call_at) : null,
+      last_call_at: found ? num(row.last_call_at) : null,
+    };
+  },
+});
+
+const history = route({
+  path: '/api/v1/users/{app}/{user}/calls',
+  operation: 'listUserCalls',
+  summary: 'Calls of one user, newest start first, each with the user’s own leg.',
+  params: z.strictObject({ ...named, ...paging }),
+  answer: z.strictObject({
+    as_of: asOf,
+    calls: z.array(z.strictObject({ call: CALL, leg: CALL_LEG })),
+    next_cursor: nextCursor,
+  }),
+  async read({ query, now }, { cursor, limit, ...params }) {
+    const rows = await run(query, historyStatement(params, decodeCursor(POSITION, cursor), limit + 1));
+    const calls = rows.map((row) => ({
+      call: toCall(row),
+      leg: rowOf(LEG, Object.fromEntries(Object.keys(LEG).map((name) => [name, row[`leg_${name}`]]))),
+    }));
+    const page = pageOf(calls, limit, ({ call }) => positionOf(call));
+    return { as_of: now, calls: page.rows, next_cursor: page.next_cursor };
+  },
+});
+
+export const USERS = [totals, history];
