@@ -2,7 +2,8 @@
 // Prints `active` or `standby` whenever it becomes so.
 const dist = new URL('../../dist/', import.meta.url);
 const load = (path) => import(new URL(path, dist).href);
-const { Poller, systemChance } = await load('poll/index.js');
+const { Poller } = await load('poll/index.js');
+const { systemChance } = await load('telemetry/chance.js');
 const { POLLED_SOURCES } = await load('sources/registry.js');
 const { DurableProducer } = await load('stream/durable-producer.js');
 const { localCodec } = await load('codec/codec.js');

@@ -214,7 +214,10 @@ it('a spike of missed calls fires once and resolves once, on topic, in table and
   ]);
   const [fired, resolved] = ['firing', 'resolved'].map((state) => published.find((alert) => alert.state === state)!);
   expect(resolved!.alert_id).toBe(fired!.alert_id);
-  expect(fired).toMatchObject({ value: 1, n: 6, threshold: 0.5, resolved_at: null });
+  // It fires as soon as the minimum of calls has come to the table: six do, in one flush or several.
+  expect(fired).toMatchObject({ value: 1, threshold: 0.5, resolved_at: null });
+  expect(fired!.n).toBeGreaterThanOrEqual(4);
+  expect(fired!.n).toBeLessThanOrEqual(6);
   expect(resolved!.n).toBeGreaterThanOrEqual(12);
   expect(await tableOfAlerts()).toEqual([
     { rule: 'missed-rate', state: 'resolved', fired: fired!.fired_at, resolved: resolved!.resolved_at },

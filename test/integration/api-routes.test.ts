@@ -131,14 +131,7 @@ beforeAll(async () => {
   }
   await new Roller(client, RETENTION.calls).pass();
   await insert('recordings_latest', recordings);
-  const [{ n } = { n: 0 }] = await client.query<{ n: number }>(
-    "SELECT count() AS n FROM system.tables WHERE database = 'callstream' AND name = 'alert_rows'",
-  );
-  if (n === 0)
-    await client.command(
-      "CREATE TABLE alerts (rule String, app_id String, state String, value Float64, threshold Float64, fired_at DateTime64(3, 'UTC'), resolved_at Nullable(DateTime64(3, 'UTC'))) ENGINE = MergeTree ORDER BY fired_at",
-    );
-  await insert(n === 0 ? 'alerts' : 'alert_rows', alerts);
+  await insert('alert_rows', alerts);
   api = await startApi(
     { host: '127.0.0.1', port: 0, apps: [], webDir },
     { query: (sql, params) => reader.query(sql, params), clock: { now: () => now }, log: silentLogger(), metrics: createMetrics() },
