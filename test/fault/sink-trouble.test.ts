@@ -52,22 +52,17 @@ describe('the sink, when ClickHouse', () => {
       const { direct, proxied } = await databaseBehindProxy();
       const topics = new MemoryTopics();
       const records = fill(topics, new Dice(41));
-      const tables = [
-        'calls_latest',
-        'call_revisions',
-        'call_event_rows',
-        'deliveries',
-        'dead_letter_rows',
-        'touched',
-        'metrics_minutes',
-        'concurrency_minutes',
-      ];
-      for (const table of tables) proxy.cutAnswers(isInsertInto(table), { times: 2, afterBytes });
+      const cut = (table: string) => proxy.cutAnswers(isInsertInto(table), { times: 2, afterBytes });
+      const flushed = ['calls_latest', 'call_revisions', 'call_event_rows', 'deliveries', 'dead_letter_rows', 'touched'].map(cut);
+      const rollups = ['metrics_minutes', 'concurrency_minutes'].map(cut);
       const sink = startSink(topics, proxied);
       await drained(topics);
       await rolled(direct);
       await sink.stop();
-      expect(proxy.cuts).toBe(2 * tables.length);
+      // What the sink is not told of it sends again, so it meets both. A rollup that was stored needs no second time, unless more is touched.
+      for (const { left } of flushed) expect(left).toBe(0);
+      for (const { left } of rollups) expect(left).toBeLessThan(2);
+      expect(proxy.cuts).toBe([...flushed, ...rollups].reduce((sum, { left }) => sum + 2 - left, 0));
       await expectViews(direct, records);
     },
   );

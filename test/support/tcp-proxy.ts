@@ -75,9 +75,11 @@ export class TcpProxy {
     return this.#pairs.size;
   }
 
-  /** The next `times` requests that match reach the server; of each answer `afterBytes` bytes come through, and then the connection is gone. */
-  cutAnswers(matches: Matches, { times = 1, afterBytes = 0 } = {}): void {
-    this.#planned.push({ left: times, matches, cutAfter: afterBytes });
+  /** The next `times` requests that match reach the server; of each answer `afterBytes` bytes come through, and then the connection is gone. Tells how many are left. */
+  cutAnswers(matches: Matches, { times = 1, afterBytes = 0 } = {}): { readonly left: number } {
+    const planned: Once = { left: times, matches, cutAfter: afterBytes };
+    this.#planned.push(planned);
+    return planned;
   }
 
   /** The next `times` requests that match are answered in the server's place. */
