@@ -11,6 +11,7 @@ import { SOURCES } from '../sources/registry.js';
 import { Environment } from '../stream/environment.js';
 import { systemChance } from '../telemetry/chance.js';
 import type { Logger } from '../telemetry/log.js';
+import { alertKey } from '../workers/alerts/book.js';
 import type { Retry } from '../workers/alerts/delivery.js';
 import { Evaluator } from '../workers/alerts/evaluator.js';
 import { AlertTopic } from '../workers/alerts/log.js';
@@ -59,8 +60,8 @@ const firingAlerts = (clickhouse: ClickHouse): Promise<Alert[]> =>
  */
 const readAlerts = async (config: Config, clickhouse: ClickHouse, codec: TopicCodec<Alert>, logger: Logger): Promise<Alert[]> => {
   const onTopic = await readTopic(config, TOPICS.alerts, codec, logger);
-  const known = new Set(onTopic.map(({ rule, app_id }) => `${rule}:${app_id}`));
-  const older = (await firingAlerts(clickhouse)).filter(({ rule, app_id }) => !known.has(`${rule}:${app_id}`));
+  const known = new Set(onTopic.map(alertKey));
+  const older = (await firingAlerts(clickhouse)).filter((alert) => !known.has(alertKey(alert)));
   return [...older, ...onTopic];
 };
 

@@ -76,13 +76,14 @@ export class RowWriter {
     this.#word(value);
   }
 
-  /** A UInt64. */
+  /** A Float64. */
   f64(value: number): void {
     this.#room(8);
     this.#buffer.writeDoubleLE(value, this.#at);
     this.#at += 8;
   }
 
+  /** A UInt64. */
   u64(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0) throw new RowError(`${value} is no whole number from 0 to 2^53`);
     this.#room(8);

@@ -9,15 +9,14 @@
  * A sealed user is the pseudonym and the id itself, encrypted: AES-256-CTR under HMAC-SHA256(privacy.key, "callstream-seal:" + app id) with the pseudonym's
  * 16 bytes as the initial counter. The pseudonym is a MAC of what is encrypted, so this is a synthetic IV (as in RFC 5297): equal ids give equal texts, and a damaged one is found out.
  */
-import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { hmacSha256 } from './sign/digest.js';
 
 const FORM = /^p-[0-9a-f]{32}$/;
 const MAC_BYTES = 16;
 
 /** Whether an id has the form of a pseudonym: it is taken for one, and never hashed again. */
 export const isPseudonym = (userId: string): boolean => FORM.test(userId);
-
-const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
 interface AppKeys {
   mac: Buffer;
@@ -57,17 +56,17 @@ export class Pseudonyms {
 
   /** Tells keys apart without telling them: 8 hexadecimal digits. */
   get fingerprint(): string {
-    return hmac(this.#key, 'callstream-key').toString('hex').slice(0, 8);
+    return hmacSha256(this.#key, 'callstream-key').toString('hex').slice(0, 8);
   }
 
   #mac(appId: string, userId: string): Buffer {
-    return hmac(this.#keysOf(appId).mac, userId).subarray(0, MAC_BYTES);
+    return hmacSha256(this.#keysOf(appId).mac, userId).subarray(0, MAC_BYTES);
   }
 
   #keysOf(appId: string): AppKeys {
     const known = this.#keys.get(appId);
     if (known !== undefined) return known;
-    const made = { mac: hmac(this.#key, `callstream:${appId}`), seal: hmac(this.#key, `callstream-seal:${appId}`) };
+    const made = { mac: hmacSha256(this.#key, `callstream:${appId}`), seal: hmacSha256(this.#key, `callstream-seal:${appId}`) };
     this.#keys.set(appId, made);
     return made;
   }

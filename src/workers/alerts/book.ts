@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { Alert } from '../../codec/generated.js';
 import { type AlertRule, watches } from '../../domain/alert-rules.js';
-import { type AlertChange, type AlertSample, look } from '../../domain/alerts.js';
+import { type AlertChange, type AlertSample, type AlertStanding, look, QUIET } from '../../domain/alerts.js';
+import { digest } from '../event-id.js';
 
 /** An app whose alerts are watched. */
 export interface WatchedApp {
@@ -12,26 +12,15 @@ export interface WatchedApp {
 /** What a rule measures of an app now; null: nothing is known. */
 export type SampleOf = (rule: AlertRule, appId: string) => AlertSample | null;
 
-interface Entry {
-  firing: Alert | null;
-  since: number | null;
-}
-
-const keyOf = (rule: string, appId: string): string => `${rule}:${appId}`;
-
-/** Deterministic: a rule does not fire twice in an app at one moment. */
-const alertId = (rule: string, appId: string, firedAt: number): string =>
-  createHash('sha256')
-    .update(JSON.stringify([rule, appId, firedAt]))
-    .digest('hex')
-    .slice(0, 32);
+/** Key of the records about a rule in an app. */
+export const alertKey = ({ rule, app_id }: { rule: string; app_id: string }): string => `${rule}:${app_id}`;
 
 /**
  * What fires, by rule and app. It is what has been published and nothing else: {@link next} says what is to be published, and only
  * {@link published} makes it so.
  */
 export class AlertBook {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, AlertStanding<Alert>>();
 
   /** @param alerts what stands on the topic, each key's in order; the last one of a key counts */
   constructor(alerts: Iterable<Alert>) {
@@ -49,9 +38,9 @@ export class AlertBook {
     for (const rule of rules) {
       for (const app of apps) {
         if (!watches(rule, app.appId)) continue;
-        const key = keyOf(rule.name, app.appId);
+        const key = alertKey({ rule: rule.name, app_id: app.appId });
         watched.add(key);
-        const entry = this.#entries.get(key) ?? { firing: null, since: null };
+        const entry = this.#entries.get(key) ?? QUIET;
         const sample = sampleOf(rule, app.appId);
         const { since, change } = look(rule, sample, entry, now);
         this.#entries.set(key, { ...entry, since });
@@ -68,7 +57,7 @@ export class AlertBook {
 
   published(alerts: readonly Alert[]): void {
     for (const alert of alerts) {
-      this.#entries.set(keyOf(alert.rule, alert.app_id), { firing: alert.state === 'firing' ? alert : null, since: null });
+      this.#entries.set(alertKey(alert), { firing: alert.state === 'firing' ? alert : null, since: null });
     }
   }
 }
@@ -83,7 +72,8 @@ function alertOf(
 ): Alert {
   const fired_at = firing?.fired_at ?? now;
   return {
-    alert_id: firing?.alert_id ?? alertId(name, appId, now),
+    // Deterministic: a rule does not fire twice in an app at one moment.
+    alert_id: firing?.alert_id ?? digest([name, appId, now]),
     rule: name,
     provider,
     app_id: appId,

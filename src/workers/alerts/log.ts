@@ -8,6 +8,7 @@ import { partitionOf } from '../../stream/partition.js';
 import { TaskProducer } from '../../stream/task-producer.js';
 import type { OutputRecord } from '../../stream/types.js';
 import type { Logger } from '../../telemetry/log.js';
+import { alertKey } from './book.js';
 
 /** The alerts of one evaluator, from when it has shut out every earlier one. */
 export interface AlertLog {
@@ -81,7 +82,7 @@ export class AlertTopic {
   }
 
   #recordOf(alert: Alert): OutputRecord {
-    const key = `${alert.rule}:${alert.app_id}`;
+    const key = alertKey(alert);
     return {
       topic: TOPICS.alerts.name,
       partition: partitionOf(key, this.#o.partitions),

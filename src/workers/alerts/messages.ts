@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { Alert, Call } from '../../codec/generated.js';
 import type { Webhook, WebhookEvent } from '../../config/index.js';
 import { formatDuration } from '../../config/index.js';
 import { unitOf } from '../../domain/alert-rules.js';
+import { digest } from '../event-id.js';
 
 /** What of a call webhooks tell. */
 export const CALL_FIELDS = [
@@ -50,8 +50,7 @@ export interface Message {
   text: string;
 }
 
-const idOf = (...parts: readonly (string | number)[]): string =>
-  `msg_${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)}`;
+const idOf = (...parts: (string | number)[]): string => `msg_${digest(parts)}`;
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 

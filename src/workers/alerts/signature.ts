@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { hmacSha256 } from '../../sources/sign/digest.js';
 
 const PREFIX = 'whsec_';
 
@@ -12,6 +12,5 @@ export function webhookHeaders(secret: string | null, id: string, at: number, bo
   const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp };
   if (secret === null) return headers;
   const key = Buffer.from(secret.slice(PREFIX.length), 'base64');
-  const digest = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64');
-  return { ...headers, 'webhook-signature': `v1,${digest}` };
+  return { ...headers, 'webhook-signature': `v1,${hmacSha256(key, `${id}.${timestamp}.${body}`).toString('base64')}` };
 }

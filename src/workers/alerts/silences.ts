@@ -1,14 +1,12 @@
 import type { Alert, AlertSilence } from '../../codec/generated.js';
-
-/** The key of a silence on its topic. */
-export const silenceKey = ({ rule, app_id }: Pick<AlertSilence, 'rule' | 'app_id'>): string => `${rule}:${app_id}`;
+import { alertKey } from './book.js';
 
 /** The silences in force at `now`, epoch ms. The newest of a key counts; of equal age the one that came last. */
 export function inForce(silences: readonly AlertSilence[], now: number): AlertSilence[] {
   const newest = new Map<string, AlertSilence>();
   for (const silence of silences) {
-    const known = newest.get(silenceKey(silence));
-    if (known === undefined || silence.updated_at >= known.updated_at) newest.set(silenceKey(silence), silence);
+    const known = newest.get(alertKey(silence));
+    if (known === undefined || silence.updated_at >= known.updated_at) newest.set(alertKey(silence), silence);
   }
   return [...newest.values()].filter(({ until }) => until > now);
 }
