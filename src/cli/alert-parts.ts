@@ -6,7 +6,6 @@ import type { SchemaRegistry } from '../codec/registry.js';
 import { TOPICS, type Topic } from '../codec/topics.js';
 import type { Config } from '../config/index.js';
 import { rulesOf } from '../domain/alert-rules.js';
-import { CallstreamError, messageOf } from '../domain/errors.js';
 import { SOURCES } from '../sources/registry.js';
 import { Environment } from '../stream/environment.js';
 import { systemChance } from '../telemetry/chance.js';
@@ -20,7 +19,7 @@ import { READ_FIELDS } from '../workers/alerts/messages.js';
 import { Receiver } from '../workers/alerts/receiver.js';
 import { AlertsWorker } from '../workers/alerts/worker.js';
 import { countPartitions, kafkaConnection, openProducer } from './parts.js';
-import { readDecoded, TopicReader } from './read-topic.js';
+import { readWhole } from './read-topic.js';
 import type { RoleContext } from './roles.js';
 
 /** Of the evaluator; its transactional id too. */
@@ -29,20 +28,8 @@ export const webhookGroup = ({ kafka }: Config, name: string): string => `${kafk
 
 export const CALLBACK_SOURCES = SOURCES.flatMap(({ name, webhook }) => (webhook === undefined ? [] : [name]));
 
-/** Everything committed on a topic that can be decoded. @throws CallstreamError KAFKA_UNAVAILABLE, REGISTRY_UNAVAILABLE */
-async function readTopic<T>(config: Config, topic: Topic<T>, codec: TopicCodec<T>, logger: Logger): Promise<T[]> {
-  const reader = new TopicReader(kafkaConnection(config), alertsGroup(config), topic.name, logger);
-  try {
-    const values: T[] = [];
-    await readDecoded(reader, codec, (_record, value) => values.push(value));
-    return values;
-  } catch (error) {
-    if (error instanceof CallstreamError) throw error;
-    throw new CallstreamError('KAFKA_UNAVAILABLE', `${topic.name} cannot be read: ${messageOf(error)}`, { cause: error });
-  } finally {
-    await reader.close();
-  }
-}
+const readTopic = <T>(config: Config, topic: Topic<T>, codec: TopicCodec<T>, logger: Logger): Promise<T[]> =>
+  readWhole(kafkaConnection(config), alertsGroup(config), topic, codec, topic.name, logger);
 
 export const readSilences = (config: Config, codec: TopicCodec<AlertSilence>, logger: Logger): Promise<AlertSilence[]> =>
   readTopic(config, TOPICS.alertSilences, codec, logger);

@@ -4,13 +4,12 @@ import type { PollCursor, RawEvent } from '../codec/generated.js';
 import type { SchemaRegistry } from '../codec/registry.js';
 import { TOPICS, type Topic } from '../codec/topics.js';
 import type { Config } from '../config/index.js';
-import { CallstreamError, messageOf } from '../domain/errors.js';
 import type { SweepSettings } from '../poll/index.js';
 import { POLLED_SOURCES } from '../sources/registry.js';
 import type { Logger } from '../telemetry/log.js';
 import { FORGET_SOURCE } from '../workers/forgotten.js';
 import { groupOf, kafkaConnection } from './parts.js';
-import { readDecoded, TopicReader } from './read-topic.js';
+import { readWhole } from './read-topic.js';
 
 /** Codecs of the raw topics of polled sources, by topic name. */
 export async function openPolledCodecs(registry: SchemaRegistry): Promise<Map<string, TopicCodec<RawEvent>>> {
@@ -25,17 +24,6 @@ export const sweepSettings = ({ polling, sessions }: Config): SweepSettings => (
 
 /** Everything that stands on the topic of cursors about sources. @throws CallstreamError KAFKA_UNAVAILABLE, REGISTRY_UNAVAILABLE */
 export async function readCursors(config: Config, codec: TopicCodec<PollCursor>, logger: Logger): Promise<PollCursor[]> {
-  const reader = new TopicReader(kafkaConnection(config), groupOf(config, 'poll'), TOPICS.pollCursors.name, logger);
-  try {
-    const cursors: PollCursor[] = [];
-    await readDecoded(reader, codec, (_record, cursor) => {
-      if (cursor.source !== FORGET_SOURCE) cursors.push(cursor);
-    });
-    return cursors;
-  } catch (error) {
-    if (error instanceof CallstreamError) throw error;
-    throw new CallstreamError('KAFKA_UNAVAILABLE', `the cursors cannot be read: ${messageOf(error)}`, { cause: error });
-  } finally {
-    await reader.close();
-  }
+  const all = await readWhole(kafkaConnection(config), groupOf(config, 'poll'), TOPICS.pollCursors, codec, 'the cursors', logger);
+  return all.filter(({ source }) => source !== FORGET_SOURCE);
 }

@@ -1,5 +1,7 @@
 import type { TopicCodec } from '../codec/codec.js';
 import { CodecError } from '../codec/registry.js';
+import type { Topic } from '../codec/topics.js';
+import { CallstreamError, messageOf } from '../domain/errors.js';
 import type { KafkaConnection } from '../stream/client.js';
 import { createClients } from '../stream/client.js';
 import { OffsetReader } from '../stream/offsets.js';
@@ -73,4 +75,26 @@ export async function readDecoded<T>(
     decoding.catch(() => {});
   }, from);
   await decoding;
+}
+
+/** Everything on a topic that can be decoded. @param what it is, for errors @throws CallstreamError KAFKA_UNAVAILABLE, REGISTRY_UNAVAILABLE */
+export async function readWhole<T>(
+  kafka: KafkaConnection,
+  groupId: string,
+  topic: Topic<T>,
+  codec: TopicCodec<T>,
+  what: string,
+  logger: Logger,
+): Promise<T[]> {
+  const reader = new TopicReader(kafka, groupId, topic.name, logger);
+  try {
+    const values: T[] = [];
+    await readDecoded(reader, codec, (_record, value) => values.push(value));
+    return values;
+  } catch (error) {
+    if (error instanceof CallstreamError) throw error;
+    throw new CallstreamError('KAFKA_UNAVAILABLE', `${what} cannot be read: ${messageOf(error)}`, { cause: error });
+  } finally {
+    await reader.close();
+  }
 }
