@@ -1,5 +1,5 @@
-import { Buffer } from 'node:buffer';
 import type { ClickHouse } from './client.js';
+import { hex, textsOf } from './keys.js';
 
 /** How a column of a key is compared. */
 type Kind = 'text' | 'number';
@@ -9,13 +9,9 @@ const TIMEOUT_MS = 3_600_000;
 /** Rows that one mutation names. */
 const ROWS_PER_MUTATION = 10_000;
 
-const hex = (text: string): string => Buffer.from(text).toString('hex');
-
 /** In the text of the query, as `keysOf` has it: a statement that changes a table takes no parameters in every version. */
 const valuesOf = (kind: Kind, values: readonly (string | number)[]): string =>
-  kind === 'text'
-    ? `arrayMap(x -> unhex(x), splitByChar(',', '${values.map((v) => hex(String(v))).join(',')}'))`
-    : `arrayMap(x -> toInt64(x), splitByChar(',', '${values.map(Number).join(',')}'))`;
+  kind === 'text' ? textsOf(values.map(String)) : `arrayMap(x -> toInt64(x), splitByChar(',', '${values.map(Number).join(',')}'))`;
 
 /**
  * Deletes rows by values of some columns, and resolves when no query can see them any more, on any replica. Repeating it is harmless.

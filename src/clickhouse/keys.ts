@@ -1,13 +1,14 @@
-const hexList = (ids: readonly string[]): string => ids.map((id) => Buffer.from(id).toString('hex')).join(',');
-
-const column = (ids: readonly string[]): string => `arrayMap(x -> unhex(x), splitByChar(',', '${hexList(ids)}'))`;
+export const hex = (text: string): string => Buffer.from(text).toString('hex');
 
 /**
- * Pairs of app and id, as the right side of IN. In the text of the query, because a server takes no parameter longer than
- * 128 KiB, and a single id may be longer; in hexadecimal, so that no id can be anything but data.
+ * Texts as an Array(String). In the text of the query, because a server takes no parameter longer than 128 KiB, and a single id may be longer; in
+ * hexadecimal, so that no id can be anything but data.
  */
+export const textsOf = (ids: readonly string[]): string => `arrayMap(x -> unhex(x), splitByChar(',', '${ids.map(hex).join(',')}'))`;
+
+/** Pairs of app and id, as the right side of IN. */
 const pairsOf = (apps: readonly string[], ids: readonly string[]): string =>
-  `(SELECT arrayJoin(arrayZip(${column(apps)}, ${column(ids)})))`;
+  `(SELECT arrayJoin(arrayZip(${textsOf(apps)}, ${textsOf(ids)})))`;
 
 /** The pairs (app_id, call_id) of these calls. */
 export const keysOf = (calls: readonly { app_id: string; call_id: string }[]): string =>

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { eraseRows, mayName } from '../../clickhouse/erase.js';
 import type { ClickHouse } from '../../clickhouse/index.js';
+import { textsOf } from '../../clickhouse/keys.js';
 import type { TopicCodec } from '../../codec/codec.js';
 import type { Call, Recording } from '../../codec/generated.js';
 import type { ChannelKey } from '../../domain/channel.js';
@@ -98,7 +99,7 @@ export class Traces {
       const wanted = new Set(page.map(({ id, revision }) => `${revision} ${id}`));
       const rows = await this.#client.query<StateRow & { state: string }>(
         `SELECT ${id} AS id, revision, base64Encode(state) AS state FROM ${table}
-         WHERE app_id = {app:String} AND ${id} IN (SELECT arrayJoin(arrayMap(x -> unhex(x), splitByChar(',', '${page.map((c) => Buffer.from(c.id).toString('hex')).join(',')}'))))`,
+         WHERE app_id = {app:String} AND ${id} IN (SELECT arrayJoin(${textsOf(page.map((row) => row.id))}))`,
         params,
         TIMEOUT_MS,
       );
