@@ -42,9 +42,10 @@ export const WITH_USER = 't.caller = {user:String} OR has(t.callees, {user:Strin
 
 /** Conditions of a filter; `from` is given beside it, for a search looks back step by step. */
 function conditionsOf(filter: CallFilter, from: number | null): Conditions {
-  const where = new Conditions().add("t.end_reason != 'merged'").scope(filter);
-  if (from !== null) where.add('t.started_at >= fromUnixTimestamp64Milli({from:Int64})', { from });
-  if (filter.to !== undefined) where.add('t.started_at < fromUnixTimestamp64Milli({to:Int64})', { to: filter.to });
+  const where = new Conditions()
+    .add("t.end_reason != 'merged'")
+    .scope(filter)
+    .during('t.started_at', { from: from ?? undefined, to: filter.to });
   if (filter.outcome !== undefined)
     where.add("has({outcome:Array(String)}, t.outcome) AND t.status = 'ended'", { outcome: filter.outcome });
   if (filter.status !== undefined) where.add('has({status:Array(String)}, t.status)', { status: filter.status });

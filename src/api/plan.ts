@@ -87,17 +87,11 @@ export function planBefore(plan: Plan, { tz = UTC }: RangeParams): Plan {
   return { from: previous[0]!, to, step, stepMs, at: previous };
 }
 
-const within = (column: string, { from, to }: Pick<Plan, 'from' | 'to'>): Conditions =>
-  new Conditions().add(`${column} >= fromUnixTimestamp64Milli({from:Int64}) AND ${column} < fromUnixTimestamp64Milli({to:Int64})`, {
-    from,
-    to,
-  });
-
 /** Conditions for rows of a relation of minutes. */
-export const inBuckets = (plan: Plan): Conditions => within('t.bucket', plan);
+export const inBuckets = (plan: Plan): Conditions => new Conditions().during('t.bucket', plan);
 
 /** Conditions for calls, and what else has a start. */
-export const startedWithin = (plan: Plan): Conditions => within('t.started_at', plan);
+export const startedWithin = (plan: Plan): Conditions => new Conditions().during('t.started_at', plan);
 
 /** The bucket of a moment in epoch seconds, itself in epoch seconds, and the parameter that says where buckets begin. */
 export function bucketOf(seconds: string, { at }: Plan): { sql: string; params: Record<string, unknown> } {

@@ -41,6 +41,12 @@ export class Conditions {
     return value === undefined ? this : this.add(`${column} = {${name}:String}`, { [name]: value });
   }
 
+  /** `column` lies in [from, to), each where it is given, epoch ms. */
+  during(column: string, { from, to }: { from?: number | undefined; to?: number | undefined }): this {
+    if (from !== undefined) this.add(`${column} >= fromUnixTimestamp64Milli({from:Int64})`, { from });
+    return to === undefined ? this : this.add(`${column} < fromUnixTimestamp64Milli({to:Int64})`, { to });
+  }
+
   /** Of one app, if one was asked for. */
   app(params: z.output<z.ZodObject<typeof app>>): this {
     return this.equal('t.app_id', 'app', params.app);

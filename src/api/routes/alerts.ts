@@ -17,9 +17,7 @@ type Filter = z.output<z.ZodObject<typeof filter>>;
 const POSITION = z.tuple([z.number().int(), z.string(), z.string()]);
 
 export function alertsStatement(wanted: Filter, after: z.output<typeof POSITION> | null, limit: number): Statement {
-  const where = new Conditions().app(wanted).equal('t.rule', 'rule', wanted.rule);
-  if (wanted.from !== undefined) where.add('t.fired_at >= fromUnixTimestamp64Milli({from:Int64})', { from: wanted.from });
-  if (wanted.to !== undefined) where.add('t.fired_at < fromUnixTimestamp64Milli({to:Int64})', { to: wanted.to });
+  const where = new Conditions().app(wanted).equal('t.rule', 'rule', wanted.rule).during('t.fired_at', wanted);
   if (wanted.state !== undefined) where.add('has({state:Array(String)}, t.state)', { state: wanted.state });
   if (after !== null)
     where.add('(t.fired_at, t.app_id, t.rule) < (fromUnixTimestamp64Milli({at:Int64}), {afterApp:String}, {afterRule:String})', {

@@ -54,9 +54,7 @@ export async function readDeadLetters(
   limit: number,
 ): Promise<RowOf<typeof COLUMNS>[]> {
   const where = new Conditions().app(scope).equal('t.stage', 'stage', stage).equal('t.reason', 'reason', reason);
-  where.equal('t.source', 'source', source).equal('t.key', 'key', key);
-  if (from !== undefined) where.add('t.received_at >= fromUnixTimestamp64Milli({from:Int64})', { from });
-  if (to !== undefined) where.add('t.received_at < fromUnixTimestamp64Milli({to:Int64})', { to });
+  where.equal('t.source', 'source', source).equal('t.key', 'key', key).during('t.received_at', { from, to });
   if (after !== null)
     where.add('(t.received_at, t.origin, t.stage) < (fromUnixTimestamp64Milli({at:Int64}), {afterOrigin:String}, {afterStage:String})', {
       at: after[0],

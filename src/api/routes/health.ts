@@ -19,10 +19,9 @@ const filter = {
 type Filter = z.output<z.ZodObject<typeof filter>>;
 
 const DELIVERY = 'raw_topic, raw_partition, raw_offset, raw_index';
-const ARRIVED = 't.received_at >= fromUnixTimestamp64Milli({from:Int64}) AND t.received_at < fromUnixTimestamp64Milli({to:Int64})';
 
 const arrived = (plan: Plan, wanted: Filter): Conditions =>
-  new Conditions().add(ARRIVED, { from: plan.from, to: plan.to }).app(wanted).equal('t.source', 'source', wanted.source);
+  new Conditions().during('t.received_at', plan).app(wanted).equal('t.source', 'source', wanted.source);
 
 /** Received, dead, and the delays of each bucket and source; without a bucket, of the whole period. */
 export function receivedStatement(plan: Plan, wanted: Filter, whole: boolean): Statement {

@@ -26,9 +26,11 @@ const POSITION = z.tuple([z.number().int(), z.string(), z.string()]);
 
 export function recordingsStatement(wanted: Filter, after: z.output<typeof POSITION> | null, limit: number): Statement {
   const { from, to, status, exceptions, room, task } = wanted;
-  const where = new Conditions().app(wanted).equal('t.room_id', 'room', room).equal('t.task_id', 'task', task);
-  if (from !== undefined) where.add('t.started_at >= fromUnixTimestamp64Milli({from:Int64})', { from });
-  if (to !== undefined) where.add('t.started_at < fromUnixTimestamp64Milli({to:Int64})', { to });
+  const where = new Conditions()
+    .app(wanted)
+    .equal('t.room_id', 'room', room)
+    .equal('t.task_id', 'task', task)
+    .during('t.started_at', { from, to });
   if (status !== undefined) where.add('has({status:Array(String)}, t.status)', { status });
   if (exceptions !== undefined)
     where.add("(t.exceptions > 0 OR t.status = 'failed' OR t.error_code != '') = {exceptions:Bool}", { exceptions });

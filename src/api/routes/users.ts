@@ -12,10 +12,7 @@ type Named = z.output<z.ZodObject<typeof named>>;
 
 /** The user's calls, each with the leg that is the user's: FROM and WHERE. */
 function callsOf({ app, user, from, to }: Named): Conditions {
-  const where = new Conditions().app({ app }).add(WITH_USER, { user }).add("t.end_reason != 'merged'");
-  if (from !== undefined) where.add('t.started_at >= fromUnixTimestamp64Milli({from:Int64})', { from });
-  if (to !== undefined) where.add('t.started_at < fromUnixTimestamp64Milli({to:Int64})', { to });
-  return where;
+  return new Conditions().app({ app }).add(WITH_USER, { user }).add("t.end_reason != 'merged'").during('t.started_at', { from, to });
 }
 
 const FROM = 'FROM calls_latest AS t FINAL';
