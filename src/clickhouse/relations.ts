@@ -49,7 +49,7 @@ export const selectOf = (columns: Columns): string =>
 export const rowOf = <C extends Columns>(columns: C, row: Readonly<Record<string, unknown>>): RowOf<C> =>
   Object.fromEntries(Object.entries(columns).map(([name, kind]) => [name, READ[kind](row[name])])) as RowOf<C>;
 
-const CALL_ID = { provider: 'text', app_id: 'text', call_id: 'text' } as const satisfies Columns;
+export const CALL_ID = { provider: 'text', app_id: 'text', call_id: 'text' } as const satisfies Columns;
 
 /** Relation `calls`. */
 export const CALLS = {

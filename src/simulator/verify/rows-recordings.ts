@@ -1,41 +1,12 @@
-import { type Columns, type RowOf, rowOf, selectOf } from '../../clickhouse/relations.js';
+import { CALL_ID, type Columns, CALL_RECORDING as OF_CALL, RECORDINGS, type RowOf, rowOf, selectOf } from '../../clickhouse/relations.js';
 import type { Omission, Video } from '../truth/reading.js';
 import type { Query } from './ports.js';
 import { TIMEOUT_MS } from './rows.js';
 
-const RECORDING = {
-  provider: 'text',
-  app_id: 'text',
-  task_id: 'text',
-  room_id: 'text',
-  group_id: 'text',
-  record_user_id: 'text',
-  status: 'text',
-  started_at: 'time?',
-  stopped_at: 'time?',
-  total_ms: 'number',
-  finish_reason: 'text',
-  exceptions: 'number',
-  error_code: 'text',
-  error_message: 'text',
-  pauses: 'number',
-  revision: 'number',
-} as const satisfies Columns;
-
-const CALL_RECORDING = {
-  call_id: 'text',
-  task_id: 'text',
-  provider: 'text',
-  app_id: 'text',
-  room_id: 'text',
-  status: 'text',
-  started_at: 'time?',
-  stopped_at: 'time?',
-  total_ms: 'number',
-  finish_reason: 'text',
-  call_started_at: 'time',
-  call_ended_at: 'time?',
-} as const satisfies Columns;
+/** Lists of tuples are asked for as JSON text. */
+const { videos: _videos, omitted: _omitted, ...RECORDING } = RECORDINGS;
+const { videos: _, ...OF_RECORDING } = OF_CALL;
+const CALL_RECORDING = { ...CALL_ID, ...OF_RECORDING, call_started_at: 'time', call_ended_at: 'time?' } as const satisfies Columns;
 
 /** Lists of tuples, as JSON text. */
 const selected = (columns: Columns, ...lists: string[]): string =>

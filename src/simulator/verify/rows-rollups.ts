@@ -1,3 +1,4 @@
+import { MISSED_UNRETURNED } from '../../clickhouse/relations.js';
 import type { MissedPair } from '../truth/pairs.js';
 import type { SourceName } from '../truth/read-source.js';
 import type { Cell, ConcurrencyMinute } from '../truth/rollups.js';
@@ -41,17 +42,8 @@ export const concurrencyRows = (query: Query, apps: readonly string[]): Promise<
     { apps },
   );
 
-const MISSED = {
-  app_id: 'text',
-  caller: 'text',
-  callee: 'text',
-  missed_count: 'number',
-  first_missed_at: 'time',
-  last_missed_at: 'time',
-} as const;
-
 export const missedRows = (query: Query, apps: readonly string[]): Promise<MissedPair[]> =>
-  rows(query, MISSED, 'FROM missed_unreturned AS t WHERE t.app_id IN {apps:Array(String)}', { apps });
+  rows(query, MISSED_UNRETURNED, 'FROM missed_unreturned AS t WHERE t.app_id IN {apps:Array(String)}', { apps });
 
 const DELIVERIES = {
   bucket: 'bucket',
