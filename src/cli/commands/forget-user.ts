@@ -43,9 +43,9 @@ Examples:
     .action(action(run));
 };
 
-/** Topics that hold ids of users. */
+/** Topics that hold ids of users: all but those without end, which hold pseudonyms at most, and alerts, which are about apps. */
 const HOLDING = Object.values(TOPICS)
-  .filter(({ retentionMs }) => retentionMs !== null)
+  .filter((topic) => topic.retentionMs !== null && topic !== TOPICS.alerts)
   .map(({ name }) => name);
 
 async function run(io: Io, appId: string, userId: string, options: ConfigOption): Promise<number> {
