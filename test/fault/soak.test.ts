@@ -13,7 +13,7 @@ import { silentLogger } from '../../src/telemetry/log.js';
 import { until } from '../integration/stream-kit.js';
 import { ROLES, SoakWatch } from '../support/soak-watch.js';
 import { System } from '../support/system.js';
-import { report, SEED, sized } from '../support/torture.js';
+import { countsOf, report, SEED, sized } from '../support/torture.js';
 import { lowsOf, median, riseOf, secondHalf } from '../support/trend.js';
 
 const MIB = 2 ** 20;
@@ -127,9 +127,6 @@ it(
     await watch.stop();
 
     const { compared, differences, first, total } = verify!;
-    const counted = (pattern: RegExp) => Object.entries(differences).reduce((sum, [kind, n]) => sum + (pattern.test(kind) ? n : 0), 0);
-    const lost = counted(/^(lost|missing|unpublished)/);
-    const doubled = counted(/^(double|invented)/);
 
     // While it was under load.
     const loaded = (points: ReturnType<typeof watch.series>) => points.filter(([at]) => at <= sentAt);
@@ -190,7 +187,7 @@ it(
     ];
     const text = figures.join('; ');
     console.log(text);
-    report({ scenario: 'soak', faults: 0, events: compared.received, lost, doubled, differing: total - lost - doubled, note: text });
+    report({ scenario: 'soak', faults: 0, events: compared.received, ...countsOf(differences), note: text });
 
     expect(first).toEqual([]);
     expect(total).toBe(0);

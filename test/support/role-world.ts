@@ -17,6 +17,7 @@ import { createClients } from '../../src/stream/client.js';
 import { systemClock } from '../../src/telemetry/clock.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { TcpProxy } from './tcp-proxy.js';
+import { countsOf } from './torture.js';
 
 /** The compiled program, as `npm start` runs it: `npm test` compiles it first. */
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -323,9 +324,6 @@ polling: { sweepEvery: 1s, overlap: 2h, delay: 0s }
 /** From one callback of a sender to its next, while a scenario plays. */
 export const PACE_MS = 100;
 
-const LOST = /^(missing|lost|unpublished|revision gap|stale|waited)/;
-const DOUBLED = /^(double|invented)/;
-
 /** What a comparison counted, by kind; what was not compared at all counts as lost. */
 export function figuresOf({ verify, sent }: SimulationReport & { verify: VerifyReport }): {
   events: number;
@@ -333,13 +331,12 @@ export function figuresOf({ verify, sent }: SimulationReport & { verify: VerifyR
   doubled: number;
   differing: number;
 } {
-  const sum = (wanted: (kind: string) => boolean): number =>
-    Object.entries(verify.differences).reduce((total, [kind, n]) => total + (wanted(kind) ? n : 0), 0);
+  const counts = countsOf(verify.differences);
   return {
     events: verify.compared.received,
-    lost: sum((kind) => LOST.test(kind)) + notCompared(verify.compared).length,
-    doubled: sum((kind) => DOUBLED.test(kind)),
-    differing: sum((kind) => !LOST.test(kind) && !DOUBLED.test(kind)) + sent.unexpected,
+    lost: counts.lost + notCompared(verify.compared).length,
+    doubled: counts.doubled,
+    differing: counts.differing + sent.unexpected,
   };
 }
 

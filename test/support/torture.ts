@@ -35,8 +35,8 @@ export interface Figures {
 export function countsOf(differences: Readonly<Record<string, number>>): Pick<Figures, 'lost' | 'doubled' | 'differing'> {
   const counts = { lost: 0, doubled: 0, differing: 0 };
   for (const [kind, n] of Object.entries(differences)) {
-    if (/^(lost|missing)\b/.test(kind)) counts.lost += n;
-    else if (kind.startsWith('double')) counts.doubled += n;
+    if (/^(?:lost|missing|unpublished|stale|waited)\b|gap$/.test(kind)) counts.lost += n;
+    else if (/^(?:double|invented)\b/.test(kind)) counts.doubled += n;
     else counts.differing += n;
   }
   return counts;
