@@ -12,8 +12,8 @@ export const INGEST = [
     name: 'a callback is answered before it is durable',
     guarantee: 'answered 200 is durable',
     file: 'src/ingest/server.ts',
-    find: 'deps.submit(delivery).then(',
-    replace: 'void deps.submit(delivery).catch(() => {});\n      Promise.resolve().then(',
+    find: 'const durable = deps.submit(delivery);',
+    replace: 'void deps.submit(delivery).catch(() => {});\n      const durable = Promise.resolve();',
     test: { file: 'test/unit/ingest-server.test.ts', name: 'hear nothing of a callback before it is durable' },
   },
   {

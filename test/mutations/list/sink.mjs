@@ -39,8 +39,8 @@ export const SINK = [
     name: 'offsets are committed before the dead letters are durable',
     guarantee: 'dead letters before offsets',
     file: WORKER,
-    find: "if (dead.length > 0) await this.#patiently('Kafka'",
-    replace: "if (dead.length > 0) void this.#patiently('Kafka'",
+    find: "await this.#patiently('Kafka', () => send(dead))",
+    replace: "void this.#patiently('Kafka', () => send(dead))",
     test: ORDER,
   },
   {

@@ -30,7 +30,7 @@ export const TAKEOVER = [
     name: 'no transaction is begun before the offsets are read',
     guarantee: 'takeover: the old owner is fenced first',
     file: 'src/stream/task-producer.ts',
-    find: '        const transaction = await producer.transaction();\n        await transaction.abort();\n',
+    find: "        const transaction = await producer.transaction();\n        await fault?.('before-abort');\n        await transaction.abort();\n        await fault?.('after-abort');\n",
     replace: '',
     test: runtime('reads the committed offsets only once the old owner can move them no more'),
   },
