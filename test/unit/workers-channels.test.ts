@@ -282,6 +282,39 @@ describe('the channels worker', () => {
     expect(b.processor.table.size).toBe(0);
   });
 
+  it('lets nothing leave before what begins earlier and came late: what comes after an open Join tells its end', async () => {
+    const b = await Bench.open();
+    push(b, leave('b', 1_440), join('b', 1_080), leave('b', 3_960));
+    await b.advance(61 * HOUR);
+    push(b, join('b', 0));
+    b.sinkAll();
+    push(b, join('a', 3_660));
+    await b.driver.drain();
+    b.sinkAll();
+    push(b, join('a', 1_800));
+    await b.comeToRest();
+    expect(b.sessions().map(minutes)).toEqual([
+      [0, null, 0],
+      [1_080, null, 1_440],
+      [1_800, null, 1_800],
+      [3_660, null, 3_660],
+    ]);
+  });
+
+  it('asks what a Leave ends that is of one moment with a Join: it ends the Join before, if the user was there', async () => {
+    const b = await Bench.open();
+    push(b, join('c', 7_920));
+    await b.advance(13 * HOUR);
+    push(b, join('c', 0));
+    await b.advance(13 * HOUR);
+    b.sinkAll();
+    await b.driver.drain();
+    push(b, leave('c', 7_920));
+    await b.comeToRest();
+    expect(b.asked).toHaveLength(1);
+    expect(b.sessions().map(minutes)).toEqual([[0, null, 7_920]]);
+  });
+
   it('publishes again what cannot leave, so that nothing pins where a restore begins', async () => {
     const b = await Bench.open();
     push(b, join('a', 0), leave('a', 1));

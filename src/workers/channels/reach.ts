@@ -31,14 +31,14 @@ export function touchesOnlyKnown(event: PresenceEvent, known: number | null, joi
   return false;
 }
 
-/** Whether a Leave could be the end of this. */
+/** Whether a Leave could be the end of this, and of no earlier Join: of one moment, it comes first if its user was there. */
 function endsWith(join: PresenceEvent, leave: PresenceEvent): boolean {
   const stayed = happenedAt(leave) - happenedAt(join);
   return (
     join.event === 'join' &&
     join.user_id === leave.user_id &&
     join.session_id === leave.session_id &&
-    stayed >= 0 &&
+    stayed > 0 &&
     stayed <= LONGEST_STAY_MS
   );
 }

@@ -12,6 +12,9 @@ export interface ChannelSettings extends ChannelTimes {
 /** How long a record stays as it was last written. */
 export const quietFor = ({ retention, channelGap }: ChannelSettings): number => Math.max(retention, 2 * channelGap);
 
+/** When what stands in a record begins, epoch ms. */
+export const beginningOf = ({ content, at }: Entry): number => (content.kind === 'session' ? content.session.from : at);
+
 /** The latest moment that an event could have and still touch what stands in a record, epoch ms. */
 export function touchedUntil({ content, at }: Entry, settings: ChannelSettings): number {
   return content.kind === 'session' ? reachOf(content.session, settings) : at;

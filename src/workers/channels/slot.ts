@@ -42,7 +42,7 @@ export interface Entry {
   /** Offset of the last revision on the task's partition of the calls topic; -1: not there, or not in reach of a restore. */
   offset: number;
   dirty: boolean;
-  /** It may leave as soon as ClickHouse has it. */
+  /** It may leave as soon as ClickHouse has it, and what begins before it has left. */
   waits: boolean;
 }
 

@@ -9,7 +9,7 @@ import { Timers } from '../sessions/timers.js';
 import type { Users } from '../users.js';
 import { MAX_RECORD_BYTES, SessionPublisher, type SessionRevision } from './publisher.js';
 import { touchesOnlyKnown } from './reach.js';
-import { againAt, type ChannelSettings, dueAt, finalAt, leavesAt, touchedUntil } from './schedule.js';
+import { againAt, beginningOf, type ChannelSettings, dueAt, finalAt, leavesAt, touchedUntil } from './schedule.js';
 import { type ChannelSlot, callKeyOf, type Entry, membersOf, newSlot, saysTheSame, sizeOf } from './slot.js';
 
 /** `merged`: a repetition that came earlier. */
@@ -243,14 +243,19 @@ export class ChannelTable {
     if (slot.gone) return;
     this.#waiting.delete(slot);
     this.#refresh(slot, streamTime);
-    for (const entry of slot.entries.values()) if (!entry.dirty) this.#dueEntry(entry, streamTime);
+    // What comes after an open Join tells its end, so nothing leaves before what begins earlier, which may have come late.
+    let held = false;
+    for (const entry of [...slot.entries.values()].sort((a, b) => beginningOf(a) - beginningOf(b))) {
+      if (!entry.dirty) this.#dueEntry(entry, streamTime, held);
+      held ||= entry.members.length > 0 && slot.entries.has(entry.name);
+    }
     this.#arm(slot);
   }
 
-  #dueEntry(entry: Entry, streamTime: number): void {
+  #dueEntry(entry: Entry, streamTime: number, held: boolean): void {
     entry.waits = false;
     const mayLeave = leavesAt(entry, this.#settings) <= streamTime;
-    if (mayLeave && entry.offset < this.#sinkPosition) {
+    if (mayLeave && !held && entry.offset < this.#sinkPosition) {
       this.#leave(entry, streamTime);
     } else if (entry.over && !entry.publication.final && finalAt(entry, this.#settings) <= streamTime) {
       entry.publication.final = true;
