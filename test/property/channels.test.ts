@@ -4,7 +4,7 @@ import { type PresenceEvent, presenceOf } from '../../src/domain/channel.js';
 import { aliyunChannels } from '../../src/sources/aliyun-channels.js';
 import { channelEventId } from '../../src/workers/event-id.js';
 import { truthOf } from '../support/channels.js';
-import { Bench, codecs, content, DAY, delivery, HOUR, MINUTE, SETTINGS } from '../support/channels-bench.js';
+import { Bench, codecs, content, DAY, delivery, HOUR, MINUTE, SETTINGS, T0 } from '../support/channels-bench.js';
 
 const at = fc.oneof(
   { weight: 10, arbitrary: fc.integer({ min: 0, max: 24 }).map((n) => n * 3) },
@@ -41,6 +41,8 @@ describe('the channels worker', () => {
         for (const s of steps) {
           if (s.do === 'input') {
             const { room, event, user, session, at } = s.input;
+            // Of what is dated further ahead of its arrival no exact answer is promised (docs/DESIGN.md, "Late input" of channel sessions).
+            if (at !== null && T0 + at * MINUTE > b.now + 7 * DAY) continue;
             const value = delivery([content(event, user, at, session)], b.now, room);
             for (const e of aliyunChannels.toInputs(codecs.raw.decode(value))) {
               if (!e.ok) throw new Error(e.error);
