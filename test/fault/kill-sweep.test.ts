@@ -13,14 +13,16 @@ import { type Config, ENV, loadConfig } from '../../src/config/index.js';
 import { freePort } from '../../src/local/index.js';
 import { notCompared, runSimulation, type SimulationReport } from '../../src/simulator/index.js';
 import { Random } from '../../src/simulator/random.js';
+import { createClients } from '../../src/stream/client.js';
 import type { DurableProducer } from '../../src/stream/durable-producer.js';
+import { OffsetReader } from '../../src/stream/offsets.js';
 import { systemClock } from '../../src/telemetry/clock.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { expelMembers } from '../support/group-leave.js';
 import { KILL_POINTS, SWEPT, type Swept } from '../support/kill-points.js';
 import { useStack } from '../support/stack.js';
 import { type Kill, SweptProcess } from '../support/swept-process.js';
-import { countsOf, report, SEED, sized } from '../support/torture.js';
+import { countsOf, progress, report, SEED, sized } from '../support/torture.js';
 
 /*
  * Every role as a process of its own on real servers, under chaotic traffic with everything that the simulator has: records, media, recordings, channels.
@@ -34,14 +36,14 @@ const APP = '1400000001';
 const LONG_APP = '1400000009';
 const LONG_CALL_MS = 3 * 86_400_000;
 const PARTITIONS = 2;
+/** Of call-events: where records are put that cannot be read. */
+const POISONED = 0;
 /** Of a point that is awaited, its process's start included. */
 const PASS_LIMIT_MS = 600_000;
 const ROUNDS = sized(1, 3);
 /** Calls and channels that begin in a second. */
 const RATE = sized(4, 3);
 const LIMIT_MS = sized(1_200_000, 5_400_000);
-/** Progress, and where it stands when it fails. */
-const tell = sized((_: string): void => {}, console.log);
 
 /** Points of each process that the short form takes, chosen by the seed. */
 const SHORT: Readonly<Record<Swept, number>> = { sessions: 3, events: 2, sink: 3, ingest: 2, poll: 2, repair: 1 };
@@ -66,6 +68,7 @@ const longCalls: string[] = [];
 let config: Config;
 let clickhouse: ClickHouse;
 let producer: DurableProducer;
+let offsets: OffsetReader;
 let nowhere: string;
 let beganAt = 0;
 /** The sweep has failed somewhere: the rest of it is called off. */
@@ -105,6 +108,7 @@ polling: { sweepEvery: 1s, overlap: 2m, userEvents: ${sized('off', 'all')} }
   await migrateAll(config, { embeddedKafka: true, logger: silentLogger() });
   clickhouse = openClickHouse(config);
   producer = openProducer(config, silentLogger());
+  offsets = new OffsetReader(createClients(config.kafka, silentLogger()));
   nowhere = `127.0.0.1:${await freePort()}`;
   const logs = join(servers.dataDir, 'log');
   mkdirSync(logs, { recursive: true });
@@ -117,6 +121,7 @@ polling: { sweepEvery: 1s, overlap: 2m, userEvents: ${sized('off', 'all')} }
 afterAll(async () => {
   for (const process of processes.values()) await process.kill();
   await producer?.close();
+  await offsets?.close();
   await clickhouse?.close();
 });
 
@@ -163,8 +168,11 @@ async function killAt(swept: Swept, kill: Kill): Promise<void> {
   const condition = CONDITIONS.find(({ of }) => of.test(kill.point));
   const options = (await condition?.before?.()) ?? {};
   await Promise.all([lives.liveUntil(kill, PASS_LIMIT_MS, options), condition?.meanwhile?.()]);
-  tell(`killed at ${kill.point}, passing ${kill.pass}`);
   killed.set(kill.point, (killed.get(kill.point) ?? 0) + 1);
+  const kills = [...killed.values()].reduce((sum, n) => sum + n, 0);
+  progress(
+    `kill ${kills} of ${ROUNDS * SWEPT.reduce((sum, one) => sum + KILL_POINTS[one].length, 0)}: ${kill.point}, passing ${kill.pass}`,
+  );
 }
 
 interface Condition {
@@ -185,7 +193,15 @@ const CONDITIONS: readonly Condition[] = [
       return {};
     },
   },
-  { of: /^sink:.*dead-letters/, meanwhile: async () => poison() },
+  {
+    of: /^sink:.*dead-letters/,
+    // A topic with records that no worker has written is another installation's: the worker has to be first.
+    before: async () => {
+      await until("the worker's first record on the topic", async () => (await offsets.ranges(TOPICS.callEvents.name))[POISONED]!.end > 0);
+      return {};
+    },
+    meanwhile: async () => poison(),
+  },
   { of: /^store:.*history/, meanwhile: postLongCall },
   {
     of: /^repair:/,
@@ -207,7 +223,7 @@ async function fillSpool(): Promise<void> {
 
 /** A record that the sink cannot read. Nothing else reads this topic. */
 async function poison(): Promise<void> {
-  await producer.send([{ topic: TOPICS.callEvents.name, partition: 0, key: 'poison', value: Buffer.from('not Avro') }]);
+  await producer.send([{ topic: TOPICS.callEvents.name, partition: POISONED, key: 'poison', value: Buffer.from('not Avro') }]);
 }
 
 /** Posts a call that began days ago, again and again until it is answered. */
@@ -256,7 +272,7 @@ async function count(table: string, where: string): Promise<number> {
 }
 
 async function simulate(enough: AbortSignal): Promise<SimulationReport> {
-  const verification = await openVerification(config, tell);
+  const verification = await openVerification(config, progress);
   const { apps, channelApps } = simulatedApps(config);
   try {
     return await runSimulation(

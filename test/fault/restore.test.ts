@@ -13,7 +13,7 @@ import { partitionOf } from '../../src/stream/partition.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { until } from '../integration/stream-kit.js';
 import { System } from '../support/system.js';
-import { report, sized } from '../support/torture.js';
+import { progress, report, sized } from '../support/torture.js';
 
 const APP = '1400000001';
 const PARTITIONS = 4;
@@ -122,7 +122,7 @@ it(
       `away for ${(away_ms / 1_000).toFixed(1)} s in all`,
       `${Math.round(resident / MIB)} MiB resident, ${Math.round(resident / OPEN)} bytes for each open call, all told`,
     ].join('; ');
-    console.log(note);
+    progress(note);
     const lost = OPEN - distinct!;
     const doubled = calls! - distinct!;
     const differing = Math.abs(OPEN - REFUSED - ringing!) + Math.abs(REFUSED - rejected!);

@@ -13,7 +13,7 @@ import { silentLogger } from '../../src/telemetry/log.js';
 import { until } from '../integration/stream-kit.js';
 import { ROLES, SoakWatch } from '../support/soak-watch.js';
 import { System } from '../support/system.js';
-import { countsOf, report, SEED, sized } from '../support/torture.js';
+import { countsOf, progress, report, SEED, sized } from '../support/torture.js';
 import { lowsOf, median, riseOf, secondHalf } from '../support/trend.js';
 
 const MIB = 2 ** 20;
@@ -111,7 +111,7 @@ it(
         const peak = await measurePeak();
         const forMs = Math.max(LENGTH_MS, (EVENTS / (peak / 2)) * 1_050 + TAIL_MS);
         const note = `peak ${Math.round(peak)} callbacks/s, half of it for ${Math.round(forMs / MINUTE)} min`;
-        console.log(note);
+        progress(note);
         return { seed: `${SEED}`, chaos: 'hard', rate: peak / 2 / CALLBACKS_PER_CALL, forMs, verify: true, note };
       },
     )();
@@ -186,7 +186,7 @@ it(
       `simulator's heap ${mib(heap_bytes)}`,
     ];
     const text = figures.join('; ');
-    console.log(text);
+    progress(text);
     report({ scenario: 'soak', faults: 0, events: compared.received, ...countsOf(differences), note: text });
 
     expect(first).toEqual([]);

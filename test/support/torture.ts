@@ -14,6 +14,11 @@ export function sized<T>(short: T, long: T): T {
   return LONG ? long : short;
 }
 
+/** Tells how far a long scenario has come; `npm run torture` shows it. Nothing in the suite. */
+export function progress(text: string): void {
+  if (LONG) console.log(`· ${text}`);
+}
+
 /** What one scenario did, and what the comparison at its end counted. */
 export interface Figures {
   scenario: string;

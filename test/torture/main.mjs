@@ -59,7 +59,7 @@ function compile() {
     execFileSync(process.execPath, [tsc, '-p', project], { cwd: ROOT, stdio: 'inherit' });
 }
 
-/** Runs one test file; shows each test as it ends. Resolves to what became of its tests. */
+/** Runs one test file; shows each test as it ends, and what a scenario tells of its progress. Resolves to what became of its tests. */
 async function run({ name, project, more }, place) {
   console.log(`\n${elapsed()}  ${place} ${name}`);
   const since = performance.now();
@@ -72,7 +72,7 @@ async function run({ name, project, more }, place) {
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (line) => {
       lines.push(line);
-      if (/^\s*[✓×↓]/.test(line)) console.log(`${elapsed()}  ${line.trim()}`);
+      if (/^\s*[✓×↓·]/.test(line)) console.log(`${elapsed()}  ${line.trim()}`);
     });
   }
   const code = await new Promise((resolve) => child.once('close', resolve));
