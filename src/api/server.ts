@@ -49,7 +49,7 @@ export interface Api {
 }
 
 /** Pages of the dashboard: all are the same document, which reads the address. */
-const PAGES = ['/', '/call'] as const;
+const PAGES = ['/', '/missed', '/calls', '/call', '/people', '/recordings', '/health', '/alerts'] as const;
 
 const HEADERS = {
   'content-security-policy':

@@ -1,13 +1,11 @@
-import { CallPage } from './call.js';
-import { get } from './client.js';
-import { h } from './dom.js';
-import { Live, type LiveStatus } from './live.js';
-import { OverviewPage } from './overview.js';
-import type { Frame, Page } from './page.js';
-import { browserZone, readState, writeState } from './state.js';
-import type { App } from './types.js';
+import { AppSelect, ZoneSelect } from './frame/controls.js';
+import { Live, type LiveStatus } from './frame/live.js';
+import type { Frame, Page, Place } from './frame/page.js';
+import { PLACES } from './frame/places.js';
+import { readState, type State, writeState } from './frame/state.js';
+import { themeButton } from './frame/theme.js';
+import { h } from './parts/dom.js';
 
-const THEME = 'callstream-theme';
 const STATUS_WORDS: Record<LiveStatus, string> = {
   connecting: 'Connecting',
   live: 'Live',
@@ -15,12 +13,25 @@ const STATUS_WORDS: Record<LiveStatus, string> = {
   paused: 'Paused',
 };
 
-let state = readState(location.search);
-let page: Page;
+const placeAt = (path: string): Place => PLACES.find((place) => place.path === path) ?? PLACES[0]!;
+
+let place = placeAt(location.pathname);
+let state = readState(location.search, place.own);
+let page: Page | null = null;
 let paused = false;
 
+const statusText = h('span', { role: 'status' }, STATUS_WORDS.connecting);
+const pauseText = h('span', { class: 'verb' }, 'Pause');
+const liveButton = h(
+  'button',
+  { type: 'button', class: 'live', 'data-status': 'connecting', click: pauseOrResume },
+  h('i', { 'aria-hidden': 'true' }),
+  statusText,
+  pauseText,
+);
+
 const live = new Live({
-  calls: (calls) => page.calls(calls),
+  calls: (calls) => page?.calls?.(calls),
   status: (status) => {
     statusText.textContent = STATUS_WORDS[status];
     liveButton.dataset.status = status;
@@ -31,129 +42,87 @@ const frame: Frame = {
   get state() {
     return state;
   },
-  update(change) {
-    const before = state;
-    state = { ...state, ...change };
-    history.replaceState(null, '', address());
-    for (const link of top.querySelectorAll<HTMLAnchorElement>('a[data-home]')) link.href = frame.link('/');
-    page.stateChanged(before);
+  update: (change) => changeTo({ ...state, ...change }),
+  updateOwn(change) {
+    const values = { ...state.own, ...change };
+    changeTo({ ...state, own: Object.fromEntries(place.own.flatMap((name) => (values[name] ? [[name, values[name]]] : []))) });
   },
-  link(path, params = {}) {
-    const search = writeState(state);
-    for (const [name, value] of Object.entries(params)) search.set(name, value);
-    const text = search.toString();
-    return text === '' ? path : `${path}?${text}`;
-  },
+  link: (path, own = {}) => address(path, { ...state, own }),
   listen(app, since) {
     if (!paused) live.start(app, since);
   },
 };
 
-/** The address of this page in its present state: what names the page itself (a call) stays. */
-function address(): string {
-  const search = new URLSearchParams(location.search);
-  const own = Object.fromEntries(['provider', 'app_id', 'id'].flatMap((name) => (search.has(name) ? [[name, search.get(name)!]] : [])));
-  return frame.link(location.pathname, own);
+function address(path: string, of: State): string {
+  const search = writeState(of).toString();
+  return search === '' ? path : `${path}?${search}`;
+}
+
+function changeTo(next: State): void {
+  const before = state;
+  state = next;
+  history.replaceState(null, '', address(location.pathname, state));
+  syncTop();
+  page?.stateChanged(before);
+}
+
+function pauseOrResume(): void {
+  paused = !paused;
+  pauseText.textContent = paused ? 'Resume' : 'Pause';
+  if (paused) {
+    live.pause();
+    page?.pause();
+  } else page?.load();
 }
 
 function open(): void {
   live.stop();
   page?.destroy();
-  state = readState(location.search);
-  page = location.pathname === '/call' ? new CallPage(frame, new URLSearchParams(location.search)) : new OverviewPage(frame);
+  place = placeAt(location.pathname);
+  state = readState(location.search, place.own);
+  page = place.open(frame);
   document.title = `${page.title} – callstream`;
   document.getElementById('main')!.replaceChildren(page.element);
-  appSelect.value = state.app;
-  zoneSelect.value = state.tz;
+  syncTop();
   page.load();
 }
 
-const statusText = h('span', { role: 'status' }, 'Connecting');
-const pauseText = h('span', { class: 'verb' }, 'Pause');
-const liveButton = h(
-  'button',
-  {
-    type: 'button',
-    class: 'live',
-    'data-status': 'connecting',
-    click: () => {
-      paused = !paused;
-      pauseText.textContent = paused ? 'Resume' : 'Pause';
-      if (paused) {
-        live.pause();
-        page.pause();
-      } else page.load();
-    },
-  },
-  h('i', { 'aria-hidden': 'true' }),
-  statusText,
-  pauseText,
+const apps = new AppSelect(frame);
+const zones = new ZoneSelect(frame);
+const home = h(
+  'a',
+  { class: 'brand', href: '/', 'data-link': true },
+  h('img', { src: '/assets/icon.svg', alt: '', width: 24, height: 24 }),
+  'callstream',
+);
+const links = PLACES.filter(({ name }) => name !== '').map(({ path, name }) =>
+  h('a', { href: path, 'data-link': true, 'data-path': path }, name),
 );
 
-const appSelect = h(
-  'select',
-  { 'aria-label': 'App', change: () => frame.update({ app: appSelect.value }) },
-  h('option', { value: '' }, 'All apps'),
-);
-const zoneSelect = h('select', { 'aria-label': 'Time zone', class: 'zone', change: () => frame.update({ tz: zoneSelect.value }) });
-
-function fillZones(): void {
-  const own = browserZone();
-  const zones = Intl.supportedValuesOf('timeZone').filter((zone) => zone !== 'UTC' && zone !== own);
-  const first = [...new Set([own, 'UTC', state.tz])];
-  zoneSelect.append(...first.map((zone) => h('option', { value: zone }, zone.replaceAll('_', ' '))));
-  const regions = new Map<string, string[]>();
-  for (const zone of zones) {
-    if (first.includes(zone)) continue;
-    const region = zone.split('/')[0] ?? zone;
-    regions.set(region, [...(regions.get(region) ?? []), zone]);
+/** Links and controls as the state has them. */
+function syncTop(): void {
+  home.href = frame.link('/');
+  for (const link of links) {
+    const { path } = link.dataset;
+    link.href = frame.link(path!);
+    if (path === place.path) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
   }
-  for (const [region, names] of regions)
-    zoneSelect.append(h('optgroup', { label: region }, ...names.map((zone) => h('option', { value: zone }, zone.replaceAll('_', ' ')))));
+  apps.sync();
+  zones.sync();
 }
 
-async function fillApps(): Promise<void> {
-  try {
-    const { apps } = await get<{ apps: App[] }>('/api/v1/apps');
-    const known = apps.some((app) => app.app_id === state.app) || state.app === '' ? apps : [...apps, { provider: '', app_id: state.app }];
-    appSelect.append(
-      ...known.map((app) => h('option', { value: app.app_id }, app.provider === '' ? app.app_id : `${app.app_id} (${app.provider})`)),
-    );
-    appSelect.value = state.app;
-  } catch {
-    // The page itself says what is wrong with the server; the list comes with the next visit.
-    window.setTimeout(() => void fillApps(), 10_000);
-  }
-}
-
-const dark = window.matchMedia('(prefers-color-scheme: dark)');
-const isDark = (): boolean => (document.documentElement.dataset.theme ?? (dark.matches ? 'dark' : 'light')) === 'dark';
-const themeButton = h('button', {
-  type: 'button',
-  class: 'theme',
-  click: () => {
-    const next = isDark() ? 'light' : 'dark';
-    localStorage.setItem(THEME, next);
-    setTheme(next);
-  },
-});
-
-function setTheme(theme: string | null): void {
-  if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
-  themeButton.textContent = isDark() ? '☀' : '☾';
-  themeButton.setAttribute('aria-label', isDark() ? 'Switch to light colours' : 'Switch to dark colours');
-  page?.themeChanged();
-}
-
-const top = document.getElementById('top')!;
-top.append(
+document.getElementById('top')!.append(
+  home,
+  h('nav', { 'aria-label': 'Pages' }, ...links),
   h(
-    'a',
-    { class: 'brand', href: frame.link('/'), 'data-link': true, 'data-home': true },
-    h('img', { src: '/assets/icon.svg', alt: '', width: 24, height: 24 }),
-    'callstream',
+    'div',
+    { class: 'controls' },
+    liveButton,
+    apps.element,
+    zones.element,
+    themeButton(() => page?.themeChanged?.()),
   ),
-  h('div', { class: 'controls' }, liveButton, appSelect, zoneSelect, themeButton),
 );
 
 document.addEventListener('click', (event) => {
@@ -166,9 +135,5 @@ document.addEventListener('click', (event) => {
   document.getElementById('main')!.focus({ preventScroll: true });
 });
 window.addEventListener('popstate', open);
-dark.addEventListener('change', () => setTheme(null));
 
-fillZones();
-setTheme(localStorage.getItem(THEME));
 open();
-void fillApps();

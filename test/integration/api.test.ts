@@ -262,7 +262,7 @@ describe('the server', () => {
   });
 
   it('serves the dashboard with a strict policy and etags', async () => {
-    for (const path of ['/', '/call?id=1', '/assets/main.js', '/assets/styles.css', '/assets/uplot.js']) {
+    for (const path of ['/', '/call?id=1', '/assets/main.js', '/assets/styles/base.css', '/assets/parts/dom.js', '/assets/uplot.js']) {
       const response = await fetch(api.address + path);
       expect(response.status).toBe(200);
       expect(response.headers.get('content-security-policy')).toMatch(/default-src 'none'.*script-src 'self'/);

@@ -47,3 +47,23 @@ export function duration(ms: number): string {
 /** A distance from the start of a call: `+0.0 s`, `+2m 05s`. */
 export const offset = (ms: number): string =>
   Math.abs(ms) < 60_000 ? `${ms < 0 ? '−' : '+'}${(Math.abs(ms) / 1000).toFixed(1)} s` : `${ms < 0 ? '' : '+'}${duration(ms)}`;
+
+const DATE = { year: 'numeric', month: '2-digit', day: '2-digit' } as const;
+
+/** `2026-03-04T09:30`, as a `datetime-local` field has it. */
+export function wallTime(at: number, zone: string): string {
+  const parts = Object.fromEntries(
+    formatter(zone, { ...DATE, hour: '2-digit', minute: '2-digit' })
+      .formatToParts(at)
+      .map(({ type, value }) => [type, value]),
+  );
+  return `${parts.year!.padStart(4, '0')}-${parts.month}-${parts.day}T${parts.hour}:${parts.minute}`;
+}
+
+/** Epoch ms of such a text in the zone; NaN when it is none. Of a time that clocks show twice one of the two; of one that they skip, the moment as far after the change. */
+export function wallTimeToEpoch(text: string, zone: string): number {
+  const utc = Date.parse(`${text}Z`);
+  if (Number.isNaN(utc)) return utc;
+  const ahead = (at: number): number => Date.parse(`${wallTime(at, zone)}Z`) - at;
+  return utc - ahead(utc - ahead(utc));
+}

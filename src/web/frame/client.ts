@@ -1,4 +1,4 @@
-import { h } from './dom.js';
+import { h } from '../parts/dom.js';
 
 /** An answer that is not the data: `message` says what happened and what to do. */
 export class Failure extends Error {

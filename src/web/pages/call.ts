@@ -1,12 +1,12 @@
-import { Failure, get } from './client.js';
-import { h, hidden, s } from './dom.js';
-import { clockTime, count, duration, exactTime, offset } from './format.js';
-import { inputsTable } from './inputs.js';
-import { ladder, lanesOf, mark } from './ladder.js';
-import type { Frame, Page } from './page.js';
-import type { State } from './state.js';
-import type { Call, CallDetail, Leg } from './types.js';
-import { anomalyText, endReason, outcomeBadge, outcomeMark, typeText } from './words.js';
+import { Failure, get } from '../frame/client.js';
+import type { Frame, Page } from '../frame/page.js';
+import type { State } from '../frame/state.js';
+import { h, hidden, s } from '../parts/dom.js';
+import { clockTime, count, duration, exactTime, offset } from '../parts/format.js';
+import { inputsTable } from '../parts/inputs.js';
+import { ladder, lanesOf, mark } from '../parts/ladder.js';
+import type { Call, CallDetail, Leg } from '../parts/types.js';
+import { anomalyText, endReason, outcomeBadge, outcomeMark, typeText } from '../parts/words.js';
 
 /** An open call's picture grows by itself. */
 const GROW_MS = 1000;
@@ -14,7 +14,7 @@ const RETRY_MS = 4000;
 
 /** One call: its facts, its ladder, its legs and inputs, and what is odd about it. */
 export class CallPage implements Page {
-  readonly element = h('div', { class: 'call' });
+  readonly element = h('div', { class: 'page call' });
   readonly #frame: Frame;
   readonly #name: { provider: string; app_id: string; id: string };
   readonly #picture = h('div', { class: 'picture' });
@@ -27,9 +27,10 @@ export class CallPage implements Page {
   #grow: number | undefined;
   #retry: number | undefined;
 
-  constructor(frame: Frame, search: URLSearchParams) {
+  constructor(frame: Frame) {
     this.#frame = frame;
-    this.#name = { provider: search.get('provider') ?? '', app_id: search.get('app_id') ?? '', id: search.get('id') ?? '' };
+    const { provider = '', app_id = '', id = '' } = frame.state.own;
+    this.#name = { provider, app_id, id };
     this.#resize = new ResizeObserver(() => this.#draw());
     this.#resize.observe(this.#picture);
     this.element.append(this.#back(), h('p', { class: 'empty' }, 'Reading the call…'));
@@ -50,10 +51,6 @@ export class CallPage implements Page {
 
   stateChanged(_before: State): void {
     this.#show();
-  }
-
-  themeChanged(): void {
-    // Everything here takes its colours from the style sheet.
   }
 
   calls(calls: Call[]): void {

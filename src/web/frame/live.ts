@@ -1,5 +1,5 @@
+import type { Call } from '../parts/types.js';
 import { request } from './client.js';
-import type { Call } from './types.js';
 
 export type LiveStatus = 'connecting' | 'live' | 'stale' | 'paused';
 

@@ -1,0 +1,53 @@
+/** A page's figures follow live calls at most this often, and time itself this often. */
+const REFRESH_MS = 2000;
+const WALK_MS = 10_000;
+
+/** Reads figures again when calls have changed, and now and then because time goes on. Many changes share one reading; one that takes long makes the next ones rarer. */
+export class Refresher {
+  readonly #refresh: () => Promise<unknown>;
+  readonly #walk: number;
+  #due: number | undefined;
+  #running = false;
+  #paused = false;
+  /** How long the last one took, ms. */
+  #took = 0;
+
+  constructor(refresh: () => Promise<unknown>) {
+    this.#refresh = refresh;
+    this.#walk = window.setInterval(() => this.soon(), WALK_MS);
+  }
+
+  /** Now, whatever else is due. Goes on after a pause. */
+  async now(): Promise<void> {
+    this.#paused = false;
+    this.#running = true;
+    const began = performance.now();
+    await this.#refresh();
+    this.#running = false;
+    this.#took = performance.now() - began;
+  }
+
+  soon(): void {
+    if (this.#paused) return;
+    this.#due ??= window.setTimeout(
+      () => {
+        this.#due = undefined;
+        if (this.#running) this.soon();
+        else void this.now();
+      },
+      Math.min(WALK_MS, Math.max(REFRESH_MS, 3 * this.#took)),
+    );
+  }
+
+  /** Figures stand still while the reader looks at them. */
+  pause(): void {
+    this.#paused = true;
+    window.clearTimeout(this.#due);
+    this.#due = undefined;
+  }
+
+  stop(): void {
+    this.pause();
+    window.clearInterval(this.#walk);
+  }
+}
