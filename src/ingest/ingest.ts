@@ -85,6 +85,8 @@ const CLOSE_PATIENCE_MS = 10_000;
 const IDLE_SWEEP_MS = 50;
 /** A disk that has refused something is asked so often whether it takes something again. */
 const PROBE_MS = 1_000;
+/** Connections that wait to be taken, as many as Linux allows: beyond them a vendor's connection is tried again after one second, three, seven. */
+const BACKLOG = 4_096;
 
 /**
  * Starts the ingest role: opens the spool, listens, and from then on answers 200 only to what is durable (contract §3, §7.1).
@@ -156,7 +158,7 @@ export async function startIngest(options: IngestOptions, deps: IngestDeps): Pro
     },
   );
   try {
-    await server.listen({ host: options.host, port: options.port }).catch((error: unknown) => {
+    await server.listen({ host: options.host, port: options.port, backlog: BACKLOG }).catch((error: unknown) => {
       throw listenError(error, 'ingest', options, 'CALLSTREAM_INGEST_PORT');
     });
   } catch (error) {

@@ -92,7 +92,7 @@ beforeAll(async () => {
     api: { endpoint: "${vendor}", subscribeIds: [subscription], accessKeyId: access-key-id, accessKeySecret: access-key }
 kafka: { partitions: ${PARTITIONS} }
 sessions: { ringTimeout: 5s, settle: 2s, maxCall: ${sized('20s', '60s')}, retention: 10s, channelGap: 10s }
-polling: { sweepEvery: 1s, overlap: 2m, userEvents: ${sized('off', 'all')} }
+polling: { sweepEvery: 1s, overlap: 2h, userEvents: ${sized('off', 'all')} }
 `,
   );
   const env: NodeJS.ProcessEnv = {
