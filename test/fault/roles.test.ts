@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, it } from 'vitest';
 import { Dice } from '../support/clickhouse-model.js';
 import { expectNoDifference, figuresOf, RoleWorld } from '../support/role-world.js';
-import { report, SEED, sized } from '../support/torture.js';
+import { progress, report, SEED, sized } from '../support/torture.js';
 import { clockJumps } from './roles/clock-jumps.js';
 import { askers, networks } from './roles/networks.js';
 import { otherGroup } from './roles/other-group.js';
@@ -47,6 +47,7 @@ for (const [i, scenarios] of TOGETHER.entries()) {
             if (played.note !== undefined) notes.push(played.note);
           }
         });
+        progress(`${name}: round ${round} of ${rounds}`);
         report({ scenario: name, faults, ...figuresOf(simulated), note: notes.join('; ') });
         expectNoDifference(simulated);
       }
