@@ -11,7 +11,7 @@ import { Load } from '../support/load.js';
 import { report, sized } from '../support/torture.js';
 
 /** How often a leader is killed, and then every broker restarted, under load. */
-const ROUNDS = sized(1, 8);
+const ROUNDS = sized(1, 5);
 const LIMIT_MS = 120_000 + ROUNDS * 120_000;
 
 let cluster: TestCluster;

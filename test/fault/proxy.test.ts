@@ -36,7 +36,7 @@ describe('workers and producers whose connections to Kafka', () => {
       let torn = 0;
       for (const afterBytes of sized(
         [0, 1, 20, 0, 40, 0],
-        Array.from({ length: 60 }, (_, i) => (i % 3) * (i % 20)),
+        Array.from({ length: 30 }, (_, i) => (i % 3) * (i % 20)),
       )) {
         const { cuts } = proxy;
         proxy.cutAnswers(isProduce, { times: 4, afterBytes });
@@ -58,7 +58,7 @@ describe('workers and producers whose connections to Kafka', () => {
       const worker = await scene.worker();
       const load = new Load(broker.addresses, scene);
       await load.movesOn();
-      const rounds = sized(2, 8);
+      const rounds = sized(2, 5);
       for (let round = 0; round < rounds; round += 1) {
         const takeovers = scene.processors.length;
         proxy.cutAnswers(isProduce, { times: Number.POSITIVE_INFINITY });
@@ -84,7 +84,7 @@ describe('workers and producers whose connections to Kafka', () => {
       await load.movesOn();
       proxy.delayMs = 30;
       await load.movesOn();
-      const rounds = sized(1, 25);
+      const rounds = sized(1, 10);
       const resets = 8;
       for (let round = 0; round < rounds; round += 1) {
         for (let i = 0; i < resets; i += 1) {

@@ -36,7 +36,7 @@ const MEASURED_MS = 30_000;
 /** Of the simulated calls at `--chaos hard`. */
 const CALLBACKS_PER_CALL = 7.8;
 const LENGTH_MS = 30 * MINUTE;
-const EVENTS = 1_500_000;
+const EVENTS = 600_000;
 /** What a paced run leaves without new calls at its end. */
 const TAIL_MS = 100_000;
 

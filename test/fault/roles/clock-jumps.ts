@@ -29,7 +29,7 @@ const LONG: readonly Leap[] = [['ingest'], ['sessions'], ['poll'], ALL].flatMap(
 export const clockJumps: Scenario = {
   name: 'the clock leaps, and comes back',
   calls: sized(100, 1_200),
-  rounds: 2,
+  rounds: 1,
   play: async (world) => {
     const watch = new Watch(world);
     const leaps = sized(SHORT, LONG);

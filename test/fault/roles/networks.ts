@@ -23,7 +23,7 @@ export const networks: Scenario = {
     const { kafka, clickhouse, vendor } = world.proxies;
     const all = [kafka, clickhouse, vendor];
     const faults = { slow: 0, torn: 0, reset: 0, 'half-open': 0 };
-    for (let round = 0; round < sized(1, 20); round += 1) {
+    for (let round = 0; round < sized(1, 12); round += 1) {
       [kafka.delayMs, clickhouse.delayMs, vendor.delayMs] = [dice.int(30), dice.int(150), dice.int(400)];
       faults.slow += all.length;
       for (const [proxy, matches] of [
@@ -45,7 +45,7 @@ export const networks: Scenario = {
     }
     for (const proxy of all) proxy.delayMs = 0;
     // Who hangs is noticed after 10 to 30 s: of ingest, sessions and sink roles-proxy.test.ts tells.
-    for (let round = 0; round < sized(0, 5); round += 1) {
+    for (let round = 0; round < sized(0, 3); round += 1) {
       for (const proxy of all) proxy.hang();
       faults['half-open'] += all.length;
       await delay(1_000 + dice.int(2_000));

@@ -27,7 +27,7 @@ const STORMY: readonly Member[] = ['sessions', 'events', 'sink'];
 export const zombies: Scenario = {
   name: 'zombies, and a storm of rebalances',
   calls: sized(200, 500),
-  rounds: 12,
+  rounds: 5,
   play: (world, dice) => new Round(world, dice).play(),
 };
 
