@@ -7,7 +7,7 @@ import { Ledger } from './ledger.js';
 import type { Features } from './plan.js';
 import { type SendCounts, Sender } from './sender.js';
 import type { Plot } from './story.js';
-import { type Shape, timelinesOf } from './traffic.js';
+import { LONGEST_TALK_MS, type Shape, timelinesOf } from './traffic.js';
 import { type CallApp, type ChannelApp, isServed } from './vendor/app.js';
 import type { VendorBook } from './vendor/book.js';
 import { Outage } from './vendor/outage.js';
@@ -31,6 +31,8 @@ export interface SimulationOptions {
   historyMs?: number;
   /** Compressed runs: calls of these that happen in real time; default a tenth, at most 2,000. */
   live?: number;
+  /** Longest talk of a paced run, ms; default 3 hours. One whose end is not known beforehand waits for what the vendor has of its last calls. */
+  longestTalkMs?: number;
   /** Requests under way at once; default 128. */
   concurrency?: number;
   /** Part of every call id; default: seed and start time. */
@@ -229,6 +231,7 @@ function shapeOf(options: SimulationOptions, begin_at: number): Shape {
     calls: options.calls ?? null,
     forMs: options.forMs ?? null,
     historyMs: options.historyMs ?? 0,
+    longestTalkMs: options.longestTalkMs ?? LONGEST_TALK_MS,
   };
 }
 

@@ -27,10 +27,12 @@ export type Shape =
       forMs: number | null;
       /** Back-dated traffic at the same rate that is sent first, ms. */
       historyMs: number;
+      /** Longest talk, ms. */
+      longestTalkMs: number;
     };
 
 const HOUR = 3_600_000;
-const LONGEST_TALK_MS = 3 * HOUR;
+export const LONGEST_TALK_MS = 3 * HOUR;
 /** Ringing, invitations and good-byes of a call take no longer than this beside the talk. */
 const REST_MS = 100_000;
 
@@ -105,7 +107,7 @@ function* paced(plan: PlanPiece, seed: string, shape: Extract<Shape, { kind: 'pa
     at += random.exponential(1_000 / (shape.rate * swell));
     const start_at = Math.floor(at);
     if (shape.forMs !== null && start_at > last) return;
-    const maxTalkMs = Math.min(LONGEST_TALK_MS, Math.max(5_000, end - REST_MS - start_at));
+    const maxTalkMs = Math.min(shape.longestTalkMs, Math.max(5_000, end - REST_MS - start_at));
     yield { start_at, plan: () => plan(i, { start_at, maxTalkMs, delays }) };
   }
 }

@@ -276,7 +276,7 @@ async function simulate(enough: AbortSignal): Promise<SimulationReport> {
   const { apps, channelApps } = simulatedApps(config);
   try {
     return await runSimulation(
-      { seed: String(SEED), chaos: 'hard', rate: RATE, forMs: sized(240_000, 3_000_000), verify: true },
+      { seed: String(SEED), chaos: 'hard', rate: RATE, forMs: sized(240_000, 3_000_000), verify: true, longestTalkMs: 15_000 },
       {
         ingest: `http://127.0.0.1:${config.ingest.port}`,
         apps: apps.filter(({ app_id }) => app_id === APP),

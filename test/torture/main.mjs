@@ -14,7 +14,7 @@ import { inserted, markdown, sums } from './report.mjs';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGE = join(ROOT, 'docs/reliability.md');
 const FUZZ = { CALLSTREAM_FUZZ: '20' };
-/** They measure the machine, and have it to themselves, one after the other; of all others two run side by side, for most of their time is waiting. */
+/** They measure the machine, and have it to themselves, one after the other; of all others, which come first, two run side by side: most of their time is waiting. */
 const ALONE = /\/(?:soak|restore)\.test\.ts$/;
 const LANES = 2;
 
@@ -98,9 +98,9 @@ const done = new Map();
 async function lane(queue) {
   for (let job = queue.shift(); job !== undefined; job = queue.shift()) done.set(job, await run(job));
 }
-await lane(jobs.filter(({ name }) => ALONE.test(name)));
 const others = jobs.filter(({ name }) => !ALONE.test(name));
 await Promise.all(Array.from({ length: LANES }, () => lane(others)));
+await lane(jobs.filter(({ name }) => ALONE.test(name)));
 const files = jobs.map((job) => done.get(job));
 
 const figures = existsSync(reportFile)

@@ -137,7 +137,15 @@ describe('the plan', () => {
 
   it('paced traffic keeps its rate, starts with its history, and ends in time', () => {
     const begun: number[] = [];
-    const shape: Shape = { kind: 'paced', begin_at: BEGIN, rate: 2, calls: null, forMs: 600_000, historyMs: 600_000 };
+    const shape: Shape = {
+      kind: 'paced',
+      begin_at: BEGIN,
+      rate: 2,
+      calls: null,
+      forMs: 600_000,
+      historyMs: 600_000,
+      longestTalkMs: 3 * 3_600_000,
+    };
     const [, traffic] = timelinesOf({ seed: '1', run: 'r', apps: [APP], chaos: 'none' }, shape, (call) =>
       begun.push(call.deliveries[0]!.send_at),
     );
