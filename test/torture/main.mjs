@@ -13,7 +13,8 @@ import { inserted, markdown, sums } from './report.mjs';
  */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGE = join(ROOT, 'docs/reliability.md');
-const FUZZ = { CALLSTREAM_FUZZ: '20' };
+/** Twenty times the runs take twenty times as long, and longer on a busy machine: that is no failure. */
+const FUZZ = { env: { CALLSTREAM_FUZZ: '20' }, args: ['--testTimeout=1800000'] };
 /** They measure the machine, and have it to themselves, one after the other; of all others, which come first, two run side by side: most of their time is waiting. */
 const ALONE = /\/(?:soak|restore)\.test\.ts$/;
 const LANES = 2;
@@ -45,8 +46,8 @@ const testsIn = (folder, pattern) =>
     .sort()
     .map((name) => `${folder}/${name}`);
 const jobs = [
-  ...testsIn('test/property', /^hostile-.*\.test\.ts$/).map((name) => ({ name, project: 'unit', more: FUZZ })),
-  ...testsIn('test/fault', /\.test\.ts$/).map((name) => ({ name, project: 'integration', more: {} })),
+  ...testsIn('test/property', /^hostile-.*\.test\.ts$/).map((name) => ({ name, project: 'unit', ...FUZZ })),
+  ...testsIn('test/fault', /\.test\.ts$/).map((name) => ({ name, project: 'integration', env: {}, args: [] })),
 ].filter(({ name }) => name.includes(values.only ?? ''));
 if (jobs.length === 0) {
   console.error(`no test file has ${values.only} in its name`);
@@ -64,7 +65,7 @@ function compile() {
 }
 
 /** Runs one test file; shows each test as it ends, and what a scenario tells of its progress. Resolves to what became of its tests. */
-async function run({ name, project, more }) {
+async function run({ name, project, env: more, args: options }) {
   const short = name.replace(/^.*\/(.*)\.test\.ts$/, '$1');
   const say = (text) => console.log(`${elapsed()}  ${short.padEnd(18)} ${text}`);
   say(`begins, ${++begun} of ${jobs.length}`);
@@ -72,7 +73,17 @@ async function run({ name, project, more }) {
   const log = join(dir, `${name.replaceAll('/', '-')}.log`);
   const json = `${log}.json`;
   const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
-  const args = [vitest, 'run', '--project', project, '--reporter=verbose', '--reporter=json', `--outputFile.json=${json}`, name];
+  const args = [
+    vitest,
+    'run',
+    '--project',
+    project,
+    '--reporter=verbose',
+    '--reporter=json',
+    `--outputFile.json=${json}`,
+    ...options,
+    name,
+  ];
   const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...env, ...more, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
   const lines = [];
   for (const stream of [child.stdout, child.stderr]) {
