@@ -55,48 +55,52 @@ describe('migrate on three brokers', () => {
 });
 
 describe('transactions that write to partitions of two leaders', () => {
-  it('have every record once, although the coordinator refuses requests while it ends the transaction before', async () => {
-    const stage = await new Scene(cluster, 4).create();
-    const [here, there] = await until('two leaders', async () => {
-      const leaders = await cluster.leaders(stage.output);
-      const others = await cluster.leaders(stage.late);
-      const other = others.findIndex((leader) => leader !== leaders[0]);
-      return other === -1 ? null : [0, other];
-    });
-    const producer = await TaskProducer.fence({
-      clients: createClients({ brokers: cluster.addresses }, silentLogger()),
-      transactionalId: `${stage.group}-0`,
-      transactionTimeoutMs: 15_000,
-    });
-    const count = sized(150, 2_000);
-    for (let i = 0; i < count; i += 1) {
-      const record = (topic: string, partition = 0): OutputRecord => ({ topic, partition, key: `${i}`, value: Buffer.from('{}') });
-      await producer.transact({
-        outputs: [record(stage.output, here), record(stage.late, there)],
-        outputTopic: stage.output,
-        outputPartition: here as number,
-        groupId: stage.group,
-        offsets: () => [{ topic: stage.input, partition: 0, offset: i, metadata: '' }],
-        fault: () => {},
+  it(
+    'have every record once, although the coordinator refuses requests while it ends the transaction before',
+    async () => {
+      const stage = await new Scene(cluster, 4).create();
+      const [here, there] = await until('two leaders', async () => {
+        const leaders = await cluster.leaders(stage.output);
+        const others = await cluster.leaders(stage.late);
+        const other = others.findIndex((leader) => leader !== leaders[0]);
+        return other === -1 ? null : [0, other];
       });
-    }
-    producer.close();
-    for (const topic of [stage.output, stage.late]) {
-      const published = await stage.published(topic);
-      const twice = [...published].filter(([, records]) => records.length !== 1);
-      const lost = count - published.size;
-      report({
-        scenario: `quiet transactions that write to two leaders, ${topic === stage.output ? 'first' : 'second'}`,
-        faults: 0,
-        events: count,
-        lost,
-        doubled: twice.length,
-        differing: 0,
+      const producer = await TaskProducer.fence({
+        clients: createClients({ brokers: cluster.addresses }, silentLogger()),
+        transactionalId: `${stage.group}-0`,
+        transactionTimeoutMs: 15_000,
       });
-      expect(lost).toBe(0);
-      expect(twice).toEqual([]);
-    }
-  });
+      const count = sized(150, 2_000);
+      for (let i = 0; i < count; i += 1) {
+        const record = (topic: string, partition = 0): OutputRecord => ({ topic, partition, key: `${i}`, value: Buffer.from('{}') });
+        await producer.transact({
+          outputs: [record(stage.output, here), record(stage.late, there)],
+          outputTopic: stage.output,
+          outputPartition: here as number,
+          groupId: stage.group,
+          offsets: () => [{ topic: stage.input, partition: 0, offset: i, metadata: '' }],
+          fault: () => {},
+        });
+      }
+      producer.close();
+      for (const topic of [stage.output, stage.late]) {
+        const published = await stage.published(topic);
+        const twice = [...published].filter(([, records]) => records.length !== 1);
+        const lost = count - published.size;
+        report({
+          scenario: `quiet transactions that write to two leaders, ${topic === stage.output ? 'first' : 'second'}`,
+          faults: 0,
+          events: count,
+          lost,
+          doubled: twice.length,
+          differing: 0,
+        });
+        expect(lost).toBe(0);
+        expect(twice).toEqual([]);
+      }
+    },
+    LIMIT_MS,
+  );
 });
 
 describe('workers and producers under load', () => {
