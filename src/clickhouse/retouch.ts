@@ -60,7 +60,7 @@ export async function retouch(client: ClickHouse, complete: number): Promise<Ret
     );
     await client.command(
       `INSERT INTO touched (kind, app_id, bucket, n)
-       SELECT '${kind}', app_id, bucket, toUInt64(greatest(1, toInt64(version) + 1 - toInt64(touches))) FROM (${minutes}) WHERE anew`,
+       SELECT '${kind}', app_id, bucket, toUInt64(greatest(1, toInt64(version) + 1 - toInt64(known))) FROM (${minutes}) WHERE anew`,
       params,
       TIMEOUT_MS,
     );
@@ -74,16 +74,16 @@ export async function retouch(client: ClickHouse, complete: number): Promise<Ret
 function minutesOf(kind: keyof typeof ROLLUPS): string {
   const { stored, present } = ROLLUPS[kind];
   return `SELECT
-      app_id, bucket, max(version) AS version, max(touches) AS touches,
-      max(version) = 0 OR toUnixTimestamp(max(first)) >= {complete:UInt32} OR max(weight) <= max(present) AS anew
+      app_id, bucket, max(n) AS version, max(touches) AS known,
+      max(n) = 0 OR toUnixTimestamp(max(first)) >= {complete:UInt32} OR max(weight) <= max(present) AS anew
     FROM
     (
-        SELECT app_id, bucket, n AS version, toUInt64(${stored}) AS weight, first_rolled_at AS first, toUInt64(0) AS present, toUInt64(0) AS touches
+        SELECT app_id, bucket, n, toUInt64(${stored}) AS weight, first_rolled_at AS first, toUInt64(0) AS present, toUInt64(0) AS touches
         FROM ${kind}_minutes FINAL
         UNION ALL
         SELECT app_id, bucket, 0, 0, toDateTime(0, 'UTC'), toUInt64(present), 0 FROM (${present})
         UNION ALL
-        SELECT app_id, bucket, 0, 0, toDateTime(0, 'UTC'), 0, n FROM (SELECT app_id, bucket, sum(n) AS n FROM touched WHERE kind = '${kind}' GROUP BY app_id, bucket)
+        SELECT app_id, bucket, 0, 0, toDateTime(0, 'UTC'), 0, sum(n) FROM touched WHERE kind = '${kind}' GROUP BY app_id, bucket
     )
     GROUP BY app_id, bucket
     HAVING version > 0 OR max(present) > 0`;
