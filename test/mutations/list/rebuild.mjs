@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is code that is looked for.
 /** docs/DESIGN.md, "Rebuild": nothing is taken away, nobody comes back, and nothing is concluded from incomplete tables. */
 const REBUILD_TS = 'src/cli/rebuild/rebuild.ts';
 const FORGOTTEN = 'src/cli/rebuild/forgotten-records.ts';
