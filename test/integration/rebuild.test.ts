@@ -185,7 +185,7 @@ it('gives back a database that was lost, although killed at every point on the w
   expect(said).toMatch(/callstream\.calls +\d+ records, since/);
   expect(differences(await relations())).toEqual({});
   expect(await lookupCalls(clickhouse, [known])).toEqual(new Map());
-}, 60_000);
+});
 
 it('puts right what was damaged, beside a sink, and twice is once', async () => {
   const somewhere = 'cityHash64(call_id) % 2 = 0';
@@ -212,13 +212,14 @@ it('puts right what was damaged, beside a sink, and twice is once', async () => 
   expect(differences(await relations())).toEqual({});
   await rebuilt();
   expect(differences(await relations())).toEqual({});
-}, 60_000);
+});
 
 it('takes nothing away that the topics no longer have', async () => {
   const admin = createClients({ brokers: servers.brokers }, silentLogger()).consumers.admin();
   await admin.connect();
   const ends = await admin.fetchTopicOffsets(TOPICS.calls.name);
-  const cut = ends.map(({ partition, high }) => ({ partition, offset: String(Math.ceil(Number(high) / 2)) }));
+  // The last revisions of all calls stand near the end.
+  const cut = ends.map(({ partition, high }) => ({ partition, offset: String(Math.ceil(0.9 * Number(high))) }));
   await admin.deleteTopicRecords({ topic: TOPICS.calls.name, partitions: cut });
   await admin.disconnect();
   await rebuilt();
@@ -234,4 +235,4 @@ it('takes nothing away that the topics no longer have', async () => {
   expect(before.calls).toEqual(expect.arrayContaining(now.calls!));
   const rollups = RELATIONS.filter((name) => name.startsWith('metrics') || name === 'concurrency_1m');
   expect(Object.keys(differences(now)).filter((name) => rollups.includes(name))).toEqual([]);
-}, 60_000);
+});
