@@ -1,8 +1,11 @@
-import { migrateClickHouse } from '../clickhouse/migrate.js';
+import { randomUUID } from 'node:crypto';
+import { hasTables, migrateClickHouse, noteLoss } from '../clickhouse/index.js';
 import { TOPICS } from '../codec/topics.js';
 import { type Config, PARTITIONS } from '../config/index.js';
 import { TopicAdmin } from '../stream/admin.js';
+import { systemClock } from '../telemetry/clock.js';
 import type { Logger } from '../telemetry/log.js';
+import { SINK_TOPICS } from '../workers/sink/intake.js';
 import { groupOf, kafkaConnection, openClickHouse, openRegistry, WORKERS } from './parts.js';
 
 export interface MigrateOptions {
@@ -19,6 +22,8 @@ export interface Migrated {
   schemas: number;
   /** Files that were applied now. */
   tables: string[];
+  /** There were no tables, and the sink has stored records before. */
+  lost: boolean;
 }
 
 /**
@@ -45,10 +50,24 @@ export async function migrateAll(config: Config, { embeddedKafka, logger, onStep
   onStep(`tables in ${config.clickhouse.url}, database ${config.clickhouse.database}`);
   const clickhouse = openClickHouse(config);
   try {
+    const lost = !(await hasTables(clickhouse)) && (await hasStored(config, logger));
+    if (lost) await noteLoss(clickhouse, randomUUID(), systemClock.now());
     const tables = await migrateClickHouse(clickhouse, { retention: config.retention });
-    return { topics: { total: specs.length, ...topics }, partitions, schemas: specs.length, tables };
+    return { topics: { total: specs.length, ...topics }, partitions, schemas: specs.length, tables, lost };
   } finally {
     await clickhouse.close();
+  }
+}
+
+/** Whether the sink will not read again what the topics hold. */
+async function hasStored(config: Config, logger: Logger): Promise<boolean> {
+  const admin = new TopicAdmin({ kafka: kafkaConnection(config), logger });
+  try {
+    const committed = await admin.offsets.committed(groupOf(config, 'sink'), SINK_TOPICS);
+    const ranges = await Promise.all(SINK_TOPICS.map(async (topic) => ({ topic, logs: await admin.ranges(topic) })));
+    return ranges.some(({ topic, logs }) => logs.some(({ low }, p) => (committed.get(topic)?.[p]?.offset ?? 0) > low));
+  } finally {
+    await admin.close();
   }
 }
 
@@ -58,7 +77,7 @@ async function existingPartitions(admin: TopicAdmin): Promise<number | undefined
 }
 
 /** `10 topics of 4 partitions (all new), 10 schemas, tables up to date` */
-export function describeMigrated({ topics, partitions, schemas, tables }: Migrated): string {
+export function describeMigrated({ topics, partitions, schemas, tables, lost }: Migrated): string {
   const changes = [
     ...(topics.created.length === 0 ? [] : [topics.created.length === topics.total ? 'all new' : `${topics.created.length} new`]),
     ...(topics.altered.length === 0 ? [] : [`settings of ${topics.altered.length} changed`]),
@@ -67,5 +86,6 @@ export function describeMigrated({ topics, partitions, schemas, tables }: Migrat
     `${topics.total} topics of ${partitions} partitions${changes.length === 0 ? '' : ` (${changes.join(', ')})`}`,
     `${schemas} schemas`,
     tables.length === 0 ? 'tables up to date' : `tables: ${tables.join(', ')} applied`,
+    ...(lost ? ['the database is new, and lacks what was stored before: run callstream rebuild'] : []),
   ].join('; ');
 }

@@ -4,10 +4,13 @@ import type { Topic } from '../codec/topics.js';
 import { CallstreamError, messageOf } from '../domain/errors.js';
 import type { KafkaConnection } from '../stream/client.js';
 import { createClients } from '../stream/client.js';
-import { OffsetReader } from '../stream/offsets.js';
+import { type LogRange, OffsetReader } from '../stream/offsets.js';
 import { Restorer } from '../stream/restorer.js';
 import type { InputRecord } from '../stream/types.js';
 import type { Logger } from '../telemetry/log.js';
+
+/** Offsets of one piece. */
+const PIECE_OFFSETS = 20_000;
 
 /** Reads committed records of a topic outside of any worker's group. */
 export class TopicReader {
@@ -31,6 +34,36 @@ export class TopicReader {
         begin[partition]! < end ? this.#restorer.restore(partition, begin[partition]!, end - 1, sink) : [],
       ),
     );
+  }
+
+  /**
+   * As {@link readAll}, a piece at a time, one partition after the other: the next piece is read while `take` works on the last, and no further. `take` is also
+   * told how many offsets the piece spans: compaction and transactions leave holes.
+   */
+  async readPieces(
+    ranges: readonly LogRange[],
+    take: (records: InputRecord[], offsets: number) => Promise<void>,
+    size = PIECE_OFFSETS,
+  ): Promise<void> {
+    let taken = Promise.resolve();
+    for (const [partition, { low, end }] of ranges.entries()) {
+      for (let from = low; from < end; from += size) {
+        const to = Math.min(from + size, end);
+        const records: InputRecord[] = [];
+        // Retention may have moved on since the ranges were asked for.
+        const begin = Math.max(from, (await this.#offsets.ranges(this.#topic))[partition]?.low ?? from);
+        await this.#restorer.restore(partition, begin, to - 1, (some) => records.push(...some));
+        await taken;
+        taken = take(records, to - from);
+        taken.catch(() => {});
+      }
+    }
+    await taken;
+  }
+
+  /** Where the logs of the partitions start and end. */
+  ranges(): Promise<LogRange[]> {
+    return this.#offsets.ranges(this.#topic);
   }
 
   /** null when retention has taken it, or it is not there yet. */

@@ -42,7 +42,7 @@ export async function openUsers({
   logger,
   clock,
   groupId,
-}: UsersOptions): Promise<{ users: Users; close(): Promise<void> }> {
+}: UsersOptions): Promise<{ users: Users; forgotten: ForgottenList; close(): Promise<void> }> {
   const codec = await openCodec(TOPICS.pollCursors, registry);
   const reader = new TopicReader(kafkaConnection(config), `${groupId}.forgotten`, TOPICS.pollCursors.name, logger);
   const positions = new Map<number, number>();
@@ -69,7 +69,7 @@ export async function openUsers({
     await reader.close();
     throw error;
   }
-  if (key !== undefined) return { users: usersOf(config, forgotten), close: () => reader.close() };
+  if (key !== undefined) return { users: usersOf(config, forgotten), forgotten, close: () => reader.close() };
   await reader.close();
-  return { users: usersOf(config), close: async () => {} };
+  return { users: usersOf(config), forgotten, close: async () => {} };
 }

@@ -13,7 +13,9 @@ export {
   lookupRecordings,
   type StoredInput,
 } from './lookup.js';
-export { migrateClickHouse, otherTtls, type Retention, readMigrations } from './migrate.js';
+export { hasTables, migrateClickHouse, noteLoss, otherTtls, type Retention, readMigrations } from './migrate.js';
+export { endRebuilds, openRebuilds, wantRebuild } from './rebuilds.js';
+export { type Retouched, retouch } from './retouch.js';
 export { Roller } from './roller.js';
 export { RowError } from './row-writer.js';
 export { CALL_FIELDS, type CallRow } from './rows.js';

@@ -6,6 +6,7 @@ import { type RecordingKey, recordingKey } from '../domain/recording.js';
 import type { CallKey } from '../domain/types.js';
 import type { ClickHouse } from './client.js';
 import { keysOf, roomKeysOf, taskKeysOf } from './keys.js';
+import { requireComplete } from './rebuilds.js';
 import { CALL_EVENTS, rowOf, selectOf } from './relations.js';
 
 const TIMEOUT_MS = 30_000;
@@ -17,6 +18,7 @@ const TIMEOUT_MS = 30_000;
  */
 export async function lookupCalls(client: ClickHouse, keys: readonly CallKey[]): Promise<Map<string, Buffer>> {
   if (keys.length === 0) return new Map();
+  await requireComplete(client);
   // The history is ordered by call id and knows where in calls_latest (ordered by first_seen_at) the call lies.
   const rows = await client.query<CallKey & { frame: string }>(
     `SELECT provider, app_id, call_id, base64Encode(argMax(state, revision)) AS frame
@@ -37,6 +39,7 @@ export async function lookupCalls(client: ClickHouse, keys: readonly CallKey[]):
  */
 export async function lookupRecordings(client: ClickHouse, keys: readonly RecordingKey[]): Promise<Map<string, Buffer>> {
   if (keys.length === 0) return new Map();
+  await requireComplete(client);
   const rows = await client.query<RecordingKey & { frame: string }>(
     `SELECT provider, app_id, task_id, base64Encode(argMax(state, revision)) AS frame
      FROM recordings_latest
@@ -56,6 +59,7 @@ export async function lookupRecordings(client: ClickHouse, keys: readonly Record
  */
 export async function lookupChannels(client: ClickHouse, keys: readonly ChannelKey[], from: number): Promise<Map<string, Buffer[]>> {
   if (keys.length === 0) return new Map();
+  await requireComplete(client);
   // The states are large: only those of the sessions that are wanted are read.
   const rows = await client.query<{ provider: string; app_id: string; room_id: string; frame: string }>(
     `SELECT provider, app_id, room_id, base64Encode(argMax(state, revision)) AS frame

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CallstreamError } from '../domain/errors.js';
 import type { ClickHouse } from './client.js';
+import { wantRebuild } from './rebuilds.js';
 
 /** How long rows are kept, in milliseconds. */
 export interface Retention {
@@ -20,6 +21,10 @@ export interface Migration {
   checksum: string;
 }
 
+/** The first that the first migration makes. */
+const FIRST_TABLE = 'calls_latest';
+/** It needs no other. */
+const REBUILDS = '007_rebuilds.sql';
 const FOLDER = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'schemas', 'clickhouse');
 const TIMEOUT_MS = 60_000;
 const SECOND = 1_000;
@@ -75,12 +80,7 @@ export async function migrateClickHouse(
   options: { retention: Retention; migrations?: readonly Migration[] },
 ): Promise<string[]> {
   const migrations = options.migrations ?? readMigrations();
-  const server = client.using('default');
-  try {
-    await server.command(`CREATE DATABASE IF NOT EXISTS ${client.database}`, {}, TIMEOUT_MS);
-  } finally {
-    await server.close();
-  }
+  await createDatabase(client);
   await client.command(
     `CREATE TABLE IF NOT EXISTS migrations (name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
      ENGINE = ReplacingMergeTree ORDER BY name SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`,
@@ -115,6 +115,37 @@ export async function migrateClickHouse(
   }
   await applyRetention(client, options.retention);
   return done;
+}
+
+async function createDatabase(client: ClickHouse): Promise<void> {
+  const server = client.using('default');
+  try {
+    await server.command(`CREATE DATABASE IF NOT EXISTS ${client.database}`, {}, TIMEOUT_MS);
+  } finally {
+    await server.close();
+  }
+}
+
+/** Whether the database of the client has its tables, of whatever version. @throws ClickHouseFailure */
+export async function hasTables(client: ClickHouse): Promise<boolean> {
+  const server = client.using('default');
+  try {
+    const [row] = await server.query<{ n: number }>(
+      'SELECT count() AS n FROM system.tables WHERE database = {database:String} AND name = {name:String}',
+      { database: client.database, name: FIRST_TABLE },
+    );
+    return row?.n === 1;
+  } finally {
+    await server.close();
+  }
+}
+
+/** Before tables are made where others were lost: notes that a rebuild is wanted, so that no crash in between leaves empty tables without that. @throws ClickHouseFailure */
+export async function noteLoss(client: ClickHouse, id: string, now: number): Promise<void> {
+  await createDatabase(client);
+  const { sql } = readMigrations().find(({ name }) => name === REBUILDS)!;
+  for (const statement of statementsOf(sql)) await client.command(statement, {}, TIMEOUT_MS);
+  await wantRebuild(client, id, now);
 }
 
 /** Sets the TTL of each table that has another one: a change of the configuration needs no migration. What is stored follows at once. */

@@ -8,7 +8,7 @@ interface Dirty {
   bucket: number;
   /** Sum of the touches: the version of what is rolled now. */
   n: number;
-  /** When the minute was rolled first; 0: never. */
+  /** When the minute was rolled first, or the first of its calls was seen; 0: never. */
   first: number;
 }
 
@@ -42,16 +42,22 @@ export class Roller {
   }
 
   /**
-   * Recomputes every minute that was touched since it was last rolled. Returns their number, which `onDirty` is told before the work.
+   * Recomputes every minute that was touched since it was last rolled. Returns their number; `onDirty` is told how many are left, before the work and on the way.
    * @throws ClickHouseFailure
    */
   async pass(onDirty: (minutes: number) => void = () => {}): Promise<number> {
     const [clock] = await this.#client.query<{ now: number }>('SELECT toUnixTimestamp(now()) AS now');
     const dirty = await this.dirty();
-    onDirty(dirty.length);
+    let left = dirty.length;
+    onDirty(left);
     for (const kind of ['metrics', 'concurrency'] as const) {
       const minutes = dirty.filter((d) => d.kind === kind);
-      for (let i = 0; i < minutes.length; i += MINUTES_PER_STATEMENT) await this.#roll(kind, minutes.slice(i, i + MINUTES_PER_STATEMENT));
+      for (let i = 0; i < minutes.length; i += MINUTES_PER_STATEMENT) {
+        const some = minutes.slice(i, i + MINUTES_PER_STATEMENT);
+        await this.#roll(kind, some);
+        left -= some.length;
+        onDirty(left);
+      }
     }
     this.#seen = clock!.now;
     return dirty.length;
@@ -80,7 +86,7 @@ export class Roller {
     );
   }
 
-  /** A minute rolled longer ago than this may have calls that have expired. */
+  /** A minute that began longer ago than this may have calls that have expired. */
   #frozenAfter(): number {
     return Math.floor(this.#keepCallsSeconds * 0.9);
   }
@@ -108,20 +114,25 @@ const DIRTY = `dirty AS
     FROM (SELECT arrayJoin(arrayZip({apps:Array(String)}, {buckets:Array(UInt32)}, {ns:Array(UInt64)}, {firsts:Array(UInt32)})) AS d)
 )`;
 
+/** A call that is stored late, as by a rebuild, expires no later than others that began with it. */
+const firstOf = (seen: string): string =>
+  `if(toUnixTimestamp64Milli(${seen}) = 0, d.first_rolled_at, least(d.first_rolled_at, toDateTime(${seen}, 'UTC')))`;
+
 /** Every log bin is 1.5% wide: its middle is at most 0.75% off, and 0.95% after rounding to a whole millisecond (bins of one value up to 256). */
 export const binOf = (value: string): string =>
   `[toUInt16(if(${value} <= 256, ${value}, 256 + ceil(log(${value} / 256) / log(1.015))))], [toUInt64(1)]`;
 
 const ROLL_METRICS = `INSERT INTO metrics_minutes (app_id, bucket, n, first_rolled_at, rolled_at, groups)
 WITH ${DIRTY}
-SELECT d.app_id, d.bucket, d.n, d.first_rolled_at, now(), m.groups
+SELECT d.app_id, d.bucket, d.n, ${firstOf('m.seen')}, now(), m.groups
 FROM dirty AS d
 LEFT JOIN
 (
     SELECT
         app_id, bucket,
         groupArray((provider, call_type, media_type, calls, answered, no_answer, rejected, busy, cancelled, failed, unknown, missed_calls, missed_any,
-            ring_sum, talk_sum, ring_bins, talk_bins)) AS groups
+            ring_sum, talk_sum, ring_bins, talk_bins)) AS groups,
+        min(first_seen) AS seen
     FROM
     (
         SELECT
@@ -131,7 +142,8 @@ LEFT JOIN
             countIf(outcome = 'busy') AS busy, countIf(outcome = 'cancelled') AS cancelled, countIf(outcome = 'failed') AS failed,
             countIf(outcome = 'unknown') AS unknown, countIf(missed) AS missed_calls, countIf(missed_inclusive) AS missed_any,
             sum(ring_ms) AS ring_sum, sum(talk_ms) AS talk_sum,
-            sumMap(${binOf('ring_ms')}) AS ring_bins, sumMapIf(${binOf('talk_ms')}, outcome = 'answered') AS talk_bins
+            sumMap(${binOf('ring_ms')}) AS ring_bins, sumMapIf(${binOf('talk_ms')}, outcome = 'answered') AS talk_bins,
+            min(first_seen_at) AS first_seen
         FROM calls_latest FINAL
         WHERE toStartOfMinute(started_at) IN (SELECT bucket FROM dirty)
           AND app_id IN {apps:Array(String)} AND status = 'ended' AND end_reason != 'merged'
@@ -144,7 +156,7 @@ SETTINGS join_use_nulls = 0`;
 
 const edges = (column: string, step: number): string => `
         SELECT app_id, toDateTime(toStartOfMinute(assumeNotNull(${column})), 'UTC') AS bucket,
-            toInt64(toUnixTimestamp64Milli(assumeNotNull(${column})) % 60000) AS offset, toInt64(${step}) AS step
+            toInt64(toUnixTimestamp64Milli(assumeNotNull(${column})) % 60000) AS offset, toInt64(${step}) AS step, first_seen_at
         FROM calls_latest FINAL
         WHERE toStartOfMinute(${column}) IN (SELECT bucket FROM dirty)
           AND app_id IN {apps:Array(String)} AND status = 'ended' AND end_reason != 'merged' AND ended_at > accepted_at
@@ -153,17 +165,17 @@ const edges = (column: string, step: number): string => `
 const ROLL_CONCURRENCY = `INSERT INTO concurrency_minutes (app_id, bucket, n, first_rolled_at, rolled_at, offsets, steps, net, peak, area)
 WITH ${DIRTY}
 SELECT
-    d.app_id, d.bucket, d.n, d.first_rolled_at, now(), e.edges.1, e.edges.2,
+    d.app_id, d.bucket, d.n, ${firstOf('e.seen')}, now(), e.edges.1, e.edges.2,
     arraySum(e.edges.2),
     if(empty(e.edges), 0, greatest(arrayMax(arrayCumSum(e.edges.2)), if(e.edges.1[1] > 0, 0, arrayMax(arrayCumSum(e.edges.2))))),
     arraySum(s -> s.2 * (60000 - s.1), e.edges)
 FROM dirty AS d
 LEFT JOIN
 (
-    SELECT app_id, bucket, arraySort(groupArray((offset, change))) AS edges
+    SELECT app_id, bucket, arraySort(groupArray((offset, change))) AS edges, min(first_seen) AS seen
     FROM
     (
-        SELECT app_id, bucket, offset, sum(step) AS change
+        SELECT app_id, bucket, offset, sum(step) AS change, min(first_seen_at) AS first_seen
         FROM
         (${edges('accepted_at', 1)}
         UNION ALL${edges('ended_at', -1)}

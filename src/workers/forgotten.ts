@@ -38,6 +38,8 @@ export class ForgottenList implements ForgottenUsers {
   readonly #read: () => Promise<readonly PollCursor[]>;
   readonly #clock: Clock;
   readonly #users = new Set<string>();
+  /** By app. */
+  readonly #listedAt = new Map<string, number>();
   #readAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | null = null;
 
@@ -59,6 +61,13 @@ export class ForgottenList implements ForgottenUsers {
     return this.#users.has(`${appId}:${pseudonym}`);
   }
 
+  /** When a user of the app, or of any, was last put on the list, epoch ms; -Infinity: never. */
+  lastListed(appId: string | null): number {
+    return appId === null
+      ? Math.max(Number.NEGATIVE_INFINITY, ...this.#listedAt.values())
+      : (this.#listedAt.get(appId) ?? Number.NEGATIVE_INFINITY);
+  }
+
   /** @throws CallstreamError PRIVACY_KEY_CHANGED: someone was forgotten under another key than this one; Kafka's and the registry's errors */
   async ready(): Promise<void> {
     const age = this.#clock.now() - this.#readAt;
@@ -72,10 +81,11 @@ export class ForgottenList implements ForgottenUsers {
 
   async #readOn(): Promise<void> {
     const began = this.#clock.now();
-    for (const { source, app_id, sweep, scope } of await this.#read()) {
+    for (const { source, app_id, sweep, scope, swept_to } of await this.#read()) {
       if (source !== FORGET_SOURCE) continue;
       if (sweep !== this.#key) throw keyChanged();
       this.#users.add(`${app_id}:${scope}`);
+      this.#listedAt.set(app_id, Math.max(this.lastListed(app_id), swept_to));
     }
     this.#readAt = began;
   }

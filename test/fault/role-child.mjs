@@ -1,11 +1,12 @@
 // One process that kills itself at a named point: `node role-child.mjs OPTIONS`, with { swept, config, kill, range } as JSON. It does what `callstream run SWEPT`
-// does, or `callstream repair` of the calls of `range` ({ from, to }, epoch ms); kill { point, pass }: SIGKILL at that passing of the point, counted from 1.
+// does, or `callstream repair` of the calls of `range` ({ from, to }, epoch ms), or `callstream rebuild`; kill { point, pass }: SIGKILL at that passing of the point, counted from 1.
 import { writeSync } from 'node:fs';
 
 const dist = new URL('../../dist/', import.meta.url);
 const load = (path) => import(new URL(path, dist).href);
 const { runRoles } = await load('cli/commands/run.js');
 const { repairCalls } = await load('cli/commands/repair.js');
+const { rebuildTables } = await load('cli/commands/rebuild.js');
 
 const { swept, config, kill, range } = JSON.parse(process.argv[2]);
 let passed = 0;
@@ -23,4 +24,8 @@ const io = {
   interactive: false,
   signal: stopping.signal,
 };
-process.exit(swept === 'repair' ? await repairCalls(io, { config, ...range }, fault) : await runRoles(io, [swept], { config }, fault));
+const begin = {
+  repair: () => repairCalls(io, { config, ...range }, fault),
+  rebuild: () => rebuildTables(io, { config }, fault),
+};
+process.exit(await (begin[swept] ?? (() => runRoles(io, [swept], { config }, fault)))());

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Chunk, ClickHouse, Flush, migrateClickHouse, Roller } from '../../src/clickhouse/index.js';
+import { Chunk, ClickHouse, Flush, migrateClickHouse, Roller, retouch } from '../../src/clickhouse/index.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
 import { blankCall } from '../support/clickhouse-model.js';
 import { useStack } from '../support/stack.js';
@@ -18,14 +18,16 @@ describe('the roller beside the sink', () => {
   afterAll(() => client.close());
 
   /** A flush of the sink: a call that has ended, and then the touch of its minute. */
-  async function flush(app_id: string, call_id: string): Promise<void> {
+  async function flush(app_id: string, call_id: string, first_seen_at = minute): Promise<void> {
     const chunk = new Chunk();
     const call = blankCall({
       app_id,
       call_id,
       status: 'ended',
       final: true,
+      first_seen_at,
       started_at: minute,
+      accepted_at: minute,
       ended_at: minute + 1_000,
       published_minutes: [minute],
     });
@@ -84,5 +86,69 @@ describe('the roller beside the sink', () => {
       { app },
     );
     expect(await counted(app)).toBe(2);
+  });
+
+  test('a minute began when the first of its calls was seen, however late that is stored: it is frozen before they expire', async () => {
+    const app = 'stored late';
+    await flush(app, 'old', Date.now() - 0.95 * KEEP);
+    await new Roller(client, KEEP).pass();
+    expect(await counted(app)).toBe(1);
+    await flush(app, 'another');
+    expect(await isDirty(app)).toBe(false);
+    await new Roller(client, KEEP).pass();
+    expect(await counted(app)).toBe(1);
+  });
+
+  describe('touched for a rebuild', () => {
+    const NEVER = 4_000_000_000_000;
+    /** Minutes that it touches of an app, by kind. */
+    async function retouched(app: string, complete: number): Promise<string[]> {
+      const touches = (): Promise<{ kind: string; n: number }[]> =>
+        client.query('SELECT toString(kind) AS kind, sum(n) AS n FROM touched WHERE app_id = {app:String} GROUP BY kind ORDER BY kind', {
+          app,
+        });
+      const before = await touches();
+      await retouch(client, complete);
+      const after = await touches();
+      return after.filter(({ kind, n }) => n !== before.find((b) => b.kind === kind)?.n).map(({ kind }) => kind);
+    }
+    async function rolledOf(app: string, ...calls: string[]): Promise<void> {
+      for (const call of calls) await flush(app, call);
+      await new Roller(client, KEEP).pass();
+    }
+
+    test('are minutes whose calls are all there, by count, and those without a rollup', async () => {
+      await rolledOf('as it was', 'a', 'b');
+      expect(await retouched('as it was', NEVER)).toEqual(['concurrency', 'metrics']);
+      await rolledOf('none', 'a');
+      await client.command("DELETE FROM metrics_minutes WHERE app_id = 'none' SETTINGS mutations_sync = 2, lightweight_deletes_sync = 2");
+      await client.command(
+        "DELETE FROM concurrency_minutes WHERE app_id = 'none' SETTINGS mutations_sync = 2, lightweight_deletes_sync = 2",
+      );
+      expect(await retouched('none', NEVER)).toEqual(['concurrency', 'metrics']);
+    });
+
+    test('are not minutes of more calls than are there, unless all that were first seen since then are on the topic', async () => {
+      const app = 'calls lost';
+      await rolledOf(app, 'a', 'b');
+      await client.command(`ALTER TABLE calls_latest DELETE WHERE app_id = '${app}' AND call_id = 'b' SETTINGS mutations_sync = 2`);
+      expect(await retouched(app, NEVER)).toEqual([]);
+      expect((await retouch(client, NEVER)).kept).toBe(2);
+      // The minute counts as begun when its first call was seen: at its own start.
+      expect(await retouched(app, minute + 1_000)).toEqual([]);
+      expect(await retouched(app, minute)).toEqual(['concurrency', 'metrics']);
+      await new Roller(client, KEEP).pass();
+      expect(await counted(app)).toBe(1);
+    });
+
+    test('become newer than what was rolled, also where touches were lost', async () => {
+      const app = 'touches lost';
+      await rolledOf(app, 'a');
+      await rolledOf(app, 'b');
+      await client.command(`ALTER TABLE touched DELETE WHERE app_id = '${app}' SETTINGS mutations_sync = 2`);
+      expect(await isDirty(app)).toBe(false);
+      await retouch(client, NEVER);
+      expect(await isDirty(app)).toBe(true);
+    });
   });
 });

@@ -2,15 +2,19 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   Chunk,
   ClickHouse,
+  endRebuilds,
   Flush,
   findCalls,
   inputsOf,
   lookupCalls,
   lookupChannels,
+  lookupRecordings,
   migrateClickHouse,
+  openRebuilds,
   Roller,
   readMigrations,
   SERVER_CODES,
+  wantRebuild,
 } from '../../src/clickhouse/index.js';
 import type { Call, CallEvent } from '../../src/codec/generated.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
@@ -174,6 +178,22 @@ describe('what is stored', () => {
     const range = await findCalls(client, { from: start + 5_000, to: start + 8_000, app_id: 'app' });
     expect(range.map((k) => k.call_id)).toEqual([5, 6, 7].map((i) => call(i, 1).call_id));
     expect(await findCalls(client, { from: start + 5_000, to: start + 8_000, app_id: 'other' })).toEqual([]);
+  });
+
+  test('nothing is looked up until every rebuild that is wanted is done', async () => {
+    const lookups = () => [
+      lookupCalls(client, [{ provider: 'tencent', app_id: 'app', call_id: 'c' }]),
+      lookupRecordings(client, [{ provider: 'tencent', app_id: 'app', task_id: 't' }]),
+      lookupChannels(client, [{ provider: 'aliyun', app_id: 'app', channel_id: 'r' }], 0),
+    ];
+    await wantRebuild(client, "one's", start + 1);
+    await wantRebuild(client, 'two', start);
+    expect(await openRebuilds(client)).toEqual(['two', "one's"]);
+    await endRebuilds(client, ["one's"]);
+    for (const looking of lookups()) await expect(looking).rejects.toMatchObject({ code: 'CLICKHOUSE_UNAVAILABLE' });
+    await endRebuilds(client, ['two', "one's"]);
+    expect(await openRebuilds(client)).toEqual([]);
+    await Promise.all(lookups());
   });
 
   test('is found by channel: what ends late enough or not at all, and whatever began no earlier than the first of that; the latest revision of each', async () => {

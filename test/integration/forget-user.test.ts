@@ -285,6 +285,17 @@ it('leaves no trace in any table, does not come back, and changes nothing else',
   await restart('events');
   await again(4);
 
+  // The database is lost, and rebuilt from topics that still hold all of it.
+  await running.get('sink')?.stop();
+  await clickhouse.command('DROP DATABASE callstream SYNC');
+  expect((await run('migrate')).code).toBe(0);
+  await begin('sink');
+  expect(await run('rebuild')).toMatchObject({ code: 0 });
+  expect(await traces(ZOE)).toEqual({});
+  await inTables(sealed, 0);
+  expect(await measured()).toEqual(measures);
+  expect(await metrics()).toEqual(rolled);
+
   const twice = await run('forget-user', APP, ZOE);
   expect(twice.out).toContain('Published anew: 0 calls, 0 channels, 0 recordings. Deleted: 0 earlier revisions, 0 events, 0 dead letters.');
 }, 300_000);

@@ -51,6 +51,11 @@ async function checkTables(server: ClickHouse, database: string): Promise<Findin
     return [problem('tables', `${changed.join(', ')} changed after it was applied`, 'restore the file; changes are new files')];
   if (unknown.length > 0) return [problem('tables', `${unknown.join(', ')} is of a newer version`, 'run that version, not this one')];
   if (missing.length > 0) return [problem('tables', `${missing.join(', ')} not applied`, 'run callstream migrate')];
+  const [open] = await server.query<{ n: number }>(`SELECT count() AS n FROM ${database}.rebuilds FINAL WHERE done = 0`);
+  if ((open?.n ?? 0) > 0)
+    return [
+      problem('tables', 'not complete: a rebuild is wanted, or was interrupted; late events of old calls wait', 'run callstream rebuild'),
+    ];
   return [ok('tables', `database ${database}, ${migrations.length} migrations applied`)];
 }
 

@@ -1,10 +1,8 @@
 /** The user who is to be forgotten: under which pseudonym, and what names the user still. */
-import { unpackCall } from '../../codec/call-record.js';
 import type { Call, Recording } from '../../codec/generated.js';
-import { unpackRecording } from '../../codec/recording-record.js';
-import { type Pseudonyms, pseudonymIn } from '../../sources/pseudonym.js';
-import { readMediaText, readRecordText } from '../../sources/readers.js';
+import type { Pseudonyms } from '../../sources/pseudonym.js';
 import { replaceUsers } from '../../sources/user-fields.js';
+import { showCall, showRecording } from '../../workers/published.js';
 import { Users } from '../../workers/users.js';
 
 export class Subject {
@@ -23,15 +21,11 @@ export class Subject {
 
   /** In what it is made of, or sealed: what is derived from that says nobody else. */
   isInCall(call: Call): boolean {
-    if (call.channel_events.some((e) => this.isUser(call.strings[e.user] ?? ''))) return true;
-    if (call.sealed_users.some((sealed) => pseudonymIn(sealed) === this.pseudonym)) return true;
-    const { state } = unpackCall(call, { record: readRecordText, media: readMediaText });
-    return this.#users.ofState(state) !== state;
+    return showCall(call, this.#users) !== call;
   }
 
   isInRecording(recording: Recording): boolean {
-    const { state } = unpackRecording(recording);
-    return this.#users.ofRecording(state) !== state;
+    return showRecording(recording, this.#users) !== recording;
   }
 
   isUser(userId: string): boolean {

@@ -26,6 +26,18 @@ export const SINK_TOPICS = [
   TOPICS.alerts.name,
 ] as const;
 
+/** Which records become rows. */
+export interface Admission {
+  call(call: CallRow): boolean;
+  recording(recording: Recording): boolean;
+  callEvent(event: CallEvent): boolean;
+  deadLetter(letter: DeadLetter): boolean;
+  alert(alert: Alert): boolean;
+}
+
+const yes = (): boolean => true;
+const ALL: Admission = { call: yes, recording: yes, callEvent: yes, deadLetter: yes, alert: yes };
+
 /** Why a record became no row. */
 interface Refusal {
   stage: 'decode' | 'row';
@@ -40,9 +52,11 @@ export class Intake {
   readonly #readers: SinkReaders;
   readonly #limit: FailureCounter;
   readonly #metrics: Metrics;
+  readonly #admission: Admission;
 
-  constructor(readers: SinkReaders, limit: FailureCounter, metrics: Metrics) {
+  constructor(readers: SinkReaders, limit: FailureCounter, metrics: Metrics, admission: Admission = ALL) {
     this.#metrics = metrics;
+    this.#admission = admission;
     this.#readers = readers;
     this.#limit = limit;
   }
@@ -88,15 +102,21 @@ export class Intake {
     let event: CallEvent | null = null;
     try {
       if (record.topic === TOPICS.calls.name) {
-        chunk.addCall(this.#readers.call.decode(record.value), record.value);
+        const call = this.#readers.call.decode(record.value);
+        if (this.#admission.call(call)) chunk.addCall(call, record.value);
       } else if (record.topic === TOPICS.recordings.name) {
-        chunk.addRecording(this.#readers.recording.decode(record.value), record.value);
+        const recording = this.#readers.recording.decode(record.value);
+        if (this.#admission.recording(recording)) chunk.addRecording(recording, record.value);
       } else if (record.topic === TOPICS.callEvents.name) {
         event = this.#readers.callEvent.decode(record.value);
-        chunk.addEvent(event);
+        if (this.#admission.callEvent(event)) chunk.addEvent(event);
       } else if (record.topic === TOPICS.alerts.name) {
-        chunk.addAlert(this.#readers.alert.decode(record.value));
-      } else chunk.addDeadLetter(this.#readers.deadLetter.decode(record.value));
+        const alert = this.#readers.alert.decode(record.value);
+        if (this.#admission.alert(alert)) chunk.addAlert(alert);
+      } else {
+        const letter = this.#readers.deadLetter.decode(record.value);
+        if (this.#admission.deadLetter(letter)) chunk.addDeadLetter(letter);
+      }
       return null;
     } catch (error) {
       if (error instanceof CodecError) return { stage: 'decode', reason: error.code.toLowerCase(), error, raw: null };
