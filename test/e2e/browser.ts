@@ -37,15 +37,43 @@ export const WITHIN = { timeout: 15_000 };
 /** A number as the pages write it. */
 export const numberIn = (text: string | null): number => Number((text ?? '').replaceAll(',', ''));
 
+export interface Pages {
+  /** Of every page opened so far: errors in the console, exceptions, requests to other servers. A file's last test wants none. */
+  readonly errors: readonly string[];
+  /** A page of the site at this origin in a context of its own, in Berlin unless the options say otherwise. Whoever opens it closes the context. */
+  openAt(origin: string, path: string, options?: BrowserContextOptions): Promise<Page>;
+}
+
+/** A headless browser for the tests of a `describe`, started before and stopped after them. */
+export function useBrowser(): Pages {
+  const errors: string[] = [];
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS });
+  });
+  afterAll(() => browser?.close());
+  return {
+    errors,
+    async openAt(origin, path, options = {}) {
+      const context = await browser.newContext({ timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 900 }, ...options });
+      const page = await context.newPage();
+      page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+      page.on('pageerror', (error) => errors.push(error.message));
+      page.on('request', (request) => request.url().startsWith(origin) || errors.push(`foreign request: ${request.url()}`));
+      await page.goto(origin + path);
+      return page;
+    },
+  };
+}
+
 export interface Dashboard {
   readonly fixture: ApiFixture;
   /** The one that pages are opened at. */
   readonly api: Api;
-  /** Of every page opened so far: errors in the console, exceptions, requests to other servers. A file's last test wants none. */
   readonly errors: readonly string[];
   /** One more API on the same data; who starts it stops it. */
   serve(options?: Partial<ApiOptions>): Promise<Api>;
-  /** A page in a context of its own, in Berlin unless the options say otherwise. Whoever opens it closes the context. */
+  /** As {@link Pages.openAt}. */
   open(path: string, options?: BrowserContextOptions, base?: Api): Promise<Page>;
 }
 
@@ -55,11 +83,10 @@ export interface Dashboard {
  */
 export function useDashboard(fill: (fixture: ApiFixture) => Promise<void>): Dashboard {
   const server = useStack(['clickhouse']);
-  const errors: string[] = [];
+  const { errors, openAt } = useBrowser();
   let fixture: ApiFixture;
   let webDir: string;
   let api: Api;
-  let browser: Browser;
 
   const serve = (options: Partial<ApiOptions> = {}): Promise<Api> =>
     startApi(
@@ -72,10 +99,8 @@ export function useDashboard(fill: (fixture: ApiFixture) => Promise<void>): Dash
     fixture = await ApiFixture.create(server.clickhouseUrl);
     await fill(fixture);
     api = await serve();
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS });
   });
   afterAll(async () => {
-    await browser?.close();
     await api?.stop();
     await fixture?.close();
     rmSync(webDir, { recursive: true, force: true });
@@ -90,14 +115,6 @@ export function useDashboard(fill: (fixture: ApiFixture) => Promise<void>): Dash
     },
     errors,
     serve,
-    async open(path, options = {}, base = api) {
-      const context = await browser.newContext({ timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 900 }, ...options });
-      const page = await context.newPage();
-      page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
-      page.on('pageerror', (error) => errors.push(error.message));
-      page.on('request', (request) => request.url().startsWith(base.address) || errors.push(`foreign request: ${request.url()}`));
-      await page.goto(base.address + path);
-      return page;
-    },
+    open: (path, options = {}, base = api) => openAt(base.address, path, options),
   };
 }
