@@ -5,6 +5,12 @@ import { CallstreamError } from '../domain/errors.js';
 const KAFKA =
   /^KafkaJS(Connection|RequestTimeout|Protocol|NumberOfRetries|BrokerNotFound|NoBrokerAvailable|SASL|GroupCoordinator|CreateTopic|Timeout|LockTimeout|MetadataNotLoaded|TopicMetadataNotLoaded|Aggregate)/;
 
+/** What kafkajs throws, without a name of its own, where a connection that it took for open is none. */
+const KAFKA_CONNECTION_LOST = 'Broker not connected';
+
+/** Whether it is what Kafka, or the way to it, did. */
+export const isKafkas = ({ name, message }: Error): boolean => KAFKA.test(name) || message === KAFKA_CONNECTION_LOST;
+
 const KAFKA_TODO = 'Is it up, and are kafka.brokers, kafka.ssl and kafka.sasl right?';
 const CLICKHOUSE_TODO = 'Is it up, and are clickhouse.url, username and password right?';
 const DOCTOR = '`callstream doctor` says more.';
@@ -33,7 +39,7 @@ export function reasonOf(error: unknown): string {
   const failure = whole.find((e) => e instanceof ClickHouseFailure);
   if (failure?.cause instanceof Error) return firstLine(failure.cause.message);
   // The outer errors of kafkajs often have no message of their own, or name only the attempt.
-  const kafka = whole.findLast((e) => KAFKA.test(e.name) && e.message !== '');
+  const kafka = whole.findLast((e) => isKafkas(e) && e.message !== '');
   return firstLine((kafka ?? whole[0])?.message ?? String(error));
 }
 
@@ -50,6 +56,6 @@ export function explainError(error: unknown): string {
   if (known?.code === 'REGISTRY_UNAVAILABLE')
     return `${firstLine(known.message)}. Is it up, and are registry.url, username and password right? ${DOCTOR} [${known.code}]`;
   if (known !== undefined && known === error) return `${known.message} [${known.code}]`;
-  if (whole.some((e) => KAFKA.test(e.name))) return `Kafka: ${reasonOf(error)}. ${KAFKA_TODO} ${DOCTOR} [KAFKA_UNAVAILABLE]`;
+  if (whole.some(isKafkas)) return `Kafka: ${reasonOf(error)}. ${KAFKA_TODO} ${DOCTOR} [KAFKA_UNAVAILABLE]`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -81,6 +81,8 @@ it('a registry that is away, rights and missing tables have a line each; what no
   expect(answer(516, 'default: Authentication failed\nmore')).toBe(
     'ClickHouse: default: Authentication failed. Are clickhouse.username and password right? [CLICKHOUSE_REFUSED]',
   );
+  // kafkajs has no name for it.
+  expect(explainError(new Error('Broker not connected'))).toMatch(/^Kafka: Broker not connected\. Is it up, .* \[KAFKA_UNAVAILABLE\]$/);
   const bug = new TypeError('undefined is no function');
   expect(explainError(bug)).toBe(bug.stack);
   expect(explainError(Object.assign(new Error('bad argument'), { name: 'KafkaJSNonRetriableError' }))).toContain('\n    at ');

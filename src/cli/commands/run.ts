@@ -7,6 +7,7 @@ import { ClockWatch } from '../../telemetry/clock-watch.js';
 import { createLogger } from '../../telemetry/log.js';
 import { createMetrics } from '../../telemetry/metrics.js';
 import { EXIT } from '../exit.js';
+import { isKafkas } from '../explain-error.js';
 import { aborted, type Io } from '../io.js';
 import type { Register } from '../program.js';
 import { isRole, ROLES, type Role, type RoleContext, type RunningRole, startRole } from '../roles.js';
@@ -96,10 +97,12 @@ export async function runRoles(io: Io, roles: Role[], options: ConfigOption, fau
 
 const reasonOf = (error: unknown): string => {
   const parts: string[] = [];
+  let ofKafka = false;
   for (let e = error; e !== undefined && parts.length < 4; e = e instanceof Error ? e.cause : undefined) {
     parts.push(e instanceof Error ? e.message : String(e));
+    ofKafka ||= e instanceof Error && isKafkas(e);
   }
-  return parts.join(': ');
+  return `${ofKafka ? 'Kafka: ' : ''}${parts.join(': ')}`;
 };
 
 async function stopAll(roles: readonly RunningRole[], admin: AdminServer, report: (error: unknown) => void): Promise<void> {
