@@ -1,38 +1,13 @@
 import { createHash } from 'node:crypto';
-import { existsSync, rmSync } from 'node:fs';
-import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Api, startApi } from '../../src/api/index.js';
-import { systemClock } from '../../src/telemetry/clock.js';
-import { silentLogger } from '../../src/telemetry/log.js';
-import { createMetrics } from '../../src/telemetry/metrics.js';
-import { ApiFixture, compileWeb, day, type Story, story } from '../integration/api-fixture.js';
-import { useStack } from '../support/stack.js';
+import type { Locator, Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { day, type Story, story } from '../integration/api-fixture.js';
+import { hasBrowser, numberIn, useDashboard, WITHIN } from './browser.js';
 
-const CHROMIUM = [process.env.CHROMIUM_PATH, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
-  (path) => path && existsSync(path),
-);
-if (CHROMIUM === undefined)
-  console.warn('The browser tests are skipped: no Chromium here. Install one (apt-get install chromium) or set CHROMIUM_PATH.');
-
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 const TOKEN = 'a-token-of-the-test';
-/** Live changes come within two seconds on a machine that is not busy with everything else. */
-const WITHIN = { timeout: 15_000 };
-const number = (text: string | null): number => Number((text ?? '').replaceAll(',', ''));
 const MARKUP = '<img src=x onerror="document.title=1">';
 
-describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
-  const server = useStack(['clickhouse']);
+describe.skipIf(!hasBrowser)('the dashboard in a browser', () => {
   const started = Date.now();
   const refused = story({
     id: 'refused-by-one',
@@ -98,42 +73,8 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     }),
     story({ id: MARKUP, startedAt: started - 90_000, outcome: 'rejected', ringMs: 3000, talkMs: 0, caller: MARKUP, callees: ['bob'] }),
   ];
-  let fixture: ApiFixture;
-  let webDir: string;
-  let api: Api;
-  let browser: Browser;
-  const errors: string[] = [];
-
-  const serve = (tokenHash?: string): Promise<Api> =>
-    startApi(
-      { host: '127.0.0.1', port: 0, apps: [{ provider: 'tencent', app_id: '1400000001' }], webDir, livePollMs: 200, tokenHash },
-      { query: fixture.query, clock: systemClock, log: silentLogger(), metrics: createMetrics() },
-    );
-
-  beforeAll(async () => {
-    webDir = compileWeb();
-    fixture = await ApiFixture.create(server.clickhouseUrl);
-    await fixture.put(stories);
-    api = await serve();
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS });
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await api?.stop();
-    await fixture?.close();
-    rmSync(webDir, { recursive: true, force: true });
-  });
-
-  /** A page whose console errors, exceptions and failed requests are collected. */
-  async function open(path: string, options: BrowserContextOptions = {}, base = api): Promise<Page> {
-    const context = await browser.newContext({ timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 900 }, ...options });
-    const page = await context.newPage();
-    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
-    page.on('pageerror', (error) => errors.push(error.message));
-    page.on('request', (request) => request.url().startsWith(base.address) || errors.push(`foreign request: ${request.url()}`));
-    await page.goto(base.address + path);
-    return page;
-  }
+  const dashboard = useDashboard((fixture) => fixture.put(stories));
+  const { errors, open, serve } = dashboard;
 
   const tile = (page: Page, name: string) => page.locator(`[data-tile=${name}]`);
 
@@ -180,15 +121,15 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
       caller: 'ada',
       callees: ['grace'],
     };
-    await fixture.put([story({ ...plot, revision: 1 })]);
+    await dashboard.fixture.put([story({ ...plot, revision: 1 })]);
     const row = page.locator('tr[data-call=fresh]');
     await row.getByText('Ringing').waitFor(WITHIN);
-    await fixture.put([story({ ...plot, outcome: 'no_answer', revision: 2 })]);
+    await dashboard.fixture.put([story({ ...plot, outcome: 'no_answer', revision: 2 })]);
     await row.getByText('No answer').waitFor(WITHIN);
-    await expect.poll(async () => number(await value.textContent()), WITHIN).toBe(1);
+    await expect.poll(async () => numberIn(await value.textContent()), WITHIN).toBe(1);
     await page.getByRole('button', { name: /Pause/ }).click();
     await page.locator('.live[data-status=paused]').waitFor();
-    await fixture.put([story({ ...plot, id: 'unseen', startedAt: Date.now() - 500, revision: 1 })]);
+    await dashboard.fixture.put([story({ ...plot, id: 'unseen', startedAt: Date.now() - 500, revision: 1 })]);
     await page.getByRole('button', { name: /Resume/ }).click();
     await page.locator('tr[data-call=unseen]').waitFor();
     await page.context().close();
@@ -327,7 +268,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     expect(await background()).toBe('rgb(14, 19, 25)');
     await page.getByRole('button', { name: 'Switch to light colours' }).click();
     expect(await background()).toBe('rgb(245, 246, 248)');
-    await page.goto(`${api.address}/call?provider=tencent&app_id=1400000001&id=call-to-look-at`);
+    await page.goto(`${dashboard.api.address}/call?provider=tencent&app_id=1400000001&id=call-to-look-at`);
     await page.locator('svg.ladder[role=img]').waitFor();
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390);
     await page.context().close();
@@ -346,7 +287,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
   });
 
   it('asks for the access token once where one is needed', async () => {
-    const guarded = await serve(createHash('sha256').update(TOKEN).digest('hex'));
+    const guarded = await serve({ tokenHash: createHash('sha256').update(TOKEN).digest('hex') });
     try {
       const page = await open('/', {}, guarded);
       await page.getByRole('textbox', { name: 'Token' }).fill(TOKEN);
@@ -366,10 +307,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in a browser', () => {
     await first.stop();
     await page.locator('.live[data-status=stale]').waitFor();
     await page.getByRole('alert').waitFor();
-    const second = await startApi(
-      { host: '127.0.0.1', port: first.port, apps: [], webDir, livePollMs: 200 },
-      { query: fixture.query, clock: systemClock, log: silentLogger(), metrics: createMetrics() },
-    );
+    const second = await serve({ port: first.port });
     try {
       await page.locator('.live[data-status=live]').waitFor();
       await page.getByRole('alert').waitFor({ state: 'hidden' });
