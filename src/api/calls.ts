@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CALLS, type RowOf, rowOf, selectOf } from '../clickhouse/relations.js';
 import { pageOf } from './page.js';
-import { commaList, EARLIEST, flag, id, LATEST, OUTCOMES, scope, times } from './params.js';
+import { commaList, EARLIEST, flag, id, LATEST, listTimes, OUTCOMES, scope, type times } from './params.js';
 import { Conditions, num, type Query, type Row, run, type Statement } from './query.js';
 
 /*
@@ -13,9 +13,8 @@ export type CallView = RowOf<typeof CALLS>;
 
 export const toCall = (row: Row): CallView => rowOf(CALLS, row);
 
-/** Which calls are meant; absent: any. */
-export const callFilter = {
-  ...times,
+/** Which calls are meant, beside their time; absent: any. */
+const traits = {
   ...scope,
   outcome: commaList(OUTCOMES)
     .optional()
@@ -29,7 +28,10 @@ export const callFilter = {
   call: id.optional().describe('Calls of this id.'),
   q: id.optional().describe('Calls of which this is the id, the room or a user.'),
 };
-export type CallFilter = z.output<z.ZodObject<typeof callFilter>>;
+/** As parameters of a route. */
+export const callFilter = { ...listTimes, ...traits };
+/** As a question: a period has become moments (`listPeriod`). */
+export type CallFilter = z.output<z.ZodObject<typeof traits & typeof times>>;
 
 /** Where a page of calls ended: the sort key of its last row. */
 export const POSITION = z.tuple([z.number().int(), z.string(), z.string(), z.string()]);

@@ -89,9 +89,52 @@ export const SUMMARY = {
 
 export type MeasureName = keyof typeof SUMMARY;
 
+/** The numbers of one user. */
+export const OF_USER = {
+  calls: { label: 'Calls', unit: 'count', of: 'calls', definition: 'Calls of this period with this user, also those that are not over.' },
+  placed: { label: 'Made', unit: 'count', of: 'calls', definition: 'Calls of which this user is the caller.' },
+  placed_answered: {
+    label: 'Made and answered',
+    unit: 'count',
+    of: 'calls that the user made',
+    definition: 'Calls of this user that somebody accepted.',
+  },
+  called: { label: 'Received', unit: 'count', of: 'calls', definition: 'Calls that others made and that this user was called in.' },
+  called_answered: {
+    label: 'Received and answered',
+    unit: 'count',
+    of: 'calls that the user received',
+    definition: 'Calls of others that this user accepted or joined.',
+  },
+  missed: {
+    label: 'Missed',
+    unit: 'count',
+    of: 'calls that the user received',
+    definition: 'Calls of others that are over and that this user did not pick up. In a group call somebody else may have.',
+  },
+  missed_inclusive: {
+    label: 'Missed, inclusive',
+    unit: 'count',
+    of: 'calls that the user received',
+    definition: 'Missed calls together with those that the caller gave up on (cancelled) and those that found this user busy.',
+  },
+  talk_ms: {
+    label: 'Talk time',
+    unit: 'ms',
+    of: 'calls that the user was in',
+    definition: 'From joining a call to leaving it, over all calls of this period that are over.',
+  },
+} as const satisfies Record<string, Definition>;
+
 /** Every number that the API answers with. */
 export const DEFINITIONS = {
   ...SUMMARY,
+  calls_found: {
+    label: 'Calls found',
+    unit: 'count',
+    of: 'calls',
+    definition: 'Calls that started in this period and match every filter, also those that are not over.',
+  },
   peak_concurrency: {
     label: 'Peak concurrency',
     unit: 'count',

@@ -77,6 +77,15 @@ export const times = {
   from: instant.optional().describe('Start of the period: epoch milliseconds, or ISO 8601 with a zone. A date alone is its start in UTC.'),
   to: instant.optional().describe('End of the period, which it does not belong to, written as `from`. Now when absent.'),
 };
+/** Of lists, which have no period of their own. */
+export const listTimes = {
+  ...times,
+  window: duration
+    .optional()
+    .describe(
+      'Length of the period instead of `from`, such as 15m, 6h or 30d, with the start that `readSummary` gives it. Any time when both are absent.',
+    ),
+};
 export const range = {
   ...times,
   window: duration.optional().describe('Length of the period instead of `from`, such as 15m, 6h or 30d. One hour when both are absent.'),

@@ -81,7 +81,7 @@ const recordings = Array.from({ length: 23 }, (_, i) => ({
   task_id: `task-${String(i).padStart(2, '0')}`,
   room_id: i === 0 ? 'board' : `room-${i % 4}`,
   status: ['finished', 'failed', 'recording'][i % 3],
-  started_at: i === 22 ? null : now - 29 * MINUTE - (i >> 1) * MINUTE,
+  started_at: i >= 21 ? null : now - 29 * MINUTE - (i >> 1) * MINUTE,
   stopped_at: i === 22 ? null : now - 26 * MINUTE,
   exceptions: i % 5 === 0 ? 1 : 0,
   videos: [
@@ -350,18 +350,30 @@ describe('a user', () => {
         if (expected !== undefined) expect(leg).toEqual(expected);
       }
       const legs = own.map(legOf).filter((leg) => leg !== undefined);
-      expect(await get(path)).toMatchObject({
-        calls: own.length,
-        placed: legs.filter((leg) => leg.role === 'caller').length,
-        answered: legs.filter((leg) => leg.outcome === 'answered').length,
-        missed: legs.filter((leg) => leg.missed).length,
-        talk_ms: legs.reduce((sum, leg) => sum + leg.talk_ms, 0),
+      const as = (role: string) => legs.filter((leg) => leg.role === role);
+      const answered = (of: typeof legs): number => of.filter((leg) => leg.outcome === 'answered').length;
+      const found = await get(path);
+      const numbers = Object.fromEntries(
+        Object.entries(found.measures as Record<string, { value: number; n: number }>).map(([name, { value, n }]) => [name, [value, n]]),
+      );
+      const called = as('callee').length;
+      expect(numbers).toEqual({
+        calls: [own.length, own.length],
+        placed: [as('caller').length, own.length],
+        placed_answered: [answered(as('caller')), as('caller').length],
+        called: [called, own.length],
+        called_answered: [answered(as('callee')), called],
+        missed: [legs.filter((leg) => leg.missed).length, called],
+        missed_inclusive: [legs.filter((leg) => leg.missed_inclusive).length, called],
+        talk_ms: [legs.reduce((sum, leg) => sum + leg.talk_ms, 0), answered(legs)],
+      });
+      expect(found).toMatchObject({
         first_call_at: Math.min(...own.map((c) => c.started_at)),
         last_call_at: Math.max(...own.map((c) => c.started_at)),
       });
       expect(own.length).toBeGreaterThan(5);
     }
-    expect(await get('/api/v1/users/1400000001/nobody')).toMatchObject({ calls: 0, last_call_at: null });
+    expect(await get('/api/v1/users/1400000001/nobody')).toMatchObject({ measures: { calls: { value: 0, n: 0 } }, last_call_at: null });
   });
 });
 
@@ -424,14 +436,42 @@ describe('health', () => {
 
 describe('lists', () => {
   it('of recordings come newest first, unknown starts last, page by page', async () => {
-    const found = await walk<{ task_id: string; started_at: number | null }>('/api/v1/recordings', 'recordings', 5);
+    type Found = { recording: { task_id: string; room_id: string }; calls_total: number; calls: { call_id: string }[] };
+    const found = await walk<Found>('/api/v1/recordings', 'recordings', 5);
     const expected = [...recordings].sort((a, b) => (b.started_at ?? 0) - (a.started_at ?? 0) || (a.task_id < b.task_id ? 1 : -1));
-    expect(found.map((r) => r.task_id)).toEqual(expected.map((r) => r.task_id));
+    expect(found.map((r) => r.recording.task_id)).toEqual(expected.map((r) => r.task_id));
     const odd = await get('/api/v1/recordings?exceptions=true&status=finished,failed');
-    expect(odd.recordings.map((r: { task_id: string }) => r.task_id).sort()).toEqual(
+    expect(odd.recordings.map((r: Found) => r.recording.task_id).sort()).toEqual(
       recordings.filter((r) => (r.exceptions > 0 || r.status === 'failed') && r.status !== 'recording').map((r) => r.task_id),
     );
-    expect((await get('/api/v1/recordings?room=board')).recordings).toHaveLength(1);
+    const board = (await get('/api/v1/recordings?room=board')).recordings;
+    expect(board.map(({ calls, calls_total }: Found) => [calls_total, calls.map((c) => c.call_id)])).toEqual([[1, ['whole/1']]]);
+    for (const { recording, calls, calls_total } of found) {
+      const { room_id, started_at, stopped_at } = recordings.find((r) => r.task_id === recording.task_id)!;
+      const overlapping = shown.filter(
+        (c) =>
+          c.app_id === '1400000001' &&
+          c.room_id === room_id &&
+          started_at !== null &&
+          Math.max(c.started_at, started_at) < Math.min(c.ended_at ?? now, stopped_at ?? now),
+      );
+      expect(calls_total).toBe(overlapping.length);
+      expect(calls.map((c) => c.call_id).sort()).toEqual(overlapping.map((c) => c.call_id).sort());
+    }
+    // Of unknown start: in the period in which it stopped.
+    const late = await get(`/api/v1/recordings?from=${now - 26 * MINUTE}&to=${now - 25 * MINUTE}`);
+    expect(late.recordings.map((r: Found) => r.recording.task_id)).toEqual(['task-21']);
+  });
+
+  it('of a window begin where its summary does', async () => {
+    const { from, measures } = await get('/api/v1/summary?window=2h&app=1400000001');
+    const { count } = await get('/api/v1/calls/count?window=2h&app=1400000001&status=ended');
+    expect(count).toBe(measures.calls.value);
+    expect(count).toBeGreaterThan(20);
+    const calls = await walk<Call>('/api/v1/calls?window=2h&app=1400000001&status=ended', 'calls', 50);
+    expect(calls.length).toBe(count);
+    expect(Math.min(...calls.map((c) => c.started_at))).toBeGreaterThanOrEqual(from);
+    expect((await get(`/api/v1/calls?window=2h&from=${from}`, 400)).errors).toHaveLength(1);
   });
 
   it('of alerts come last fired first, page by page', async () => {
