@@ -75,5 +75,13 @@ function periodText(period: Period | null): Record<string, string> {
 /** The parameters of the query API for a period. */
 export const periodParams = (period: Period | null, fallback: Window): Record<string, string> => periodText(period ?? { window: fallback });
 
+/** Whether a moment, epoch ms, lies in the period. @param now where a window ends; what is later belongs to it too, for it moves on */
+export const periodWithin =
+  (period: Period | null, fallback: Window, now: number) =>
+  (at: number): boolean => {
+    const shown = period ?? { window: fallback };
+    return 'window' in shown ? at >= now - WINDOW_MS[shown.window] : at >= shown.from && at < shown.to;
+  };
+
 /** The same period by name, whichever object says it. */
 export const samePeriod = (a: Period | null, b: Period | null): boolean => JSON.stringify(periodText(a)) === JSON.stringify(periodText(b));

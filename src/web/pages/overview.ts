@@ -4,6 +4,7 @@ import { oneOf, periodParams, type State, samePeriod } from '../frame/state.js';
 import { OutcomeChart, stepWords } from '../parts/chart.js';
 import { h } from '../parts/dom.js';
 import { dayMinute } from '../parts/format.js';
+import { callLink } from '../parts/links.js';
 import { Loader } from '../parts/loader.js';
 import { PeriodPicker } from '../parts/period.js';
 import { Refresher } from '../parts/refresher.js';
@@ -31,13 +32,14 @@ export class OverviewPage implements Page {
   readonly #chartEmpty = h('p', { class: 'empty', hidden: true });
   readonly #tableEmpty = h('p', { class: 'empty', hidden: true });
   readonly #more = h('button', { type: 'button', class: 'more', hidden: true, click: () => this.#loadMore() }, 'Show older calls');
+  readonly #all = h('a', { class: 'all', 'data-link': true, href: '' }, 'All calls of this period');
   readonly #outcome: HTMLSelectElement;
   readonly #search: HTMLInputElement;
   #cursor: string | null = null;
 
   constructor(frame: Frame) {
     this.#frame = frame;
-    this.#table = new CallsTable((call) => frame.link('/call', { provider: call.provider, app_id: call.app_id, id: call.call_id }));
+    this.#table = new CallsTable(callLink(frame));
     this.#picker = new PeriodPicker(frame, WINDOW);
     this.#outcome = h(
       'select',
@@ -65,6 +67,7 @@ export class OverviewPage implements Page {
           'div',
           { class: 'card-head' },
           h('h2', {}, 'Latest calls'),
+          this.#all,
           h(
             'form',
             {
@@ -84,6 +87,7 @@ export class OverviewPage implements Page {
         this.#more,
       ),
     );
+    this.#linkToAll();
     // A cleared search field is a wish of its own; typing waits for Enter.
     this.#search.addEventListener('input', () => this.#search.value === '' && frame.updateOwn({ q: '' }));
   }
@@ -102,6 +106,7 @@ export class OverviewPage implements Page {
     const { state } = this.#frame;
     const { outcome, q } = this.#filters();
     this.#picker.sync();
+    this.#linkToAll();
     this.#outcome.value = outcome;
     if (document.activeElement !== this.#search) this.#search.value = q;
     const elsewhere = before.app !== state.app || before.tz !== state.tz;
@@ -172,6 +177,12 @@ export class OverviewPage implements Page {
       this.#table.append(page.calls);
       this.#setCursor(page.next_cursor);
     });
+  }
+
+  /** With what is chosen here; the period is this page's, where nobody has chosen one. */
+  #linkToAll(): void {
+    const { outcome, q } = this.#filters();
+    this.#all.href = this.#frame.link('/calls', { outcome, q }, { period: this.#frame.state.period ?? { window: WINDOW } });
   }
 
   #filters(): { app: string; outcome: Outcome | ''; q: string } {

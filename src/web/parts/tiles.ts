@@ -2,7 +2,7 @@ import { h } from './dom.js';
 import { count, duration, percent } from './format.js';
 import type { Measure, Summary } from './types.js';
 
-interface Tile {
+export interface Tile {
   title: string;
   /** The first is the large number; the others stand below it with their names. */
   measures: readonly { name: string; as?: string }[];
@@ -19,6 +19,15 @@ const TILES: readonly Tile[] = [
   { title: 'In progress now', measures: [{ name: 'active' }, { name: 'ringing', as: 'ringing' }] },
 ];
 
+/** The numbers of one user. */
+export const USER_TILES: readonly Tile[] = [
+  { title: 'Calls', measures: [{ name: 'calls' }] },
+  { title: 'Made', measures: [{ name: 'placed' }, { name: 'placed_answered', as: 'answered' }] },
+  { title: 'Received', measures: [{ name: 'called' }, { name: 'called_answered', as: 'answered' }] },
+  { title: 'Missed', measures: [{ name: 'missed' }, { name: 'missed_inclusive', as: 'inclusive' }] },
+  { title: 'Talk time', measures: [{ name: 'talk_ms' }] },
+];
+
 function valueText({ value, unit }: Measure): string {
   if (value === null) return '–';
   return unit === 'count' ? count(value) : unit === 'ratio' ? percent(value) : duration(value);
@@ -27,14 +36,16 @@ function valueText({ value, unit }: Measure): string {
 /** The numbers of the period. Each tile says what it is taken over (n) and, on hover or focus, what it means. */
 export class Tiles {
   readonly element = h('section', { class: 'tiles', 'aria-label': 'Key figures' });
+  readonly #of: readonly Tile[];
   readonly #bodies: HTMLElement[];
   readonly #tips: HTMLElement[];
 
-  constructor() {
-    this.#bodies = TILES.map(() => h('div', {}, h('p', { class: 'value' }, '–'), h('p', { class: 'sub' }, ' ')));
-    this.#tips = TILES.map((_, i) => h('div', { class: 'about', role: 'tooltip', id: `about-${i}` }));
+  constructor(tiles: readonly Tile[] = TILES) {
+    this.#of = tiles;
+    this.#bodies = tiles.map(() => h('div', {}, h('p', { class: 'value' }, '–'), h('p', { class: 'sub' }, ' ')));
+    this.#tips = tiles.map((_, i) => h('div', { class: 'about', role: 'tooltip', id: `about-${i}` }));
     this.element.append(
-      ...TILES.map((tile, i) =>
+      ...tiles.map((tile, i) =>
         h(
           'article',
           {
@@ -65,8 +76,8 @@ export class Tiles {
     );
   }
 
-  show(summary: Summary): void {
-    TILES.forEach((tile, i) => {
+  show(summary: Pick<Summary, 'measures'>): void {
+    this.#of.forEach((tile, i) => {
       const measures = tile.measures.map(({ name, as }) => ({ as, measure: summary.measures[name]! }));
       const [main, ...rest] = measures;
       const { n, of } = main!.measure;
