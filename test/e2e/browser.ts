@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll } from 'vitest';
-import { type Api, type ApiOptions, startApi } from '../../src/api/index.js';
+import { type Api, type ApiOptions, type Query, startApi } from '../../src/api/index.js';
 import { systemClock } from '../../src/telemetry/clock.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
@@ -43,8 +43,8 @@ export interface Dashboard {
   readonly api: Api;
   /** Of every page opened so far: errors in the console, exceptions, requests to other servers. A file's last test wants none. */
   readonly errors: readonly string[];
-  /** One more API on the same data; who starts it stops it. */
-  serve(options?: Partial<ApiOptions>): Promise<Api>;
+  /** One more API on the same data; who starts it stops it. @param query what it asks instead of the database */
+  serve(options?: Partial<ApiOptions>, query?: Query): Promise<Api>;
   /** A page in a context of its own, in Berlin unless the options say otherwise. Whoever opens it closes the context. */
   open(path: string, options?: BrowserContextOptions, base?: Api): Promise<Page>;
 }
@@ -61,10 +61,10 @@ export function useDashboard(fill: (fixture: ApiFixture) => Promise<void>): Dash
   let api: Api;
   let browser: Browser;
 
-  const serve = (options: Partial<ApiOptions> = {}): Promise<Api> =>
+  const serve = (options: Partial<ApiOptions> = {}, query = fixture.query): Promise<Api> =>
     startApi(
       { host: '127.0.0.1', port: 0, apps: [{ provider: 'tencent', app_id: '1400000001' }], webDir, livePollMs: 200, ...options },
-      { query: fixture.query, clock: systemClock, log: silentLogger(), metrics: createMetrics() },
+      { query, clock: systemClock, log: silentLogger(), metrics: createMetrics() },
     );
 
   beforeAll(async () => {

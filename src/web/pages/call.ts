@@ -143,6 +143,7 @@ export class CallPage implements Page {
   #sections({ call, legs, events, revisions, recordings, anomalies, dead_letters }: CallDetail): HTMLElement[] {
     const { tz } = this.#frame.state;
     const { link } = this.#frame;
+    const personOf = (user: string): string => personLink(this.#frame)(call, user);
     const card = (title: (string | Node)[], ...content: HTMLElement[]): HTMLElement =>
       h('section', { class: 'card' }, h('h2', {}, ...title), ...content);
     const odd = anomalies.length === 1 ? 'One thing is odd about this call' : `${anomalies.length} things are odd about this call`;
@@ -154,13 +155,13 @@ export class CallPage implements Page {
         h('div', { class: 'card-head' }, h('h2', {}, 'Timeline'), ladderKey({ legs, recordings })),
         this.#picture,
       ),
-      card(['Participants'], ...legsTable(legs, call, tz, (user) => personLink(this.#frame)(call, user), this.#shown.legs)),
+      card(['Participants'], ...legsTable(legs, call, tz, personOf, this.#shown.legs)),
       ...(recordings.length === 0
         ? []
         : [
             card(
               ['Recordings'],
-              recordingsOfCall(recordings, tz, (task) => link('/recordings', { task }, { app: call.app_id, period: null })),
+              recordingsOfCall(recordings, tz, (task) => link('/recordings', { task }, { app: call.app_id, period: null }), personOf),
             ),
           ]),
       card(

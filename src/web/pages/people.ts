@@ -181,9 +181,10 @@ export class PeoplePage implements Page {
       h(
         'p',
         { class: 'empty' },
-        'Enter the id of a user, exactly as your app gives it to the calling SDK, to see whom they called, what they missed and every call of theirs. Names of users on the other pages lead here too.',
+        'Enter the id of a user, exactly as your app gives it to the calling SDK: you see what they missed, who waits for them, and every call of theirs. Users’ names on the other pages lead here too.',
       ),
     );
+    this.#frame.listen(this.#frame.state.app, Date.now());
   }
 
   /** A user id means somebody else in another app: where there are several, the reader says which. */
@@ -215,6 +216,7 @@ export class PeoplePage implements Page {
                 ),
               ),
         );
+      this.#frame.listen('', Date.now());
     });
   }
 

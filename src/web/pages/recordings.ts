@@ -2,7 +2,7 @@ import { get } from '../frame/client.js';
 import type { Frame, Page } from '../frame/page.js';
 import { oneOf, periodParams, type State, samePeriod } from '../frame/state.js';
 import { h } from '../parts/dom.js';
-import { callLink } from '../parts/links.js';
+import { callLink, personLink } from '../parts/links.js';
 import { Loader } from '../parts/loader.js';
 import { PeriodPicker } from '../parts/period.js';
 import { RECORDING_WORDS } from '../parts/recordings.js';
@@ -44,7 +44,7 @@ export class RecordingsPage implements Page {
   constructor(frame: Frame) {
     this.#frame = frame;
     this.#picker = new PeriodPicker(frame, WINDOW);
-    this.#table = new RecordingsTable(callLink(frame));
+    this.#table = new RecordingsTable(callLink(frame), personLink(frame));
     this.#status = h(
       'select',
       { 'aria-label': 'Status', change: () => frame.updateOwn({ status: this.#status.value }) },

@@ -106,7 +106,7 @@ function laneName(group: SVGGElement, name: string, facts: string, top: number, 
   else if (compact) group.append(s('text', { class: 'name small', x: 4, y: middle + 4 }, clip(name, 24)));
   else
     group.append(
-      s('text', { class: 'name', x: 4, y: middle - 3 }, clip(name, 21)),
+      s('text', { class: 'name', x: 4, y: middle - 3 }, clip(name, 19)),
       s('text', { class: 'role', x: 4, y: middle + 13 }, facts),
     );
   group.append(s('title', {}, `${name}: ${facts}`));

@@ -4,15 +4,17 @@ import { recordingBadge, sizeText, spanText, videoList } from './recordings.js';
 import type { CallOfRecording, RecordingRow } from './types.js';
 import { outcomeBadge } from './words.js';
 
+type PersonOf = (of: { readonly app_id: string }, user: string) => string;
+
 const HEADS: readonly (readonly [string, string])[] = [
   ['Started', ''],
   ['Status', ''],
   ['Room', ''],
-  ['Length', 'n'],
-  ['Pauses', 'n'],
+  ['Length', 'n wide'],
+  ['Pauses', 'n wide'],
   ['Exceptions', 'n'],
-  ['Files', 'n'],
-  ['Calls', 'n'],
+  ['Files', 'n wide'],
+  ['Calls', 'n wide'],
 ];
 
 /** Recordings, each with its files, its calls and what went wrong on demand. */
@@ -20,13 +22,16 @@ export class RecordingsTable {
   readonly element: HTMLElement;
   readonly #body = h('tbody');
   readonly #linkOf: (call: CallOfRecording) => string;
+  readonly #personOf: PersonOf;
   readonly #rows = new Map<string, RecordingRow>();
   /** Those that the reader has opened. */
   readonly #open = new Set<string>();
   #drawn = '';
 
-  constructor(linkOf: (call: CallOfRecording) => string) {
+  /** @param linkOf the address of a call @param personOf that of a user */
+  constructor(linkOf: (call: CallOfRecording) => string, personOf: PersonOf) {
     this.#linkOf = linkOf;
+    this.#personOf = personOf;
     this.element = h(
       'div',
       { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Recordings', hidden: true },
@@ -105,11 +110,11 @@ export class RecordingsTable {
         at === null ? h('td', { class: 'dim' }, 'unknown') : h('td', { title: exactTime(at, tz) }, dayTime(at, tz)),
         h('td', {}, recordingBadge(recording.status)),
         h('td', { title: recording.room_id }, h('span', { class: 'user' }, recording.room_id || '–')),
-        h('td', { class: 'n' }, recording.total_ms > 0 ? duration(recording.total_ms) : '–'),
-        h('td', { class: 'n' }, count(recording.pauses)),
+        h('td', { class: 'n wide' }, recording.total_ms > 0 ? duration(recording.total_ms) : '–'),
+        h('td', { class: 'n wide' }, count(recording.pauses)),
         h('td', { class: `n${recording.exceptions > 0 ? ' bad' : ''}` }, count(recording.exceptions)),
-        h('td', { class: 'n' }, count(recording.videos.length)),
-        h('td', { class: 'n' }, count(calls_total)),
+        h('td', { class: 'n wide' }, count(recording.videos.length)),
+        h('td', { class: 'n wide' }, count(calls_total)),
         h('td', {}, button),
       ),
       details,
@@ -117,14 +122,21 @@ export class RecordingsTable {
   }
 
   #details({ recording, calls, calls_total }: RecordingRow, tz: string): HTMLElement {
-    const { error_code, error_message, finish_reason, omitted } = recording;
+    const { error_code, error_message, finish_reason, omitted, pauses, total_ms } = recording;
     const left_out = omitted.reduce((sum, { pause_time_ms, resume_time_ms }) => sum + Math.max(0, resume_time_ms - pause_time_ms), 0);
     const size = recording.videos.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
     const facts: [string, string][] = [
       ['When', spanText(recording, tz)],
+      ['Length', total_ms > 0 ? duration(total_ms) : 'not known yet'],
+      ['Long pauses', count(pauses)],
       ['Why it ended', finish_reason.replaceAll('_', ' ') || 'not known'],
       ['Error', [error_code, error_message].filter((part) => part !== '').join(': ') || 'none'],
-      ['Left out of the videos', omitted.length === 0 ? 'nothing' : `${count(omitted.length)} stretches, ${duration(left_out)}`],
+      [
+        'Left out of the videos',
+        omitted.length === 0
+          ? 'nothing'
+          : `${omitted.length === 1 ? 'one stretch' : `${count(omitted.length)} stretches`}, ${duration(left_out)}`,
+      ],
       ['Task', recording.task_id],
       ['Recording user', recording.record_user_id || '–'],
       ['Whiteboard group', recording.group_id || '–'],
@@ -134,9 +146,9 @@ export class RecordingsTable {
       'div',
       { class: 'of-recording' },
       h('dl', { class: 'facts' }, ...facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)))),
-      h('h3', {}, 'Files', size > 0 && h('small', {}, ` ${sizeText(size)} in all`)),
-      videoList(recording.videos),
-      h('h3', {}, 'Calls in this room while it ran'),
+      h('h2', {}, 'Files', size > 0 && h('small', {}, ` ${sizeText(size)} in all`)),
+      videoList(recording.videos, (user) => this.#personOf(recording, user)),
+      h('h2', {}, 'Calls in this room while it ran'),
       calls.length === 0
         ? h('p', { class: 'dim' }, recording.started_at === null ? 'Not known: its start is missing.' : 'None.')
         : h('ul', { class: 'pairs' }, ...calls.map((call) => this.#call(call, tz))),

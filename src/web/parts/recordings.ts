@@ -1,3 +1,4 @@
+import { personName } from './call-row.js';
 import { h } from './dom.js';
 import { clockTime, dayTime, duration, exactTime, sameDay } from './format.js';
 import type { RecordingOfCall, RecordingStatus, Video } from './types.js';
@@ -33,16 +34,18 @@ export function sizeText(bytes: number): string {
   return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${UNITS[power]}`;
 }
 
-/** The files of a recording. Addresses are the vendor's: only those of the web become links. */
-export function videoList(videos: readonly Video[]): HTMLElement {
+/**
+ * The files of a recording. Addresses are the vendor's: only those of the web become links.
+ * @param personOf the address of a user's page
+ */
+export function videoList(videos: readonly Video[], personOf: (user: string) => string): HTMLElement {
   if (videos.length === 0) return h('p', { class: 'dim' }, 'No files yet.');
-  return h('ul', { class: 'videos' }, ...videos.map(videoItem));
+  return h('ul', { class: 'videos' }, ...videos.map((video) => videoItem(video, personOf)));
 }
 
-function videoItem(video: Video): HTMLElement {
+function videoItem(video: Video, personOf: (user: string) => string): HTMLElement {
   const name = [video.type, video.format].filter((part) => part !== '').join(' · ') || video.video_id || 'file';
   const facts = [
-    video.user_id && `of ${video.user_id}`,
     video.duration_ms > 0 && duration(video.duration_ms),
     video.size_bytes > 0 && sizeText(video.size_bytes),
     video.width > 0 && `${video.width} × ${video.height}`,
@@ -53,12 +56,22 @@ function videoItem(video: Video): HTMLElement {
     /^https?:\/\//i.test(video.url)
       ? h('a', { href: video.url, target: '_blank', rel: 'noopener noreferrer', title: video.url }, name)
       : h('span', { title: video.url }, name),
-    facts.length > 0 && h('small', {}, ` ${facts.join(', ')}`),
+    video.user_id !== '' && h('small', {}, ' of ', personName(video.user_id, personOf(video.user_id))),
+    facts.length > 0 && h('small', {}, `, ${facts.join(', ')}`),
   );
 }
 
-/** The recordings that overlap a call. @param linkOf the address of a recording */
-export const recordingsOfCall = (recordings: readonly RecordingOfCall[], tz: string, linkOf: (task: string) => string): HTMLElement =>
+/**
+ * The recordings that overlap a call.
+ * @param linkOf the address of a recording
+ * @param personOf that of a user's page
+ */
+export const recordingsOfCall = (
+  recordings: readonly RecordingOfCall[],
+  tz: string,
+  linkOf: (task: string) => string,
+  personOf: (user: string) => string,
+): HTMLElement =>
   h(
     'ul',
     { class: 'of-call' },
@@ -70,12 +83,11 @@ export const recordingsOfCall = (recordings: readonly RecordingOfCall[], tz: str
           'p',
           {},
           h('a', { href: linkOf(recording.task_id), 'data-link': true, title: recording.task_id }, spanText(recording, tz)),
-          ' ',
           recordingBadge(recording.status),
-          recording.total_ms > 0 && h('small', {}, ` ${duration(recording.total_ms)} long`),
+          recording.total_ms > 0 && h('small', {}, `${duration(recording.total_ms)} long`),
           recording.started_at !== null && h('span', { class: 'sr' }, exactTime(recording.started_at, tz)),
         ),
-        videoList(recording.videos),
+        videoList(recording.videos, personOf),
       ),
     ),
   );

@@ -23,6 +23,7 @@ export const changesOf = (before: Call, after: Call): Change[] =>
 
 /** What the record said over time, and what each revision changed; the newest first. */
 export function revisionsTable(revisions: readonly Call[], tz: string, shown: Shown): HTMLElement[] {
+  if (revisions.length === 0) return [h('p', { class: 'empty' }, 'No earlier state of this record is kept.')];
   const body = h('tbody');
   const row = (call: Call, index: number): HTMLElement => {
     const before = newest[index + 1];

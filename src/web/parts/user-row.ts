@@ -40,7 +40,7 @@ export function userCallRow({ call, leg }: UserCall, options: UserCallOptions): 
         more.length > 0 && h('small', {}, ` +${more.length}`),
       ),
       h('td', { class: 'wide dim' }, typeText(call)),
-      h('td', {}, over ? outcomeMark(leg.outcome) : outcomeBadge(call), leg.missed && h('small', {}, ' missed')),
+      h('td', {}, over ? outcomeMark(leg.outcome) : outcomeBadge(call), leg.missed && h('small', { class: 'wide' }, ' missed')),
       h('td', { class: 'wide' }, outcomeBadge(call)),
       h('td', { class: 'n' }, leg.talk_ms > 0 ? duration(leg.talk_ms) : '–'),
     ],
