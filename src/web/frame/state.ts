@@ -23,7 +23,10 @@ export interface State {
   readonly own: Readonly<Record<string, string>>;
 }
 
-export const browserZone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+/** Found once: every link asks for it. */
+const BROWSER_ZONE = new Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+
+export const browserZone = (): string => BROWSER_ZONE;
 
 function zoneOr(zone: string | null, fallback: string): string {
   if (!zone) return fallback;

@@ -172,7 +172,14 @@ export class CallPage implements Page {
         ? []
         : [
             card(
-              ['What could not be processed ', h('small', {}, `${count(dead_letters.length)} inputs under the name of this call`)],
+              [
+                'What could not be processed ',
+                h(
+                  'small',
+                  {},
+                  `${dead_letters.length === 1 ? '1 input' : `${count(dead_letters.length)} inputs`} under the name of this call`,
+                ),
+              ],
               deadLettersTable(dead_letters, tz, this.#open.letters),
             ),
           ]),

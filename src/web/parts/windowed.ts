@@ -247,7 +247,7 @@ export class WindowedTable<T> {
       if (there !== row) this.#body.insertBefore(row, there ?? null);
     });
     this.#table.style.marginTop = `${first * ROW}px`;
-    this.#tell();
+    this.#tell(scrollTop);
     if (this.#hasMore && !this.#asked && n < MOST && last > n - AHEAD) {
       this.#asked = true;
       this.#o.more();
@@ -275,11 +275,11 @@ export class WindowedTable<T> {
     row.remove();
   }
 
-  #tell(): void {
+  #tell(scrollTop: number): void {
     const n = this.#items.length;
     const whole = !this.#hasMore;
     this.#table.setAttribute('aria-rowcount', whole ? String(n + 1) : this.#total === null ? '-1' : String(Math.max(n, this.#total) + 1));
-    if (this.atTop) this.#above = 0;
+    if (scrollTop < ROW / 2) this.#above = 0;
     this.#jump.hidden = this.#above === 0;
     this.#jump.textContent = `${count(this.#above)} new ${this.#above === 1 ? 'call' : 'calls'} ↑`;
     const text = !whole && n >= MOST ? `The first ${count(n)} are shown here. Choose narrower filters, or export all of them.` : '';
