@@ -24,6 +24,7 @@ const traits = {
     .describe('Calls in one of these states, comma-separated: ringing, active, ended.'),
   missed: flag.optional().describe('`true`: only missed calls; `false`: none.'),
   user: id.optional().describe('Calls with this user, as caller or callee. Ids are compared exactly.'),
+  with: id.optional().describe('Calls with this user too, as caller or callee: together with `user`, calls between the two.'),
   room: id.optional().describe('Calls in this room or channel.'),
   call: id.optional().describe('Calls of this id.'),
   q: id.optional().describe('Calls of which this is the id, the room or a user.'),
@@ -53,6 +54,7 @@ function conditionsOf(filter: CallFilter, from: number | null): Conditions {
   if (filter.status !== undefined) where.add('has({status:Array(String)}, t.status)', { status: filter.status });
   if (filter.missed !== undefined) where.add('t.missed = {missed:Bool}', { missed: filter.missed });
   if (filter.user !== undefined) where.add(WITH_USER, { user: filter.user });
+  if (filter.with !== undefined) where.add('t.caller = {with:String} OR has(t.callees, {with:String})', { with: filter.with });
   where.equal('t.room_id', 'room', filter.room).equal('t.call_id', 'call', filter.call);
   if (filter.q !== undefined)
     where.add('t.call_id = {q:String} OR t.room_id = {q:String} OR t.caller = {q:String} OR has(t.callees, {q:String})', { q: filter.q });
@@ -102,7 +104,8 @@ export interface CallsPage {
 }
 
 /** Of these, few calls at most: looking for them step by step would only look several times. */
-const isRare = ({ call, q, user, room }: CallFilter): boolean => [call, q, user, room].some((value) => value !== undefined);
+const isRare = ({ call, q, user, with: other, room }: CallFilter): boolean =>
+  [call, q, user, other, room].some((value) => value !== undefined);
 
 /**
  * Calls, newest start first. As the order is by time, a full page found within a short look-back is the page of the whole history, so

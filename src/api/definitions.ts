@@ -197,6 +197,32 @@ export const DEFINITIONS = {
     of: 'calls',
     definition: 'Calls that started in this period and are known from polled records alone: not one of their callbacks has arrived.',
   },
+  callback_coverage: {
+    label: 'Callback coverage',
+    unit: 'ratio',
+    of: 'calls that are over, of apps whose call records are polled',
+    definition:
+      'Calls that started in this period of which at least one callback has arrived, divided by all of them. The vendor’s own records are what the callbacks are held against; without them nothing can be said.',
+  },
+  lag: {
+    label: 'Behind',
+    unit: 'count',
+    of: 'records',
+    definition: 'Records that have arrived in Kafka and are not worked off by this worker yet.',
+  },
+  spooled: {
+    label: 'In the spool',
+    unit: 'count',
+    of: 'callbacks',
+    definition:
+      'Callbacks that were taken while Kafka was away and wait on the disk of the role ingest. They are safe, and not counted anywhere else yet.',
+  },
+  limit_used: {
+    label: 'Limit used',
+    unit: 'ratio',
+    of: 'requests per second that are allowed',
+    definition: 'Requests to the vendor’s API per second, since the reading before, divided by what is allowed.',
+  },
   undelivered: {
     label: 'Undelivered',
     unit: 'count',

@@ -6,6 +6,7 @@ import { systemClock } from '../../src/telemetry/clock.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
 import { ApiFixture, compileWeb } from '../integration/api-fixture.js';
+import { MemoryDesk } from '../support/alert-desk.js';
 import { useStack } from '../support/stack.js';
 
 /*
@@ -41,6 +42,8 @@ export interface Dashboard {
   readonly fixture: ApiFixture;
   /** The one that pages are opened at. */
   readonly api: Api;
+  /** Rules, silences and receivers of every API that is served. */
+  readonly desk: MemoryDesk;
   /** Of every page opened so far: errors in the console, exceptions, requests to other servers. A file's last test wants none. */
   readonly errors: readonly string[];
   /** One more API on the same data; who starts it stops it. @param query what it asks instead of the database */
@@ -56,6 +59,7 @@ export interface Dashboard {
 export function useDashboard(fill: (fixture: ApiFixture) => Promise<void>): Dashboard {
   const server = useStack(['clickhouse']);
   const errors: string[] = [];
+  const desk = new MemoryDesk();
   let fixture: ApiFixture;
   let webDir: string;
   let api: Api;
@@ -64,7 +68,7 @@ export function useDashboard(fill: (fixture: ApiFixture) => Promise<void>): Dash
   const serve = (options: Partial<ApiOptions> = {}, query = fixture.query): Promise<Api> =>
     startApi(
       { host: '127.0.0.1', port: 0, apps: [{ provider: 'tencent', app_id: '1400000001' }], webDir, livePollMs: 200, ...options },
-      { query, clock: systemClock, log: silentLogger(), metrics: createMetrics() },
+      { query, alerts: desk, clock: systemClock, log: silentLogger(), metrics: createMetrics() },
     );
 
   beforeAll(async () => {
@@ -89,6 +93,7 @@ export function useDashboard(fill: (fixture: ApiFixture) => Promise<void>): Dash
       return api;
     },
     errors,
+    desk,
     serve,
     async open(path, options = {}, base = api) {
       const context = await browser.newContext({ timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 900 }, ...options });
