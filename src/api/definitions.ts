@@ -161,11 +161,29 @@ export const DEFINITIONS = {
     of: 'calls of one caller to one callee',
     definition: 'How often the caller tried in this period since the two last spoke.',
   },
+  unreturned_calls: {
+    label: 'Missed calls of these',
+    unit: 'count',
+    of: 'calls',
+    definition: 'All attempts of the pairs that have not spoken since: calls that were missed in this period and not returned.',
+  },
+  longest_wait: {
+    label: 'Longest wait',
+    unit: 'ms',
+    of: 'pairs of a caller and a callee',
+    definition: 'How long ago the first missed call of this period began that nobody has returned.',
+  },
   received: {
     label: 'Received',
     unit: 'count',
     of: 'inputs',
     definition: 'Callbacks and polled items that arrived: each is new, a duplicate or a dead letter, and all three add up to this.',
+  },
+  folded: {
+    label: 'New',
+    unit: 'count',
+    of: 'inputs',
+    definition: 'Inputs that had not arrived before: what calls, recordings and channel sessions are made of.',
   },
   duplicates: {
     label: 'Duplicates',

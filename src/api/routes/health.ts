@@ -90,7 +90,7 @@ const NUMBERS = ['received', 'folded', 'duplicates', 'dead', 'calls_from_records
 
 const MEANINGS: Record<(typeof NUMBERS)[number], string> = {
   received: DEFINITIONS.received.definition,
-  folded: 'Inputs that were new.',
+  folded: DEFINITIONS.folded.definition,
   duplicates: DEFINITIONS.duplicates.definition,
   dead: DEFINITIONS.dead.definition,
   calls_from_records_only: DEFINITIONS.calls_from_records_only.definition,

@@ -20,6 +20,8 @@ export interface Summary {
   from: number;
   to: number;
   measures: Record<string, Measure>;
+  /** Of the period before, where it was asked for. */
+  previous?: { from: number; to: number; measures: Record<string, Measure> } | null;
 }
 
 export interface Series {
