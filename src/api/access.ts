@@ -3,7 +3,7 @@ import { equalDigests, sha256 } from '../sources/sign/digest.js';
 import { isLoopback, namesThisMachine } from '../telemetry/loopback.js';
 import { Problem } from './problem.js';
 
-/** Decides who may read: throws the Problem to answer with, or returns. */
+/** Decides who may ask: throws the Problem to answer with, or returns. */
 export type Gate = (headers: { host?: string | undefined; authorization?: string | undefined }) => void;
 
 /**
@@ -42,3 +42,22 @@ export function createGate(host: string, tokenHash: string | undefined): Gate {
     });
   };
 }
+
+/**
+ * Lets only requests change something that no page of another site can have made. Such a page cannot send JSON without asking first, which nothing here
+ * allows; and browsers name the page's own site as Origin. Programs send none.
+ * @throws Problem CONTENT_TYPE_REFUSED, ORIGIN_REFUSED
+ */
+export function checkChange(headers: {
+  host?: string | undefined;
+  origin?: string | undefined;
+  'content-type'?: string | undefined;
+}): void {
+  if (headers.origin !== undefined && hostOf(headers.origin) !== headers.host?.toLowerCase())
+    throw new Problem(403, 'ORIGIN_REFUSED', 'Another site', 'Only the pages of this server, and programs, may change something here.');
+  if (!/^application\/json *(;|$)/i.test(headers['content-type'] ?? ''))
+    throw new Problem(415, 'CONTENT_TYPE_REFUSED', 'Not JSON', 'Send the fields as a JSON object, with content-type: application/json.');
+}
+
+/** Host and port of an origin, as a Host header has them; null: it is opaque. */
+const hostOf = (origin: string): string | null => (URL.canParse(origin) ? new URL(origin).host || null : null);

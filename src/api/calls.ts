@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CALLS, type RowOf, rowOf, selectOf } from '../clickhouse/relations.js';
 import { pageOf } from './page.js';
-import { commaList, EARLIEST, flag, id, LATEST, OUTCOMES, scope, times } from './params.js';
+import { commaList, EARLIEST, flag, id, LATEST, listTimes, OUTCOMES, scope, type times } from './params.js';
 import { Conditions, num, type Query, type Row, run, type Statement } from './query.js';
 
 /*
@@ -13,9 +13,8 @@ export type CallView = RowOf<typeof CALLS>;
 
 export const toCall = (row: Row): CallView => rowOf(CALLS, row);
 
-/** Which calls are meant; absent: any. */
-export const callFilter = {
-  ...times,
+/** Which calls are meant, beside their time; absent: any. */
+const traits = {
   ...scope,
   outcome: commaList(OUTCOMES)
     .optional()
@@ -25,11 +24,15 @@ export const callFilter = {
     .describe('Calls in one of these states, comma-separated: ringing, active, ended.'),
   missed: flag.optional().describe('`true`: only missed calls; `false`: none.'),
   user: id.optional().describe('Calls with this user, as caller or callee. Ids are compared exactly.'),
+  with: id.optional().describe('Calls with this user too, as caller or callee: together with `user`, calls between the two.'),
   room: id.optional().describe('Calls in this room or channel.'),
   call: id.optional().describe('Calls of this id.'),
   q: id.optional().describe('Calls of which this is the id, the room or a user.'),
 };
-export type CallFilter = z.output<z.ZodObject<typeof callFilter>>;
+/** As parameters of a route. */
+export const callFilter = { ...listTimes, ...traits };
+/** As a question: a period has become moments (`listPeriod`). */
+export type CallFilter = z.output<z.ZodObject<typeof traits & typeof times>>;
 
 /** Where a page of calls ended: the sort key of its last row. */
 export const POSITION = z.tuple([z.number().int(), z.string(), z.string(), z.string()]);
@@ -51,6 +54,7 @@ function conditionsOf(filter: CallFilter, from: number | null): Conditions {
   if (filter.status !== undefined) where.add('has({status:Array(String)}, t.status)', { status: filter.status });
   if (filter.missed !== undefined) where.add('t.missed = {missed:Bool}', { missed: filter.missed });
   if (filter.user !== undefined) where.add(WITH_USER, { user: filter.user });
+  if (filter.with !== undefined) where.add('t.caller = {with:String} OR has(t.callees, {with:String})', { with: filter.with });
   where.equal('t.room_id', 'room', filter.room).equal('t.call_id', 'call', filter.call);
   if (filter.q !== undefined)
     where.add('t.call_id = {q:String} OR t.room_id = {q:String} OR t.caller = {q:String} OR has(t.callees, {q:String})', { q: filter.q });
@@ -100,7 +104,8 @@ export interface CallsPage {
 }
 
 /** Of these, few calls at most: looking for them step by step would only look several times. */
-const isRare = ({ call, q, user, room }: CallFilter): boolean => [call, q, user, room].some((value) => value !== undefined);
+const isRare = ({ call, q, user, with: other, room }: CallFilter): boolean =>
+  [call, q, user, other, room].some((value) => value !== undefined);
 
 /**
  * Calls, newest start first. As the order is by time, a full page found within a short look-back is the page of the whole history, so

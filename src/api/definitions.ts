@@ -89,9 +89,52 @@ export const SUMMARY = {
 
 export type MeasureName = keyof typeof SUMMARY;
 
+/** The numbers of one user. */
+export const OF_USER = {
+  calls: { label: 'Calls', unit: 'count', of: 'calls', definition: 'Calls of this period with this user, also those that are not over.' },
+  placed: { label: 'Made', unit: 'count', of: 'calls', definition: 'Calls of which this user is the caller.' },
+  placed_answered: {
+    label: 'Made and answered',
+    unit: 'count',
+    of: 'calls that the user made',
+    definition: 'Calls of this user that somebody accepted.',
+  },
+  called: { label: 'Received', unit: 'count', of: 'calls', definition: 'Calls that others made and that this user was called in.' },
+  called_answered: {
+    label: 'Received and answered',
+    unit: 'count',
+    of: 'calls that the user received',
+    definition: 'Calls of others that this user accepted or joined.',
+  },
+  missed: {
+    label: 'Missed',
+    unit: 'count',
+    of: 'calls that the user received',
+    definition: 'Calls of others that are over and that this user did not pick up. In a group call somebody else may have.',
+  },
+  missed_inclusive: {
+    label: 'Missed, inclusive',
+    unit: 'count',
+    of: 'calls that the user received',
+    definition: 'Missed calls together with those that the caller gave up on (cancelled) and those that found this user busy.',
+  },
+  talk_ms: {
+    label: 'Talk time',
+    unit: 'ms',
+    of: 'calls that the user was in',
+    definition: 'From joining a call to leaving it, over all calls of this period that are over.',
+  },
+} as const satisfies Record<string, Definition>;
+
 /** Every number that the API answers with. */
 export const DEFINITIONS = {
   ...SUMMARY,
+  calls_found: {
+    label: 'Calls found',
+    unit: 'count',
+    of: 'calls',
+    definition: 'Calls that started in this period and match every filter, also those that are not over.',
+  },
   peak_concurrency: {
     label: 'Peak concurrency',
     unit: 'count',
@@ -118,11 +161,29 @@ export const DEFINITIONS = {
     of: 'calls of one caller to one callee',
     definition: 'How often the caller tried in this period since the two last spoke.',
   },
+  unreturned_calls: {
+    label: 'Missed calls of these',
+    unit: 'count',
+    of: 'calls',
+    definition: 'All attempts of the pairs that have not spoken since: calls that were missed in this period and not returned.',
+  },
+  longest_wait: {
+    label: 'Longest wait',
+    unit: 'ms',
+    of: 'pairs of a caller and a callee',
+    definition: 'How long ago the first missed call of this period began that nobody has returned.',
+  },
   received: {
     label: 'Received',
     unit: 'count',
     of: 'inputs',
     definition: 'Callbacks and polled items that arrived: each is new, a duplicate or a dead letter, and all three add up to this.',
+  },
+  folded: {
+    label: 'New',
+    unit: 'count',
+    of: 'inputs',
+    definition: 'Inputs that had not arrived before: what calls, recordings and channel sessions are made of.',
   },
   duplicates: {
     label: 'Duplicates',
@@ -153,6 +214,32 @@ export const DEFINITIONS = {
     unit: 'count',
     of: 'calls',
     definition: 'Calls that started in this period and are known from polled records alone: not one of their callbacks has arrived.',
+  },
+  callback_coverage: {
+    label: 'Callback coverage',
+    unit: 'ratio',
+    of: 'calls that are over, of apps whose call records are polled',
+    definition:
+      'Calls that started in this period of which at least one callback has arrived, divided by all of them. The vendor’s own records are what the callbacks are held against; without them nothing can be said.',
+  },
+  lag: {
+    label: 'Behind',
+    unit: 'count',
+    of: 'records',
+    definition: 'Records that have arrived in Kafka and are not worked off by this worker yet.',
+  },
+  spooled: {
+    label: 'In the spool',
+    unit: 'count',
+    of: 'callbacks',
+    definition:
+      'Callbacks that were taken while Kafka was away and wait on the disk of the role ingest. They are safe, and not counted anywhere else yet.',
+  },
+  limit_used: {
+    label: 'Limit used',
+    unit: 'ratio',
+    of: 'requests per second that are allowed',
+    definition: 'Requests to the vendor’s API per second, since the reading before, divided by what is allowed.',
   },
   undelivered: {
     label: 'Undelivered',

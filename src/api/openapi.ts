@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PROBLEM } from './problem.js';
-import type { Operation } from './route.js';
+import { JSON_TYPE, type Operation } from './route.js';
 import { LIVE, ROUTES } from './routes/index.js';
 
 type Json = Record<string, unknown>;
@@ -42,7 +42,9 @@ function operationOf(operation: Operation, shared: Json): Json {
     operationId: operation.operation,
     summary: operation.summary,
     ...(operation.description === undefined ? {} : { description: operation.description }),
-    parameters: parametersOf(operation, shared),
+    ...(operation.method === 'GET'
+      ? { parameters: parametersOf(operation, shared) }
+      : { requestBody: { required: true, content: { [JSON_TYPE]: { schema: schemaOf(operation.params, 'input', shared) } } } }),
     responses: { '200': { description: 'The answer.', content }, ...PROBLEMS },
   };
 }
@@ -52,7 +54,9 @@ export const OPENAPI_PATH = '/api/v1/openapi.json';
 /** The OpenAPI 3.1 document of every route, made of what the routes declare. */
 export function openApiDocument(): Json {
   const shared: Json = {};
-  const paths = Object.fromEntries([...ROUTES, LIVE].map((operation) => [operation.path, { get: operationOf(operation, shared) }]));
+  const paths: Record<string, Json> = {};
+  for (const operation of [...ROUTES, LIVE])
+    paths[operation.path] = { ...paths[operation.path], [operation.method.toLowerCase()]: operationOf(operation, shared) };
   schemaOf(z.array(PROBLEM), 'output', shared);
   return {
     openapi: '3.1.0',
@@ -61,7 +65,7 @@ export function openApiDocument(): Json {
       version: '1',
       summary: 'Real-time call analytics: numbers of periods, calls, missed calls, users, recordings, and the health of what arrives.',
       description:
-        'Everything is read with GET. Times are epoch milliseconds in answers; parameters also take ISO 8601 with a zone. Ids are compared exactly. Unknown parameters are ' +
+        'What is read is read with GET; the few things that change something are sent with POST, as JSON. Times are epoch milliseconds in answers; parameters also take ISO 8601 with a zone. Ids are compared exactly. Unknown parameters are ' +
         'refused. Lists are paged by an opaque `cursor`. Answers may get further fields.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },

@@ -36,7 +36,7 @@ export const instant = readAs((text) => {
   return at >= EARLIEST && at < LATEST ? at : undefined;
 }, 'must be epoch milliseconds or ISO 8601 with a zone (2026-01-31T09:00:00Z), between 2000 and 2100');
 
-const duration = readAs((text) => {
+export const duration = readAs((text) => {
   const match = /^([1-9]\d{0,5})([mhd])$/.exec(text);
   const ms = match ? Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS] : Number.NaN;
   return ms <= MAX_RANGE_MS ? ms : undefined;
@@ -77,6 +77,15 @@ export const times = {
   from: instant.optional().describe('Start of the period: epoch milliseconds, or ISO 8601 with a zone. A date alone is its start in UTC.'),
   to: instant.optional().describe('End of the period, which it does not belong to, written as `from`. Now when absent.'),
 };
+/** Of lists, which have no period of their own. */
+export const listTimes = {
+  ...times,
+  window: duration
+    .optional()
+    .describe(
+      'Length of the period instead of `from`, such as 15m, 6h or 30d, with the start that `readSummary` gives it. Any time when both are absent.',
+    ),
+};
 export const range = {
   ...times,
   window: duration.optional().describe('Length of the period instead of `from`, such as 15m, 6h or 30d. One hour when both are absent.'),
@@ -105,10 +114,22 @@ export type Scope = z.output<z.ZodObject<typeof scope>>;
 
 export const noParams = z.strictObject({});
 
+/** A parameter that is given twice arrives as an array, which no schema here accepts. */
+const givenTwice = (issue: z.core.$ZodRawIssue): string | undefined => (issue.code === 'invalid_type' ? 'must be given once' : undefined);
+
+/** For the fields of a body. */
+const notText = (issue: z.core.$ZodRawIssue): string | undefined => {
+  if (issue.code !== 'invalid_type') return undefined;
+  if (issue.path?.length === 0) return 'The body must be a JSON object';
+  return issue.input === undefined ? 'is required' : 'must be text';
+};
+
+/** @throws Problem PARAMETER_INVALID naming every wrong or unknown field of a body */
+export const parseBody = <T extends z.ZodType>(schema: T, input: unknown): z.infer<T> => parse(schema, input, notText);
+
 /** @throws Problem PARAMETER_INVALID naming every wrong or unknown parameter */
-export function parse<T extends z.ZodType>(schema: T, input: unknown): z.infer<T> {
-  // A parameter that is given twice arrives as an array, which no schema here accepts.
-  const result = schema.safeParse(input, { error: (issue) => (issue.code === 'invalid_type' ? 'must be given once' : undefined) });
+export function parse<T extends z.ZodType>(schema: T, input: unknown, error: z.core.$ZodErrorMap = givenTwice): z.infer<T> {
+  const result = schema.safeParse(input, { error });
   if (!result.success) throw invalidParameters(result.error);
   return result.data;
 }

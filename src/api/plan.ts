@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { DAY, MAX_RANGE_MS, oneOf, type range, type zoned } from './params.js';
+import { DAY, type listTimes, MAX_RANGE_MS, oneOf, type range, type zoned } from './params.js';
 import { invalidParameter, type Problem } from './problem.js';
 import { Conditions } from './query.js';
 import { Zone } from './zone.js';
@@ -85,6 +85,19 @@ export function planBefore(plan: Plan, { tz = UTC }: RangeParams): Plan {
     step === '1d' ? tz.days(from - (at.length + 1) * DAY, from).slice(-at.length - 1) : starts(undefined, from, at.length * stepMs, stepMs);
   const to = previous.pop()!;
   return { from: previous[0]!, to, step, stepMs, at: previous };
+}
+
+type ListTimes = { [Name in keyof typeof listTimes]?: z.output<(typeof listTimes)[Name]> | undefined };
+
+/**
+ * What is asked of a list, its period as moments. A window begins where a summary of it does, so that both count the same calls.
+ * @throws Problem PARAMETER_INVALID
+ */
+export function listPeriod<T extends ListTimes>(wanted: T, now: number): Omit<T, 'window'> {
+  const { window, ...rest } = wanted;
+  const { from, to } = rest;
+  if (from !== undefined && to !== undefined && from >= to) throw invalidParameter('from', 'must be before to');
+  return window === undefined ? rest : { ...rest, from: planRange({ from, to, window }, now).from };
 }
 
 /** Conditions for rows of a relation of minutes. */

@@ -74,7 +74,12 @@ const MEANINGS: Readonly<Record<string, string>> = {
   last_missed_at: 'Start of the last of these calls.',
   rule: 'Name of the alert rule.',
   state: '`firing` or `resolved`.',
+  metric: 'What the rule looks at; `listAlertRules` says what it means.',
+  value: 'In the unit of the metric: when it fired, or when it resolved.',
+  n: 'What the value was about.',
   threshold: 'What the value was compared with.',
+  window_ms: 'How long the metric looked back.',
+  silenced: 'No webhook was told.',
 };
 
 const time = z.int().describe('Epoch milliseconds.');

@@ -1,5 +1,7 @@
 import type { z } from 'zod';
-import { parse } from './params.js';
+import type { AlertDesk } from './alert-desk.js';
+import { parse, parseBody } from './params.js';
+import type { Pipeline } from './pipeline.js';
 import type { Query } from './query.js';
 
 export interface AppRef {
@@ -14,6 +16,8 @@ export interface Context {
   now: number;
   /** The configured apps. */
   apps: readonly AppRef[];
+  alerts: AlertDesk;
+  pipeline: Pipeline;
 }
 
 /** An answer that is made while it is sent. */
@@ -30,7 +34,7 @@ export class Download {
   }
 }
 
-/** What the OpenAPI document says of an address; all are read with GET. */
+/** What the OpenAPI document says of an address. Most are read with GET; what changes something is sent with POST, as JSON. */
 export interface Operation {
   /** Path parameters in braces. */
   path: `/api/v1/${string}`;
@@ -38,7 +42,8 @@ export interface Operation {
   operation: string;
   summary: string;
   description?: string;
-  /** Path and query parameters; unknown ones are refused. */
+  method: 'GET' | 'POST';
+  /** Path and query parameters, or the fields of the body of a POST; unknown ones are refused. */
   params: z.ZodObject;
   /** By media type. */
   answers: Readonly<Record<string, z.ZodType>>;
@@ -58,7 +63,25 @@ export function route<P extends z.ZodObject, A extends z.ZodType>(
   declared: Described<P> & { answer: A; read: (context: Context, params: z.output<P>) => Promise<z.input<A>> },
 ): Route {
   const { answer, read, ...operation } = declared;
-  return { ...operation, answers: { [JSON_TYPE]: answer }, answer: async (context, input) => read(context, parse(declared.params, input)) };
+  return {
+    ...operation,
+    method: 'GET',
+    answers: { [JSON_TYPE]: answer },
+    answer: async (context, input) => read(context, parse(declared.params, input)),
+  };
+}
+
+/** A route that changes something, as the fields of a JSON object say. */
+export function action<P extends z.ZodObject, A extends z.ZodType>(
+  declared: Described<P> & { answer: A; act: (context: Context, fields: z.output<P>) => Promise<z.input<A>> },
+): Route {
+  const { answer, act, ...operation } = declared;
+  return {
+    ...operation,
+    method: 'POST',
+    answers: { [JSON_TYPE]: answer },
+    answer: async (context, input) => act(context, parseBody(declared.params, input)),
+  };
 }
 
 /** A route whose answer is a stream of lines in one of several media types. */
@@ -66,5 +89,5 @@ export function downloadRoute<P extends z.ZodObject>(
   declared: Described<P> & Pick<Operation, 'answers'> & { open: (context: Context, params: z.output<P>) => Promise<Download> },
 ): Route {
   const { open, ...operation } = declared;
-  return { ...operation, answer: async (context, input) => open(context, parse(declared.params, input)) };
+  return { ...operation, method: 'GET', answer: async (context, input) => open(context, parse(declared.params, input)) };
 }

@@ -8,13 +8,15 @@ import { listenError } from '../telemetry/listen-error.js';
 import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { SECURITY_HEADERS } from '../telemetry/security-headers.js';
-import { createGate } from './access.js';
+import { checkChange, createGate } from './access.js';
+import type { AlertDesk } from './alert-desk.js';
 import { LiveHub } from './live.js';
 import { OPENAPI_PATH, openApiDocument } from './openapi.js';
 import { noParams, parse } from './params.js';
+import { Pipeline } from './pipeline.js';
 import { databaseProblem, notFound, Problem, sendProblem } from './problem.js';
 import type { Query } from './query.js';
-import { type AppRef, Download } from './route.js';
+import { type AppRef, type Context, Download } from './route.js';
 import { LIVE, ROUTES } from './routes/index.js';
 import { type Asset, COMPILED_WEB, loadAssets } from './static.js';
 
@@ -27,6 +29,8 @@ export interface ApiOptions {
   tokenHash?: string | undefined;
   /** The configured apps: shown also before they have calls. */
   apps: readonly AppRef[];
+  /** Admin addresses of the roles, `http://HOST:PORT`: their states are shown. None when absent. */
+  admins?: readonly string[];
   /** Folder of the compiled dashboard, for tests that compile their own. */
   webDir?: string;
   /** Between two looks of the live tail at the database. */
@@ -35,6 +39,7 @@ export interface ApiOptions {
 
 export interface ApiDeps {
   query: Query;
+  alerts: AlertDesk;
   clock: Clock;
   log: Logger;
   metrics: Metrics;
@@ -57,8 +62,8 @@ const HEADERS = {
   ...SECURITY_HEADERS,
 } as const;
 
-/** Nothing here is sent a body. */
-const MAX_BODY_BYTES = 1024;
+/** The fields of a silence, and nothing else, are sent here. */
+const MAX_BODY_BYTES = 4096;
 
 /** What is no HTTP, or too long to be, is answered before there is a request that a hook could see. */
 function refuseUnread(error: ConnectionError, socket: Socket): void {
@@ -115,8 +120,12 @@ export async function startApi(options: ApiOptions, deps: ApiDeps): Promise<Api>
   });
   addPages(app, assets);
   app.register(async (api) => {
-    api.addHook('onRequest', async (request) => gate(request.headers));
-    addReads(api, query, deps, options.apps);
+    api.addHook('onRequest', async (request) => {
+      gate(request.headers);
+      if (request.method === 'POST') checkChange(request.headers);
+    });
+    const pipeline = new Pipeline(options.admins ?? [], deps.clock);
+    addRoutes(api, deps, () => ({ query, now: deps.clock.now(), apps: options.apps, alerts: deps.alerts, pipeline }));
     addLive(api, live);
   });
   try {
@@ -158,10 +167,11 @@ function addErrors(app: FastifyInstance, deps: ApiDeps): void {
     return sendProblem(reply, new Problem(500, 'INTERNAL', 'Internal error', 'The log of the api role has the details.'), pathOf(request));
   });
   app.setNotFoundHandler((request, reply) => {
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      const problem = new Problem(405, 'METHOD_NOT_ALLOWED', 'Method not allowed', 'Everything here is read with GET.', {
-        headers: { allow: 'GET, HEAD' },
-      });
+    const methods = ROUTES.flatMap(({ method, path }) => (path === pathOf(request) ? [method] : []));
+    const reads = methods.length === 0 || methods.includes('GET');
+    if (!reads || (request.method !== 'GET' && request.method !== 'HEAD')) {
+      const allow = [...(reads ? ['GET', 'HEAD'] : []), ...(methods.includes('POST') ? ['POST'] : [])].join(', ');
+      const problem = new Problem(405, 'METHOD_NOT_ALLOWED', 'Method not allowed', `This takes ${allow}.`, { headers: { allow } });
       return sendProblem(reply, problem, pathOf(request));
     }
     return sendProblem(reply, notFound('There is nothing at this address.'), pathOf(request));
@@ -183,13 +193,18 @@ function addPages(app: FastifyInstance, assets: Map<string, Asset>): void {
 /** As the router writes it. */
 const patternOf = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
-function addReads(api: FastifyInstance, query: Query, deps: ApiDeps, apps: readonly AppRef[]): void {
-  for (const { path, answer } of ROUTES)
-    api.get(patternOf(path), async (request, reply) => {
-      const context = { query, now: deps.clock.now(), apps };
-      const found = await answer(context, { ...(request.query as object), ...(request.params as object) });
-      return found instanceof Download ? sendDownload(request, reply, found, deps.log) : found;
-    });
+function addRoutes(api: FastifyInstance, deps: ApiDeps, context: () => Context): void {
+  for (const { path, method, answer } of ROUTES)
+    if (method === 'POST')
+      api.post(path, async (request) => {
+        parse(noParams, request.query);
+        return answer(context(), request.body);
+      });
+    else
+      api.get(patternOf(path), async (request, reply) => {
+        const found = await answer(context(), { ...(request.query as object), ...(request.params as object) });
+        return found instanceof Download ? sendDownload(request, reply, found, deps.log) : found;
+      });
   const document = JSON.stringify(openApiDocument());
   api.get(OPENAPI_PATH, async (request, reply) => {
     parse(noParams, request.query);

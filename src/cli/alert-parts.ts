@@ -5,7 +5,8 @@ import type { Alert, AlertSilence } from '../codec/generated.js';
 import type { SchemaRegistry } from '../codec/registry.js';
 import { TOPICS, type Topic } from '../codec/topics.js';
 import type { Config } from '../config/index.js';
-import { rulesOf } from '../domain/alert-rules.js';
+import { type AlertRule, rulesOf } from '../domain/alert-rules.js';
+import type { AlertSample } from '../domain/alerts.js';
 import { SOURCES } from '../sources/registry.js';
 import { Environment } from '../stream/environment.js';
 import { systemChance } from '../telemetry/chance.js';
@@ -52,6 +53,19 @@ const readAlerts = async (config: Config, clickhouse: ClickHouse, codec: TopicCo
   return [...older, ...onTopic];
 };
 
+/** What the metric of a rule is at `now`, epoch ms, by app id. @throws ClickHouseFailure */
+export const measureRule = (
+  { apps, sessions }: Config,
+  clickhouse: ClickHouse,
+  { metric, window, minimum }: Pick<AlertRule, 'metric' | 'window' | 'minimum'>,
+  now: number,
+): Promise<Map<string, AlertSample>> =>
+  measure(
+    { clickhouse, callbackSources: CALLBACK_SOURCES, maxCall: sessions.maxCall },
+    { metric, window, now, appIds: apps.map(({ appId }) => appId) },
+    minimum,
+  );
+
 /** How fast the role works; default: as its parts say. */
 export interface AlertTiming {
   /** Between two looks at what the rules measure, ms. */
@@ -91,12 +105,7 @@ export async function createAlerts(
     groupId,
     rules,
     apps: config.apps,
-    measure: ({ minimum, ...of }) =>
-      measure(
-        { clickhouse, callbackSources: CALLBACK_SOURCES, maxCall: config.sessions.maxCall },
-        { ...of, appIds: config.apps.map(({ appId }) => appId) },
-        minimum,
-      ),
+    measure: ({ now, ...rule }) => measureRule(config, clickhouse, rule, now),
     openLog: () => topic.open(),
     readSilences: () => readSilences(config, silence, logger),
     environment,

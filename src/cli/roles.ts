@@ -21,6 +21,7 @@ import { RecordingsWorker } from '../workers/recordings/worker.js';
 import { DEFAULT_MAX_CALLS_PER_TASK } from '../workers/sessions/settings.js';
 import { SessionsWorker } from '../workers/sessions/worker.js';
 import { Sink } from '../workers/sink/sink.js';
+import { openAlertDesk } from './alert-desk.js';
 import { createAlerts } from './alert-parts.js';
 import {
   countPartitions,
@@ -253,14 +254,16 @@ async function sink({ config, logger, metrics, fault }: RoleContext): Promise<Ru
 /** Query API and dashboard. */
 async function api({ config, logger, metrics, clock }: RoleContext): Promise<RunningRole> {
   const clickhouse = openClickHouseReader(config);
+  const { desk, close } = openAlertDesk(config, clickhouse, { logger, clock });
   const running = await startApi(
     {
       host: config.api.host,
       port: config.api.port,
       tokenHash: config.api.tokenHash,
+      admins: config.api.admins,
       apps: config.apps.map((app) => ({ provider: app.provider, app_id: app.appId })),
     },
-    { query: (sql, params) => clickhouse.query(sql, params), clock, log: logger, metrics },
+    { query: (sql, params) => clickhouse.query(sql, params), alerts: desk, clock, log: logger, metrics },
   );
   logger.info({ address: running.address }, 'serving the dashboard');
   return {
@@ -268,6 +271,7 @@ async function api({ config, logger, metrics, clock }: RoleContext): Promise<Run
     failed: NEVER,
     stop: async () => {
       await running.stop();
+      await close();
       await clickhouse.close();
     },
   };

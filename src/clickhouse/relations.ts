@@ -167,8 +167,12 @@ export const ALERTS = {
   rule: 'text',
   app_id: 'text',
   state: 'text',
+  metric: 'text',
   value: 'number',
+  n: 'number',
   threshold: 'number',
+  window_ms: 'number',
+  silenced: 'flag',
   fired_at: 'time',
   resolved_at: 'time?',
 } as const satisfies Columns;

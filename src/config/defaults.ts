@@ -8,6 +8,8 @@ export const ENV = {
   apiPort: 'CALLSTREAM_API_PORT',
   adminPort: 'CALLSTREAM_ADMIN_PORT',
   adminHost: 'CALLSTREAM_ADMIN_HOST',
+  /** Admin addresses of other processes, which the role api reads. */
+  adminUrls: 'CALLSTREAM_ADMIN_URLS',
   dataDir: 'CALLSTREAM_DATA_DIR',
   logLevel: 'CALLSTREAM_LOG_LEVEL',
   kafkaBrokers: 'KAFKA_BROKERS',

@@ -33,6 +33,7 @@ const OVERRIDES: readonly { variable: string; path: readonly [string, string]; l
   { variable: ENV.apiPort, path: ['api', 'port'] },
   { variable: ENV.adminPort, path: ['admin', 'port'] },
   { variable: ENV.adminHost, path: ['admin', 'host'] },
+  { variable: ENV.adminUrls, path: ['api', 'admins'], list: true },
   { variable: ENV.kafkaBrokers, path: ['kafka', 'brokers'], list: true },
   { variable: ENV.registryUrl, path: ['registry', 'url'] },
   { variable: ENV.clickhouseUrl, path: ['clickhouse', 'url'] },

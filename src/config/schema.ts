@@ -154,6 +154,8 @@ const api = section({
     .regex(/^[0-9a-fA-F]{64}$/, { error: 'must be the SHA-256 of the token: 64 hexadecimal digits (printf %s TOKEN | sha256sum)' })
     .transform((value) => value.toLowerCase())
     .optional(),
+  /** Admin addresses of the roles: their metrics and readiness are shown on the page Health. */
+  admins: list(httpUrl).default([]),
 }).refine((a) => isLoopback(a.host) || a.tokenHash !== undefined, {
   path: ['tokenHash'],
   error: 'is required when host is not a loopback address: anyone who reaches the port could read every call',

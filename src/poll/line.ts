@@ -63,6 +63,7 @@ export class Line {
     for (const [operation, perSecond] of Object.entries(source.limits.perSecond)) {
       const slower = new JitteredBackoff(timing.slowDownFirst, timing.slowDownMax, chance);
       this.#budgets.set(operation, { budget: new Budget(new Pace(perSecond * share), passingTime), slower });
+      deps.metrics.callstream_poll_limit_per_second.set({ source: source.name, app: app.appId, operation }, perSecond * share);
     }
     this.#showStopped();
   }

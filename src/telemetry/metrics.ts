@@ -118,6 +118,11 @@ export const METRICS = {
     labels: ['source', 'operation', 'result'],
     help: 'Questions to vendors, by what came of them (page, not_yet, retry, slow_down, renew, refused, stop; host: no answer).',
   },
+  callstream_poll_limit_per_second: {
+    type: 'gauge',
+    labels: ['source', 'app', 'operation'],
+    help: 'Requests per second that an operation of an app is allowed.',
+  },
   callstream_poll_elements_total: {
     type: 'counter',
     labels: ['source', 'result'],

@@ -47,7 +47,7 @@ const frame: Frame = {
     const values = { ...state.own, ...change };
     changeTo({ ...state, own: Object.fromEntries(place.own.flatMap((name) => (values[name] ? [[name, values[name]]] : []))) });
   },
-  link: (path, own = {}) => address(path, { ...state, own }),
+  link: (path, own = {}, change = {}) => address(path, { ...state, ...change, own }),
   listen(app, since) {
     if (!paused) live.start(app, since);
   },

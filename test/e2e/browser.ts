@@ -1,11 +1,12 @@
 import { existsSync, rmSync } from 'node:fs';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll } from 'vitest';
-import { type Api, type ApiOptions, startApi } from '../../src/api/index.js';
+import { type Api, type ApiOptions, type Query, startApi } from '../../src/api/index.js';
 import { systemClock } from '../../src/telemetry/clock.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
 import { ApiFixture, compileWeb } from '../integration/api-fixture.js';
+import { MemoryDesk } from '../support/alert-desk.js';
 import { useStack } from '../support/stack.js';
 
 /*
@@ -70,9 +71,11 @@ export interface Dashboard {
   readonly fixture: ApiFixture;
   /** The one that pages are opened at. */
   readonly api: Api;
+  /** Rules, silences and receivers of every API that is served. */
+  readonly desk: MemoryDesk;
   readonly errors: readonly string[];
-  /** One more API on the same data; who starts it stops it. */
-  serve(options?: Partial<ApiOptions>): Promise<Api>;
+  /** One more API on the same data; who starts it stops it. @param query what it asks instead of the database */
+  serve(options?: Partial<ApiOptions>, query?: Query): Promise<Api>;
   /** As {@link Pages.openAt}. */
   open(path: string, options?: BrowserContextOptions, base?: Api): Promise<Page>;
 }
@@ -84,14 +87,15 @@ export interface Dashboard {
 export function useDashboard(fill: (fixture: ApiFixture) => Promise<void>): Dashboard {
   const server = useStack(['clickhouse']);
   const { errors, openAt } = useBrowser();
+  const desk = new MemoryDesk();
   let fixture: ApiFixture;
   let webDir: string;
   let api: Api;
 
-  const serve = (options: Partial<ApiOptions> = {}): Promise<Api> =>
+  const serve = (options: Partial<ApiOptions> = {}, query = fixture.query): Promise<Api> =>
     startApi(
       { host: '127.0.0.1', port: 0, apps: [{ provider: 'tencent', app_id: '1400000001' }], webDir, livePollMs: 200, ...options },
-      { query: fixture.query, clock: systemClock, log: silentLogger(), metrics: createMetrics() },
+      { query, alerts: desk, clock: systemClock, log: silentLogger(), metrics: createMetrics() },
     );
 
   beforeAll(async () => {
@@ -114,6 +118,7 @@ export function useDashboard(fill: (fixture: ApiFixture) => Promise<void>): Dash
       return api;
     },
     errors,
+    desk,
     serve,
     open: (path, options = {}, base = api) => openAt(base.address, path, options),
   };

@@ -248,15 +248,16 @@ describe.skipIf(!hasBrowser)('the dashboard in a browser', () => {
 
   it('reads the chart with the arrow keys and as a table', async () => {
     const page = await open('/?window=1h');
-    await page.locator('.uplot').waitFor();
-    await page.locator('.plot').focus();
+    const chart = page.locator('.card', { hasText: 'by outcome' }).locator('.chart');
+    await chart.locator('.uplot').waitFor();
+    await chart.locator('.plot').focus();
     await page.keyboard.press('ArrowLeft');
     await page.keyboard.press('ArrowLeft');
-    await page.locator('.tip').waitFor({ state: 'visible' });
-    expect(await page.locator('.chart [aria-live]').textContent()).toMatch(/\d+ calls\./);
-    await page.getByText('Show as table').click();
+    await chart.locator('.tip').waitFor({ state: 'visible' });
+    expect(await chart.locator('[aria-live]').textContent()).toMatch(/\d+ calls\./);
+    await chart.getByText('Show as table').click();
     // A browser tells of the opening a moment later.
-    await expect.poll(() => page.locator('.as-table tbody tr').count(), WITHIN).toBeGreaterThan(10);
+    await expect.poll(() => chart.locator('.as-table tbody tr').count(), WITHIN).toBeGreaterThan(10);
     await page.context().close();
   });
 

@@ -13,6 +13,7 @@ import { TOPICS } from '../../src/codec/topics.js';
 import { joinKey } from '../../src/domain/key.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
+import { MemoryDesk } from '../support/alert-desk.js';
 import {
   blankCall,
   blankLeg,
@@ -81,7 +82,7 @@ const recordings = Array.from({ length: 23 }, (_, i) => ({
   task_id: `task-${String(i).padStart(2, '0')}`,
   room_id: i === 0 ? 'board' : `room-${i % 4}`,
   status: ['finished', 'failed', 'recording'][i % 3],
-  started_at: i === 22 ? null : now - 29 * MINUTE - (i >> 1) * MINUTE,
+  started_at: i >= 21 ? null : now - 29 * MINUTE - (i >> 1) * MINUTE,
   stopped_at: i === 22 ? null : now - 26 * MINUTE,
   exceptions: i % 5 === 0 ? 1 : 0,
   videos: [
@@ -94,8 +95,12 @@ const alerts = Array.from({ length: 9 }, (_, i) => ({
   rule: `rule-${i % 2}`,
   app_id: '1400000001',
   state: i < 2 ? 'firing' : 'resolved',
+  metric: 'missed_rate',
   value: i / 10,
+  n: 20 + i,
   threshold: 0.5,
+  window_ms: 900_000,
+  silenced: i === 3,
   fired_at: now - i * HOUR,
   resolved_at: i < 2 ? null : now - i * HOUR + MINUTE,
 }));
@@ -133,8 +138,14 @@ beforeAll(async () => {
   await insert('recordings_latest', recordings);
   await insert('alert_rows', alerts);
   api = await startApi(
-    { host: '127.0.0.1', port: 0, apps: [], webDir },
-    { query: (sql, params) => reader.query(sql, params), clock: { now: () => now }, log: silentLogger(), metrics: createMetrics() },
+    { host: '127.0.0.1', port: 0, apps: [{ provider: 'tencent', app_id: '1400000001' }], webDir },
+    {
+      query: (sql, params) => reader.query(sql, params),
+      alerts: new MemoryDesk(),
+      clock: { now: () => now },
+      log: silentLogger(),
+      metrics: createMetrics(),
+    },
   );
 });
 afterAll(async () => {
@@ -260,6 +271,10 @@ describe('missed calls', () => {
       `/api/v1/missed?${everything}&app=${encodeURIComponent(one.app_id)}&callee=${encodeURIComponent(one.callee || 'x')}`,
     );
     expect(found.missed.every((pair: { callee: string }) => pair.callee === (one.callee || 'x'))).toBe(true);
+    const either = expected.filter((pair) => [pair.caller, pair.callee].includes('ann'));
+    expect(either.length).toBeGreaterThan(1);
+    expect(byJson(await walk(`/api/v1/missed?${everything}&user=ann`, 'missed'))).toEqual(byJson(either));
+    expect((await get(`/api/v1/missed/callees?${everything}&user=ann`)).pairs).toBe(either.length);
   });
 
   it('of a period are those that began in it; a later call still returns them', async () => {
@@ -293,6 +308,12 @@ describe('calls', () => {
       expect([filter, (await get(`/api/v1/calls/count?${filter}`)).count]).toEqual([filter, rows.length]);
     }
     expect((await get('/api/v1/calls/count')).count).toBe(shown.length);
+  });
+
+  it('between two users are those of both', async () => {
+    const both = (await walk<Call>('/api/v1/calls?user=ann', 'calls', 83)).filter((call) => [call.caller, ...call.callees].includes('bob'));
+    expect(both.length).toBeGreaterThan(0);
+    expect(await walk('/api/v1/calls?user=ann&with=bob', 'calls', 83)).toEqual(both);
   });
 
   it('are exported as they are listed, with their number beforehand', async () => {
@@ -350,18 +371,30 @@ describe('a user', () => {
         if (expected !== undefined) expect(leg).toEqual(expected);
       }
       const legs = own.map(legOf).filter((leg) => leg !== undefined);
-      expect(await get(path)).toMatchObject({
-        calls: own.length,
-        placed: legs.filter((leg) => leg.role === 'caller').length,
-        answered: legs.filter((leg) => leg.outcome === 'answered').length,
-        missed: legs.filter((leg) => leg.missed).length,
-        talk_ms: legs.reduce((sum, leg) => sum + leg.talk_ms, 0),
+      const as = (role: string) => legs.filter((leg) => leg.role === role);
+      const answered = (of: typeof legs): number => of.filter((leg) => leg.outcome === 'answered').length;
+      const found = await get(path);
+      const numbers = Object.fromEntries(
+        Object.entries(found.measures as Record<string, { value: number; n: number }>).map(([name, { value, n }]) => [name, [value, n]]),
+      );
+      const called = as('callee').length;
+      expect(numbers).toEqual({
+        calls: [own.length, own.length],
+        placed: [as('caller').length, own.length],
+        placed_answered: [answered(as('caller')), as('caller').length],
+        called: [called, own.length],
+        called_answered: [answered(as('callee')), called],
+        missed: [legs.filter((leg) => leg.missed).length, called],
+        missed_inclusive: [legs.filter((leg) => leg.missed_inclusive).length, called],
+        talk_ms: [legs.reduce((sum, leg) => sum + leg.talk_ms, 0), answered(legs)],
+      });
+      expect(found).toMatchObject({
         first_call_at: Math.min(...own.map((c) => c.started_at)),
         last_call_at: Math.max(...own.map((c) => c.started_at)),
       });
       expect(own.length).toBeGreaterThan(5);
     }
-    expect(await get('/api/v1/users/1400000001/nobody')).toMatchObject({ calls: 0, last_call_at: null });
+    expect(await get('/api/v1/users/1400000001/nobody')).toMatchObject({ measures: { calls: { value: 0, n: 0 } }, last_call_at: null });
   });
 });
 
@@ -412,6 +445,10 @@ describe('health', () => {
         .filter((e) => !died.has(JSON.stringify([e.raw_topic, e.raw_partition, e.raw_offset, e.raw_index])))
         .map((e) => e.received_at - e.event_at!);
       expect([source.delay_p50_ms, source.delay_p95_ms]).toEqual([percentile(delays, 50), percentile(delays, 95)]);
+      const last = own.filter((row) => Number(row.received) > 0).at(-1);
+      expect(source.last_at === null ? undefined : Math.floor(source.last_at / MINUTE) * MINUTE).toBe(
+        last === undefined ? undefined : Math.max(...own.filter((row) => Number(row.received) > 0).map((row) => Number(row.bucket))),
+      );
     }
     const letters = await walk<{ reason: string; body: string; body_bytes: number }>('/api/v1/dead-letters', 'dead_letters');
     expect(letters).toHaveLength(dead.length);
@@ -420,18 +457,61 @@ describe('health', () => {
     expect(letters.filter((l) => l.reason === 'not_json').every((l) => l.body_bytes === 5)).toBe(true);
     await get(`/api/v1/health?window=40d`, 400);
   });
+
+  it('holds callbacks against the records, where there are any', async () => {
+    const { coverage, sources, from, to } = await get(`/api/v1/health?${range}`);
+    const polled = sources.filter((source: { source: string; received: number }) => source.source === 'call-record' && source.received > 0);
+    expect(coverage.map((row: { app_id: string }) => row.app_id)).toEqual(polled.map((row: { app_id: string }) => row.app_id));
+    expect(coverage.length).toBeGreaterThan(0);
+    for (const { app_id, value, n } of coverage) {
+      const over = shown.filter((c) => c.app_id === app_id && c.status === 'ended' && c.started_at >= from && c.started_at < to);
+      const alone = over.filter(
+        (c) => c.sources.includes('record') && !c.sources.includes('event') && !c.records.some(({ origin }) => origin === 'status'),
+      );
+      expect([app_id, n, value]).toEqual([app_id, over.length, over.length === 0 ? null : (over.length - alone.length) / over.length]);
+    }
+    expect(coverage.some(({ value }: { value: number | null }) => value !== null && value < 1)).toBe(true);
+  });
 });
 
 describe('lists', () => {
   it('of recordings come newest first, unknown starts last, page by page', async () => {
-    const found = await walk<{ task_id: string; started_at: number | null }>('/api/v1/recordings', 'recordings', 5);
+    type Found = { recording: { task_id: string; room_id: string }; calls_total: number; calls: { call_id: string }[] };
+    const found = await walk<Found>('/api/v1/recordings', 'recordings', 5);
     const expected = [...recordings].sort((a, b) => (b.started_at ?? 0) - (a.started_at ?? 0) || (a.task_id < b.task_id ? 1 : -1));
-    expect(found.map((r) => r.task_id)).toEqual(expected.map((r) => r.task_id));
+    expect(found.map((r) => r.recording.task_id)).toEqual(expected.map((r) => r.task_id));
     const odd = await get('/api/v1/recordings?exceptions=true&status=finished,failed');
-    expect(odd.recordings.map((r: { task_id: string }) => r.task_id).sort()).toEqual(
+    expect(odd.recordings.map((r: Found) => r.recording.task_id).sort()).toEqual(
       recordings.filter((r) => (r.exceptions > 0 || r.status === 'failed') && r.status !== 'recording').map((r) => r.task_id),
     );
-    expect((await get('/api/v1/recordings?room=board')).recordings).toHaveLength(1);
+    const board = (await get('/api/v1/recordings?room=board')).recordings;
+    expect(board.map(({ calls, calls_total }: Found) => [calls_total, calls.map((c) => c.call_id)])).toEqual([[1, ['whole/1']]]);
+    for (const { recording, calls, calls_total } of found) {
+      const { room_id, started_at, stopped_at } = recordings.find((r) => r.task_id === recording.task_id)!;
+      const overlapping = shown.filter(
+        (c) =>
+          c.app_id === '1400000001' &&
+          c.room_id === room_id &&
+          started_at !== null &&
+          Math.max(c.started_at, started_at) < Math.min(c.ended_at ?? now, stopped_at ?? now),
+      );
+      expect(calls_total).toBe(overlapping.length);
+      expect(calls.map((c) => c.call_id).sort()).toEqual(overlapping.map((c) => c.call_id).sort());
+    }
+    // Of unknown start: in the period in which it stopped.
+    const late = await get(`/api/v1/recordings?from=${now - 26 * MINUTE}&to=${now - 25 * MINUTE}`);
+    expect(late.recordings.map((r: Found) => r.recording.task_id)).toEqual(['task-21']);
+  });
+
+  it('of a window begin where its summary does', async () => {
+    const { from, measures } = await get('/api/v1/summary?window=2h&app=1400000001');
+    const { count } = await get('/api/v1/calls/count?window=2h&app=1400000001&status=ended');
+    expect(count).toBe(measures.calls.value);
+    expect(count).toBeGreaterThan(20);
+    const calls = await walk<Call>('/api/v1/calls?window=2h&app=1400000001&status=ended', 'calls', 50);
+    expect(calls.length).toBe(count);
+    expect(Math.min(...calls.map((c) => c.started_at))).toBeGreaterThanOrEqual(from);
+    expect((await get(`/api/v1/calls?window=2h&from=${from}`, 400)).errors).toHaveLength(1);
   });
 
   it('of alerts come last fired first, page by page', async () => {
@@ -451,15 +531,24 @@ describe('lists', () => {
 
 describe('docs/api.md', () => {
   const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
-  const examples = [...page.matchAll(/^curl .*'http:\/\/127\.0\.0\.1:8090(\/[^']+)'$/gm)].map((match) => match[1]!);
+  const commands = [...page.matchAll(/^curl (?:.*-d '(\{.*\})' )?.*'http:\/\/127\.0\.0\.1:8090(\/[^']+)'$/gm)];
+  const examples = commands.flatMap(([, body, path]) => (body === undefined ? [path!] : []));
+  const changes = commands.flatMap(([, body, path]) => (body === undefined ? [] : [{ path: path!, body }]));
 
   it.each(examples.filter((path) => !path.includes('/live') && !path.includes('/export')))('%s is answered', async (path) => {
     await get(path);
   });
 
+  it.each(changes)('$path takes $body', async ({ path, body }) => {
+    const response = await fetch(api.address + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    expect([response.status, await response.json()]).toEqual([200, expect.objectContaining({ as_of: now })]);
+  });
+
   it('has an example of every route', () => {
-    const asked = examples.map((path) => path.split('?')[0]!);
-    const patterns = [...ROUTES, LIVE].map(({ path }) => [path, new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`)] as const);
+    const asked = [...examples.map((path) => `GET ${path.split('?')[0]}`), ...changes.map(({ path }) => `POST ${path}`)];
+    const patterns = [...ROUTES, LIVE].map(
+      ({ method, path }) => [path, new RegExp(`^${method} ${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`)] as const,
+    );
     expect(patterns.filter(([, pattern]) => !asked.some((path) => pattern.test(path))).map(([path]) => path)).toEqual([]);
     for (const path of examples.filter((example) => example.includes('/live') || example.includes('/export'))) {
       const route = [...ROUTES, LIVE].find((known) => known.path === path.split('?')[0])!;
@@ -481,7 +570,7 @@ describe('docs/api.md', () => {
 describe('every route', () => {
   it('is served with its document, and refuses what it does not know', async () => {
     expect(await (await fetch(api.address + OPENAPI_PATH)).json()).toEqual(JSON.parse(JSON.stringify(openApiDocument())));
-    for (const { path } of ROUTES) {
+    for (const { path } of ROUTES.filter(({ method }) => method === 'GET')) {
       const problem = await get(`${path.replaceAll(/\{\w+\}/g, 'x')}?colour=red`, 400);
       expect(problem.errors.map((e: { parameter: string }) => e.parameter)).toContain('colour');
     }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Api, type ApiOptions, startApi } from '../../src/api/index.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
+import { MemoryDesk } from '../support/alert-desk.js';
 import { answerErrors } from '../support/openapi.js';
 import { useStack } from '../support/stack.js';
 import { ApiFixture, compileWeb, day, type Story, story } from './api-fixture.js';
@@ -51,7 +52,7 @@ const clock = { value: NOW, now: () => clock.value };
 const start = (options: Partial<ApiOptions> = {}): Promise<Api> =>
   startApi(
     { host: '127.0.0.1', port: 0, apps: [{ provider: 'tencent', app_id: 'configured' }], webDir, livePollMs: 50, ...options },
-    { query: fixture.query, clock, log: silentLogger(), metrics: createMetrics() },
+    { query: fixture.query, alerts: new MemoryDesk(), clock, log: silentLogger(), metrics: createMetrics() },
   );
 
 beforeAll(async () => {
@@ -302,6 +303,7 @@ describe('the server', () => {
       { host: '127.0.0.1', port: 0, apps: [], webDir },
       {
         query: (sql, params) => (away ? Promise.reject(new Error('password=hunter2')) : fixture.query(sql, params)),
+        alerts: new MemoryDesk(),
         clock,
         log: silentLogger(),
         metrics: createMetrics(),

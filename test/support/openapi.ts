@@ -15,7 +15,7 @@ const templateOf = (path: string): string | undefined =>
     .sort((a, b) => a.split('{').length - b.split('{').length)
     .find((template) => new RegExp(`^${template.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path));
 
-/** Where an answer differs from what the OpenAPI document says of its path. What the document does not know is none of its business. */
+/** Where an answer to a GET differs from what the OpenAPI document says of its path. What the document does not know is none of its business. */
 export function answerErrors(url: string, status: number, body: unknown): object[] {
   const template = templateOf(url.split('?')[0]!);
   if (template === undefined && status === 200) return [];

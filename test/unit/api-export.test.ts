@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Api, startApi } from '../../src/api/index.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
+import { MemoryDesk } from '../support/alert-desk.js';
 
 /*
  * An export whose reader is slow, goes away, or whose database fails on the way: there is no end to these calls.
@@ -24,6 +25,7 @@ beforeEach(async () => {
   api = await startApi(
     { host: '127.0.0.1', port: 0, apps: [], webDir },
     {
+      alerts: new MemoryDesk(),
       query: async (sql, { limit }) => {
         if (sql.includes('count()')) return [{ n: 1_000_000 }];
         if (asked++ >= failAfter) throw new Error('gone');

@@ -11,6 +11,7 @@ import { readDeadLetters } from '../../src/cli/dead-letters/read.js';
 import type { ClickHouse } from '../../src/clickhouse/index.js';
 import { keysOf } from '../../src/clickhouse/keys.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
+import { MemoryDesk } from '../support/alert-desk.js';
 import { fuzz, fuzzAsync } from '../support/fuzz.js';
 
 /*
@@ -29,6 +30,7 @@ beforeAll(async () => {
   api = await startApi(
     { host: '127.0.0.1', port: 0, apps: [], webDir, livePollMs: 60_000 },
     {
+      alerts: new MemoryDesk(),
       query: async (sql, params) => {
         asked.push({ sql, params });
         if (failing) throw new Error(`refused for user api with password ${SECRET}`);

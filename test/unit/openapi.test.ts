@@ -11,15 +11,21 @@ interface Parameter {
   description?: string;
   schema: object;
 }
+interface Operation {
+  operationId: string;
+  parameters?: Parameter[];
+  requestBody?: { required: boolean; content: Record<string, { schema: { properties: Record<string, { description?: string }> } }> };
+  responses: Record<string, { content?: Record<string, { schema: object }> }>;
+}
 interface Document {
   openapi: string;
-  paths: Record<
-    string,
-    { get: { operationId: string; parameters: Parameter[]; responses: Record<string, { content?: Record<string, { schema: object }> }> } }
-  >;
+  paths: Record<string, Partial<Record<'get' | 'post', Operation>>>;
   components: { schemas: Record<string, object> };
 }
 const document = openApiDocument() as unknown as Document;
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+);
 const text = `${JSON.stringify(document, null, 2)}\n`;
 /** This CommonJS module is its class; the types know only its `default`. */
 const Ajv = ajv as unknown as typeof ajv.default;
@@ -30,8 +36,10 @@ describe('docs/openapi.json', () => {
   });
 
   it('has every route, and names each once', () => {
-    expect(Object.keys(document.paths).sort()).toEqual([...ROUTES, LIVE].map(({ path }) => path).sort());
-    const names = Object.values(document.paths).map(({ get }) => get.operationId);
+    expect(operations.map(({ path, method }) => `${method} ${path}`).sort()).toEqual(
+      [...ROUTES, LIVE].map(({ path, method }) => `${method.toLowerCase()} ${path}`).sort(),
+    );
+    const names = operations.map(({ operation }) => operation.operationId);
     expect(new Set(names).size).toBe(names.length);
     expect(document.paths[OPENAPI_PATH]).toBeUndefined();
   });
@@ -45,23 +53,35 @@ describe('docs/openapi.json', () => {
   });
 
   it('describes every parameter, and asks for those of the path', () => {
-    for (const [path, { get }] of Object.entries(document.paths)) {
-      expect(get.parameters.filter((p) => p.description === undefined).map((p) => `${path} ${p.name}`)).toEqual([]);
-      const inPath = get.parameters.filter((p) => p.in === 'path');
+    for (const { path, operation } of operations) {
+      const parameters = operation.parameters ?? [];
+      expect(parameters.filter((p) => p.description === undefined).map((p) => `${path} ${p.name}`)).toEqual([]);
+      const inPath = parameters.filter((p) => p.in === 'path');
       expect(inPath.map((p) => `{${p.name}}`)).toEqual(path.match(/\{\w+\}/g) ?? []);
       expect(inPath.every((p) => p.required)).toBe(true);
     }
-    const parameters = document.paths['/api/v1/calls']!.get.parameters;
+    const parameters = document.paths['/api/v1/calls']!.get!.parameters!;
     expect(parameters.filter((p) => p.required)).toEqual([]);
-    expect(document.paths['/api/v1/calls/export']!.get.parameters.filter((p) => p.required).map((p) => p.name)).toEqual(['format']);
+    expect(document.paths['/api/v1/calls/export']!.get!.parameters!.filter((p) => p.required).map((p) => p.name)).toEqual(['format']);
+  });
+
+  it('describes every field of what is sent, and sends it as JSON', () => {
+    for (const { path, method, operation } of operations) {
+      expect([path, operation.requestBody === undefined]).toEqual([path, method === 'get']);
+      const { properties = {} } = operation.requestBody?.content['application/json']?.schema ?? {};
+      expect(Object.entries(properties).filter(([, { description }]) => description === undefined)).toEqual([]);
+    }
+    expect(operations.filter(({ method }) => method === 'post').map(({ operation }) => operation.operationId)).toEqual(
+      expect.arrayContaining(['silenceRule', 'endSilence', 'testWebhook']),
+    );
   });
 
   it('has schemas that can be compiled', () => {
     const validator = new Ajv({ strict: false, validateFormats: false });
     validator.addSchema(document, 'openapi');
-    for (const path of Object.keys(document.paths))
-      for (const type of Object.keys(document.paths[path]!.get.responses['200']!.content!)) {
-        const pointer = ['paths', path, 'get', 'responses', '200', 'content', type, 'schema']
+    for (const { path, method, operation } of operations)
+      for (const type of Object.keys(operation.responses['200']!.content!)) {
+        const pointer = ['paths', path, method, 'responses', '200', 'content', type, 'schema']
           .map((part) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1')))
           .join('/');
         expect(validator.getSchema(`openapi#/${pointer}`), `${path} ${type}`).toBeTypeOf('function');

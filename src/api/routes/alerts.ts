@@ -1,18 +1,18 @@
 import { z } from 'zod';
 import { ALERTS as COLUMNS, rowOf, selectOf } from '../../clickhouse/relations.js';
 import { pageOf } from '../page.js';
-import { app, commaList, decodeCursor, id, paging, times } from '../params.js';
+import { app, commaList, decodeCursor, id, listTimes, paging, type times } from '../params.js';
+import { listPeriod } from '../plan.js';
 import { Conditions, run, type Statement } from '../query.js';
 import { ALERT, asOf, nextCursor } from '../records.js';
 import { route } from '../route.js';
 
-const filter = {
-  ...times,
+const traits = {
   ...app,
   rule: id.optional().describe('Alerts of this rule only.'),
   state: commaList(['firing', 'resolved']).optional().describe('Alerts in one of these states, comma-separated: firing, resolved.'),
 };
-type Filter = z.output<z.ZodObject<typeof filter>>;
+type Filter = z.output<z.ZodObject<typeof traits & typeof times>>;
 
 const POSITION = z.tuple([z.number().int(), z.string(), z.string()]);
 
@@ -35,10 +35,10 @@ const list = route({
   path: '/api/v1/alerts',
   operation: 'listAlerts',
   summary: 'Alerts, the last fired first.',
-  params: z.strictObject({ ...filter, ...paging }),
+  params: z.strictObject({ ...listTimes, ...traits, ...paging }),
   answer: z.strictObject({ as_of: asOf, alerts: z.array(ALERT), next_cursor: nextCursor }),
   async read({ query, now }, { cursor, limit, ...params }) {
-    const rows = await run(query, alertsStatement(params, decodeCursor(POSITION, cursor), limit + 1));
+    const rows = await run(query, alertsStatement(listPeriod(params, now), decodeCursor(POSITION, cursor), limit + 1));
     const page = pageOf(
       rows.map((row) => rowOf(COLUMNS, row)),
       limit,

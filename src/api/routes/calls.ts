@@ -2,14 +2,11 @@ import { z } from 'zod';
 import { CALLS } from '../../clickhouse/relations.js';
 import { type CallFilter, callFilter, countCalls, POSITION, readCalls, walkCalls } from '../calls.js';
 import { csvHead, csvLine } from '../csv.js';
+import { DEFINITIONS } from '../definitions.js';
 import { decodeCursor, oneOf, paging } from '../params.js';
-import { invalidParameter } from '../problem.js';
+import { listPeriod } from '../plan.js';
 import { asOf, CALL, count, nextCursor } from '../records.js';
 import { type Context, Download, downloadRoute, route } from '../route.js';
-
-function checkPeriod({ from, to }: CallFilter): void {
-  if (from !== undefined && to !== undefined && from >= to) throw invalidParameter('from', 'must be before to');
-}
 
 const list = route({
   path: '/api/v1/calls',
@@ -19,8 +16,7 @@ const list = route({
   params: z.strictObject({ ...callFilter, ...paging }),
   answer: z.strictObject({ as_of: asOf, calls: z.array(CALL), next_cursor: nextCursor }),
   async read({ query, now }, { cursor, ...params }) {
-    checkPeriod(params);
-    return { as_of: now, ...(await readCalls(query, params, decodeCursor(POSITION, cursor), now)) };
+    return { as_of: now, ...(await readCalls(query, listPeriod(params, now), decodeCursor(POSITION, cursor), now)) };
   },
 });
 
@@ -28,12 +24,11 @@ const counted = route({
   path: '/api/v1/calls/count',
   operation: 'countCalls',
   summary: 'How many calls there are.',
-  description: 'Takes the filters of `listCalls`. Counts every call, also those that are not over.',
+  description: `Takes the filters of \`listCalls\`. ${DEFINITIONS.calls_found.definition}`,
   params: z.strictObject(callFilter),
   answer: z.strictObject({ as_of: asOf, count }),
   async read({ query, now }, params) {
-    checkPeriod(params);
-    return { as_of: now, count: await countCalls(query, params) };
+    return { as_of: now, count: await countCalls(query, listPeriod(params, now)) };
   },
 });
 
@@ -57,8 +52,8 @@ const exported = downloadRoute({
     'Calls that change meanwhile are shown as they were when their part was read.',
   params: z.strictObject({ ...callFilter, format: oneOf(['csv', 'ndjson']).describe('`csv` or `ndjson`.') }),
   answers: { [CSV]: z.string(), [NDJSON]: z.string().describe('One `Call` as JSON per line.') },
-  async open(context, { format, ...filter }) {
-    checkPeriod(filter);
+  async open(context, { format, ...params }) {
+    const filter = listPeriod(params, context.now);
     const total = await countCalls(context.query, filter);
     const headers = { 'x-total-count': String(total), 'content-disposition': `attachment; filename="calls.${format}"` };
     return new Download(format === 'csv' ? `${CSV}; charset=utf-8; header=present` : NDJSON, headers, linesOf(context, filter, format));

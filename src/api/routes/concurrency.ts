@@ -49,6 +49,7 @@ const concurrency = route({
     as_of: asOf,
     ...period,
     step: z.string(),
+    step_ms: z.int().describe('Length of a bucket, milliseconds; of a day, 24 hours.'),
     at: z.array(z.int()).describe('Start of each bucket, epoch milliseconds.'),
     apps: z
       .array(
@@ -75,7 +76,7 @@ const concurrency = route({
       ),
     );
     apps.sort((a, b) => b.peak - a.peak || (a.app_id < b.app_id ? -1 : 1));
-    return { as_of: now, from: plan.from, to: plan.to, step: plan.step, at: plan.at, apps };
+    return { as_of: now, from: plan.from, to: plan.to, step: plan.step, step_ms: plan.stepMs, at: plan.at, apps };
   },
 });
 

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { type Columns, type RowOf, rowOf, selectOf } from '../../clickhouse/relations.js';
 import { pageOf } from '../page.js';
-import { app, decodeCursor, id, paging, times } from '../params.js';
+import { app, decodeCursor, id, listTimes, paging, type times } from '../params.js';
+import { listPeriod } from '../plan.js';
 import { Conditions, type Query, run } from '../query.js';
 import { asOf, nextCursor, recordOf } from '../records.js';
 import { route } from '../route.js';
@@ -35,14 +36,13 @@ export const DEAD_LETTER = recordOf(
   COLUMNS,
 );
 
-const filter = {
-  ...times,
+const traits = {
   ...app,
   stage: id.optional().describe('Where it was given up: `parse`, `fold`, …'),
   reason: id.optional().describe('Why, as a stable word.'),
   source: id.optional().describe('Inputs of this source only.'),
 };
-type Filter = z.output<z.ZodObject<typeof filter>> & { key?: string };
+type Filter = z.output<z.ZodObject<typeof traits & typeof times>> & { key?: string };
 
 const POSITION = z.tuple([z.number().int(), z.string(), z.string()]);
 
@@ -73,10 +73,10 @@ const list = route({
   operation: 'listDeadLetters',
   summary: 'Inputs that could not be processed, newest first.',
   description: 'The command `callstream dead-letters replay` sends them through again.',
-  params: z.strictObject({ ...filter, ...paging }),
+  params: z.strictObject({ ...listTimes, ...traits, ...paging }),
   answer: z.strictObject({ as_of: asOf, dead_letters: z.array(DEAD_LETTER), next_cursor: nextCursor }),
   async read({ query, now }, { cursor, limit, ...params }) {
-    const rows = await readDeadLetters(query, params, decodeCursor(POSITION, cursor), limit + 1);
+    const rows = await readDeadLetters(query, listPeriod(params, now), decodeCursor(POSITION, cursor), limit + 1);
     const page = pageOf(rows, limit, (row) => [row.received_at, row.origin, row.stage]);
     return { as_of: now, dead_letters: page.rows, next_cursor: page.next_cursor };
   },

@@ -3,8 +3,8 @@ import { DEFINITIONS } from '../definitions.js';
 import { app, DAY, id, range } from '../params.js';
 import { bucketOf, type Plan, planRange, startedWithin, stepped } from '../plan.js';
 import { invalidParameter } from '../problem.js';
-import { Conditions, num, type Row, run, type Statement } from '../query.js';
-import { asOf, count, period } from '../records.js';
+import { Conditions, num, type Row, ratio, run, type Statement } from '../query.js';
+import { asOf, count, period, rate } from '../records.js';
 import { route } from '../route.js';
 
 /*
@@ -29,7 +29,7 @@ export function receivedStatement(plan: Plan, wanted: Filter, whole: boolean): S
   const bucket = bucketOf('toUnixTimestamp(d.at)', plan);
   return {
     sql:
-      `SELECT ${whole ? '0' : bucket.sql} AS bucket, d.app_id AS app_id, d.source AS source, count() AS received, countIf(d.dead) AS dead, countIf(isNotNull(d.delay)) AS delays, ` +
+      `SELECT ${whole ? '0' : bucket.sql} AS bucket, d.app_id AS app_id, d.source AS source, count() AS received, toUnixTimestamp64Milli(max(d.at)) AS last_at, countIf(d.dead) AS dead, countIf(isNotNull(d.delay)) AS delays, ` +
       'quantilesExactWeightedIf(0.5, 0.95)(assumeNotNull(d.delay), 1, isNotNull(d.delay)) AS delay ' +
       `FROM (SELECT t.app_id AS app_id, t.source AS source, t.received_at AS at, max(t.dead) = 1 AS dead, if(dead, NULL, any(t.delay_ms)) AS delay FROM deliveries AS t WHERE ${where.sql} ` +
       `GROUP BY app_id, source, at, ${DELIVERY}) AS d GROUP BY bucket, app_id, source`,
@@ -60,11 +60,15 @@ export function firstStatement(plan: Plan, wanted: Filter): Statement {
 /** The source under which calls without callbacks stand. */
 const RECORDS = 'call-record';
 
+/** Calls known from records alone, and of the calls that are over all and those alone, by bucket and app. */
 export function recordsOnlyStatement(plan: Plan, wanted: Filter): Statement {
-  const where = startedWithin(plan).app(wanted).add("t.records_only AND t.end_reason != 'merged'");
+  const where = startedWithin(plan).app(wanted).add("t.end_reason != 'merged'");
   const bucket = bucketOf('toUnixTimestamp(t.started_at)', plan);
   return {
-    sql: `SELECT ${bucket.sql} AS bucket, t.app_id AS app_id, '${RECORDS}' AS source, count() AS calls FROM calls_latest AS t FINAL WHERE ${where.sql} GROUP BY bucket, app_id`,
+    sql:
+      `SELECT ${bucket.sql} AS bucket, t.app_id AS app_id, '${RECORDS}' AS source, countIf(t.records_only) AS calls, ` +
+      "countIf(t.status = 'ended') AS over, countIf(t.status = 'ended' AND t.records_only) AS over_alone " +
+      `FROM calls_latest AS t FINAL WHERE ${where.sql} GROUP BY bucket, app_id`,
     params: { ...where.params, ...bucket.params },
   };
 }
@@ -86,7 +90,7 @@ const NUMBERS = ['received', 'folded', 'duplicates', 'dead', 'calls_from_records
 
 const MEANINGS: Record<(typeof NUMBERS)[number], string> = {
   received: DEFINITIONS.received.definition,
-  folded: 'Inputs that were new.',
+  folded: DEFINITIONS.folded.definition,
   duplicates: DEFINITIONS.duplicates.definition,
   dead: DEFINITIONS.dead.definition,
   calls_from_records_only: DEFINITIONS.calls_from_records_only.definition,
@@ -115,7 +119,17 @@ const read = route({
     as_of: asOf,
     ...period,
     step: z.string(),
-    sources: z.array(z.strictObject(health)).describe('The whole period, by app and source.'),
+    sources: z
+      .array(
+        z.strictObject({
+          ...health,
+          last_at: z.int().nullable().describe('Arrival of the last one, epoch milliseconds; null when none came in this period.'),
+        }),
+      )
+      .describe('The whole period, by app and source.'),
+    coverage: z
+      .array(z.strictObject({ app_id: z.string(), value: rate, n: count.describe(DEFINITIONS.callback_coverage.of) }))
+      .describe(`${DEFINITIONS.callback_coverage.definition} Apps of which no record has arrived in this period are left out.`),
     buckets: z
       .array(z.strictObject({ at: z.int().describe('Start of the bucket, epoch milliseconds.'), ...health }))
       .describe('By time, app and source.'),
@@ -141,13 +155,20 @@ const read = route({
       run(query, recordsOnlyStatement(plan, params)),
       run(query, reasonsStatement(plan, params)),
     ]);
-    const buckets = joined(received, firsts, params.source === undefined || params.source === RECORDS ? recordsOnly : []);
+    const withRecords = params.source === undefined || params.source === RECORDS ? recordsOnly : [];
+    const buckets = joined(
+      received,
+      firsts,
+      withRecords.filter((row) => num(row.calls) > 0),
+    );
+    const sources = totalsOf(buckets, whole);
     return {
       as_of: now,
       from: plan.from,
       to: plan.to,
       step: plan.step,
-      sources: totalsOf(buckets, whole),
+      sources,
+      coverage: coverageOf(withRecords, sources),
       buckets,
       dead_letters: reasons.map((row) => ({
         source: String(row.source),
@@ -161,6 +182,7 @@ const read = route({
 });
 
 type Health = z.output<z.ZodObject<typeof health>>;
+type Totals = Health & { last_at: number | null };
 
 const nothing = (row: Row): Health => ({
   app_id: String(row.app_id),
@@ -200,8 +222,8 @@ function joined(received: readonly Row[], firsts: readonly Row[], recordsOnly: r
 }
 
 /** Counts add up over the buckets; percentiles do not, so they come from a question of their own. */
-function totalsOf(buckets: readonly Health[], whole: readonly Row[]): Health[] {
-  const totals = new Map<string, Health>();
+function totalsOf(buckets: readonly Health[], whole: readonly Row[]): Totals[] {
+  const totals = new Map<string, Totals>();
   const keyOf = (row: { app_id: unknown; source: unknown }): string => JSON.stringify([row.app_id, row.source]);
   const delays = new Map(whole.map((row) => [keyOf({ app_id: row.app_id, source: row.source }), row]));
   for (const bucket of buckets) {
@@ -210,11 +232,21 @@ function totalsOf(buckets: readonly Health[], whole: readonly Row[]): Health[] {
       ...nothing({ ...bucket }),
       delay_p50_ms: delayOf(delays.get(key), 0),
       delay_p95_ms: delayOf(delays.get(key), 1),
+      last_at: delays.has(key) ? num(delays.get(key)?.last_at) : null,
     };
     for (const name of NUMBERS) total[name] += bucket[name];
     totals.set(key, total);
   }
   return [...totals.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, total]) => total);
+}
+
+function coverageOf(calls: readonly Row[], sources: readonly Totals[]): { app_id: string; value: number | null; n: number }[] {
+  const polled = new Set(sources.flatMap(({ app_id, source, received }) => (source === RECORDS && received > 0 ? [app_id] : [])));
+  return [...polled].map((app_id) => {
+    const own = calls.filter((row) => row.app_id === app_id);
+    const sum = (name: string): number => own.reduce((total, row) => total + num(row[name]), 0);
+    return { app_id, value: ratio(sum('over') - sum('over_alone'), sum('over')), n: sum('over') };
+  });
 }
 
 export const HEALTH = [read];

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { id, instant } from '../params.js';
 import type { Operation, Route } from '../route.js';
+import { ALERT_RULES } from './alert-rules.js';
 import { ALERTS } from './alerts.js';
 import { ONE_CALL } from './call.js';
 import { LISTS_OF_CALLS } from './calls.js';
@@ -10,6 +11,7 @@ import { HEALTH } from './health.js';
 import { META } from './meta.js';
 import { MISSED } from './missed.js';
 import { OVERVIEW } from './overview.js';
+import { PIPELINE } from './pipeline.js';
 import { RECORDINGS } from './recordings.js';
 import { USERS } from './users.js';
 
@@ -24,13 +26,16 @@ export const ROUTES: readonly Route[] = [
   ...RECORDINGS,
   ...HEALTH,
   ...DEAD_LETTERS,
+  ...PIPELINE,
   ...ALERTS,
+  ...ALERT_RULES,
   ...META,
 ];
 
 /** The live tail: answered by `live.ts`, for as long as the client listens. */
 export const LIVE = {
   path: '/api/v1/live',
+  method: 'GET',
   operation: 'followCalls',
   summary: 'Calls as they change, as server-sent events.',
   description:

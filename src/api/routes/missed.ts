@@ -18,6 +18,7 @@ const filter = {
   ...app,
   caller: id.optional().describe('Misses of this caller only.'),
   callee: id.optional().describe('Misses of this callee only.'),
+  user: id.optional().describe('Misses with this user on either side.'),
 };
 type Filter = z.output<z.ZodObject<typeof filter>>;
 
@@ -49,6 +50,7 @@ function pairsOf(wanted: Filter, { from, to }: Period): Statement {
     .app(wanted);
   const missed = "status = 'ended' AND (outcome IN ('no_answer', 'busy') OR (outcome = 'cancelled' AND ring_ms >= 5000))";
   const sides = new Conditions().equal('p.caller', 'caller', wanted.caller).equal('p.callee', 'callee', wanted.callee);
+  if (wanted.user !== undefined) sides.add('p.caller = {user:String} OR p.callee = {user:String}', { user: wanted.user });
   return {
     sql: `FROM
       (

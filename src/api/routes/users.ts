@@ -1,14 +1,17 @@
 import { z } from 'zod';
 import { CALLS, LEG, rowOf, selectOf } from '../../clickhouse/relations.js';
 import { addAfter, NEWEST_FIRST, POSITION, positionOf, toCall, WITH_USER } from '../calls.js';
+import { type Measure, OF_USER } from '../definitions.js';
 import { pageOf } from '../page.js';
-import { decodeCursor, id, paging, times } from '../params.js';
+import { decodeCursor, id, listTimes, paging, type times } from '../params.js';
+import { listPeriod } from '../plan.js';
 import { Conditions, num, run, type Statement } from '../query.js';
-import { asOf, CALL, CALL_LEG, count, nextCursor } from '../records.js';
+import { asOf, CALL, CALL_LEG, MEASURE, nextCursor } from '../records.js';
 import { route } from '../route.js';
 
-const named = { app: id.describe('App id.'), user: id.describe('User id, URL-encoded.'), ...times };
-type Named = z.output<z.ZodObject<typeof named>>;
+const user = { app: id.describe('App id.'), user: id.describe('User id, URL-encoded.') };
+const named = { ...user, ...listTimes };
+type Named = z.output<z.ZodObject<typeof user & typeof times>>;
 
 /** The user's calls, each with the leg that is the user's: FROM and WHERE. */
 function callsOf({ app, user, from, to }: Named): Conditions {
@@ -35,7 +38,8 @@ export function totalsStatement(wanted: Named): Statement {
   const where = callsOf(wanted);
   return {
     sql:
-      "SELECT count() AS calls, countIf(role = 'caller') AS placed, countIf(role = 'callee') AS called, countIf(outcome = 'answered') AS answered, " +
+      "SELECT count() AS calls, countIf(role = 'caller') AS placed, countIf(role = 'caller' AND outcome = 'answered') AS placed_answered, " +
+      "countIf(role = 'callee') AS called, countIf(role = 'callee' AND outcome = 'answered') AS called_answered, countIf(outcome = 'answered') AS answered, " +
       'countIf(missed) AS missed, countIf(missed_inclusive) AS missed_inclusive, sum(talk_ms) AS talk_ms, min(started_at) AS first_call_at, max(started_at) AS last_call_at ' +
       `FROM (SELECT ${OWN_LEG} AS own, own.role AS role, own.outcome AS outcome, own.missed AS missed, own.missed_inclusive AS missed_inclusive, ` +
       `own.talk_ms AS talk_ms, toUnixTimestamp64Milli(t.started_at) AS started_at ${FROM} WHERE ${where.sql})`,
@@ -43,14 +47,20 @@ export function totalsStatement(wanted: Named): Statement {
   };
 }
 
-const TOTALS = {
-  calls: 'Calls with this user, also those that are not over.',
-  placed: 'Calls of which the user is the caller.',
-  called: 'Calls that others placed.',
-  answered: 'Calls in which the user’s leg was answered.',
-  missed: 'Calls that the user was called by and did not answer.',
-  missed_inclusive: 'Missed, and those that the caller gave up or that found the user busy.',
-} as const;
+/** What each number is taken over. */
+const TAKEN_OVER = {
+  calls: 'calls',
+  placed: 'calls',
+  placed_answered: 'placed',
+  called: 'calls',
+  called_answered: 'called',
+  missed: 'called',
+  missed_inclusive: 'called',
+  talk_ms: 'answered',
+} as const satisfies Record<keyof typeof OF_USER, string>;
+
+type NameOfUser = keyof typeof OF_USER;
+const NAMES = Object.keys(OF_USER) as NameOfUser[];
 
 const totals = route({
   path: '/api/v1/users/{app}/{user}',
@@ -62,28 +72,19 @@ const totals = route({
     as_of: asOf,
     app_id: z.string(),
     user_id: z.string(),
-    ...(Object.fromEntries(Object.entries(TOTALS).map(([name, meaning]) => [name, count.describe(meaning)])) as Record<
-      keyof typeof TOTALS,
-      typeof count
-    >),
-    talk_ms: count.describe('Talk time of the user’s legs, milliseconds.'),
+    measures: z.strictObject(Object.fromEntries(NAMES.map((name) => [name, MEASURE])) as Record<NameOfUser, typeof MEASURE>),
     first_call_at: z.int().nullable().describe('Start of the first call, epoch milliseconds; null without calls.'),
     last_call_at: z.int().nullable().describe('Start of the last call, epoch milliseconds; null without calls.'),
   }),
   async read({ query, now }, params) {
-    const [row = {}] = await run(query, totalsStatement(params));
+    const [row = {}] = await run(query, totalsStatement(listPeriod(params, now)));
     const found = num(row.calls) > 0;
+    const measure = (name: NameOfUser): Measure => ({ value: num(row[name]), n: num(row[TAKEN_OVER[name]]), ...OF_USER[name] });
     return {
       as_of: now,
       app_id: params.app,
       user_id: params.user,
-      calls: num(row.calls),
-      placed: num(row.placed),
-      called: num(row.called),
-      answered: num(row.answered),
-      missed: num(row.missed),
-      missed_inclusive: num(row.missed_inclusive),
-      talk_ms: num(row.talk_ms),
+      measures: Object.fromEntries(NAMES.map((name) => [name, measure(name)])) as Record<NameOfUser, Measure>,
       first_call_at: found ? num(row.first_call_at) : null,
       last_call_at: found ? num(row.last_call_at) : null,
     };
@@ -101,7 +102,7 @@ const history = route({
     next_cursor: nextCursor,
   }),
   async read({ query, now }, { cursor, limit, ...params }) {
-    const rows = await run(query, historyStatement(params, decodeCursor(POSITION, cursor), limit + 1));
+    const rows = await run(query, historyStatement(listPeriod(params, now), decodeCursor(POSITION, cursor), limit + 1));
     const calls = rows.map((row) => ({
       call: toCall(row),
       leg: rowOf(LEG, Object.fromEntries(Object.keys(LEG).map((name) => [name, row[`leg_${name}`]]))),

@@ -1,23 +1,15 @@
-import { randomUUID } from 'node:crypto';
-import { openCodec } from '../../codec/codec.js';
 import type { AlertSilence } from '../../codec/generated.js';
-import { TOPICS } from '../../codec/topics.js';
-import { type Config, formatDuration } from '../../config/index.js';
+import { formatDuration } from '../../config/index.js';
 import { rulesOf } from '../../domain/alert-rules.js';
 import { CallstreamError } from '../../domain/errors.js';
-import { partitionOf } from '../../stream/partition.js';
 import { systemClock } from '../../telemetry/clock.js';
 import { createLogger } from '../../telemetry/log.js';
-import { alertKey } from '../../workers/alerts/book.js';
-import { inUnit, testMessage } from '../../workers/alerts/messages.js';
-import { Sender } from '../../workers/alerts/sender.js';
-import { inForce } from '../../workers/alerts/silences.js';
-import { readSilences } from '../alert-parts.js';
+import { inUnit } from '../../workers/alerts/messages.js';
+import { sendTest, silencesInForce, writeSilence } from '../alert-desk.js';
 import { EXIT } from '../exit.js';
 import { type Io, line } from '../io.js';
-import { countPartitions, openClickHouse, openProducer, openRegistry } from '../parts.js';
+import { openClickHouse, openProducer } from '../parts.js';
 import type { Register } from '../program.js';
-import { version } from '../version.js';
 import { type ConfigOption, loadForClient, withConfig } from './options.js';
 import { count, duration } from './parse.js';
 
@@ -95,7 +87,7 @@ async function list(io: Io, options: ConfigOption & { limit: number }): Promise<
     if (resolved.length > 0) line(io, `\nResolved last:`);
     for (const row of resolved) line(io, `  ${describe(row)}`);
     const now = Date.now();
-    const silences = inForce(await silencesOf(config), now);
+    const silences = await silencesInForce(config, now, createLogger({ level: 'error' }));
     if (silences.length > 0) line(io, '\nSilences:');
     for (const { rule, app_id, until, comment } of silences)
       line(io, `  ${rule}, ${app_id === '' ? 'every app' : `app ${app_id}`}, until ${iso(until)}${comment === '' ? '' : `: ${comment}`}`);
@@ -125,11 +117,6 @@ async function rules(io: Io, options: ConfigOption): Promise<number> {
   return EXIT.ok;
 }
 
-async function silencesOf(config: Config): Promise<AlertSilence[]> {
-  const logger = createLogger({ level: 'error' });
-  return readSilences(config, await openCodec(TOPICS.alertSilences, openRegistry(config)), logger);
-}
-
 /** @param options.for 0 ends it */
 async function silence(io: Io, rule: string, options: AppOption & { for: number; comment: string }): Promise<number> {
   const { config } = loadForClient(io, options);
@@ -148,10 +135,7 @@ async function silence(io: Io, rule: string, options: AppOption & { for: number;
   try {
     const now = Date.now();
     const value: AlertSilence = { rule, app_id, until: now + options.for, comment: options.comment, updated_at: now };
-    const codec = await openCodec(TOPICS.alertSilences, openRegistry(config));
-    const key = alertKey(value);
-    const partition = partitionOf(key, await countPartitions(config, logger));
-    await producer.send([{ topic: TOPICS.alertSilences.name, partition, key, value: codec.encode(value) }]);
+    await writeSilence(config, producer, value, logger);
     const where = app_id === '' ? 'every app' : `app ${app_id}`;
     line(
       io,
@@ -171,13 +155,8 @@ async function tryOut(io: Io, name: string, options: ConfigOption): Promise<numb
     io.err(`callstream: no webhook ${name}${names.length === 0 ? ': the configuration has none' : `. Webhooks are ${names.join(', ')}`}\n`);
     return EXIT.usage;
   }
-  const sender = new Sender(webhook, { clock: systemClock, userAgent: `callstream/${version()}` });
-  try {
-    const result = await sender.send(testMessage(randomUUID(), Date.now()), io.signal);
-    if (result.kind !== 'delivered') throw new CallstreamError('WEBHOOK_FAILED', `webhook ${name}: ${result.why}`);
-    line(io, `${name} answers ${result.status}.`);
-    return EXIT.ok;
-  } finally {
-    await sender.close();
-  }
+  const result = await sendTest(webhook, systemClock, io.signal);
+  if (result.kind !== 'delivered') throw new CallstreamError('WEBHOOK_FAILED', `webhook ${name}: ${result.why}`);
+  line(io, `${name} answers ${result.status}.`);
+  return EXIT.ok;
 }

@@ -12,6 +12,7 @@ import { EXIT } from '../exit.js';
 import { aborted, type Io } from '../io.js';
 import { describeMigrated, migrateAll } from '../migrate.js';
 import { NODE_OPTIONS } from '../node-options.js';
+import { reachable } from '../parts.js';
 import { ROLES, type Role } from '../roles.js';
 import type { ChildSpec } from '../supervise/child.js';
 import { joinMetrics } from '../supervise/join-metrics.js';
@@ -67,6 +68,9 @@ export async function runUp(io: Io, options: UpOptions): Promise<number> {
       ...servers.env,
       [ENV.dataDir]: dataDir,
       [ENV.ingestPort]: String(loaded.config.ingest.port || (await freePort())),
+      [ENV.adminUrls]: loaded.explicit.has('api.admins')
+        ? loaded.config.api.admins.join(',')
+        : `http://${reachable(loaded.config.admin.host)}:${admin.port}`,
       [ENV.apiPort]: String(loaded.config.api.port || (await freePort())),
     };
     const { config } = loadConfig({ file, env });

@@ -55,8 +55,15 @@ function askForToken(): Promise<void> {
   return asking;
 }
 
+interface Init {
+  method?: 'GET' | 'POST';
+  body?: string;
+  signal?: AbortSignal;
+  headers?: Record<string, string>;
+}
+
 /** Fetches with the access token, asking for one when the server wants it. @throws Failure */
-export async function request(path: string, init: { signal?: AbortSignal; headers?: Record<string, string> } = {}): Promise<Response> {
+export async function request(path: string, init: Init = {}): Promise<Response> {
   for (;;) {
     let response: Response;
     try {
@@ -83,5 +90,12 @@ export async function request(path: string, init: { signal?: AbortSignal; header
 export async function get<T>(path: string, params: Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
   const search = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== '')).toString();
   const response = await request(search === '' ? path : `${path}?${search}`, signal === undefined ? {} : { signal });
+  return (await response.json()) as T;
+}
+
+/** Changes something on the server. @throws Failure */
+export async function post<T>(path: string, fields: Readonly<Record<string, string>>): Promise<T> {
+  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''));
+  const response = await request(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(given) });
   return (await response.json()) as T;
 }

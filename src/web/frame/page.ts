@@ -8,8 +8,8 @@ export interface Frame {
   update(change: Partial<Omit<State, 'own'>>): void;
   /** The same for what only this page understands: these values, the others stay; '' removes one. */
   updateOwn(change: Readonly<Record<string, string>>): void;
-  /** An address of this site that keeps the reader's settings. */
-  link(path: string, own?: Readonly<Record<string, string>>): string;
+  /** An address of this site that keeps the reader's settings but for those of `change`. */
+  link(path: string, own?: Readonly<Record<string, string>>, change?: Partial<Omit<State, 'own'>>): string;
   /** Starts (or restarts) the live tail at this moment, unless paused. Every page does, once it has its data. */
   listen(app: string, since: number): void;
 }

@@ -23,7 +23,10 @@ export interface State {
   readonly own: Readonly<Record<string, string>>;
 }
 
-export const browserZone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+/** Found once: every link asks for it. */
+const BROWSER_ZONE = new Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+
+export const browserZone = (): string => BROWSER_ZONE;
 
 function zoneOr(zone: string | null, fallback: string): string {
   if (!zone) return fallback;
@@ -74,6 +77,14 @@ function periodText(period: Period | null): Record<string, string> {
 
 /** The parameters of the query API for a period. */
 export const periodParams = (period: Period | null, fallback: Window): Record<string, string> => periodText(period ?? { window: fallback });
+
+/** Whether a moment, epoch ms, lies in the period. @param now where a window ends; what is later belongs to it too, for it moves on */
+export const periodWithin =
+  (period: Period | null, fallback: Window, now: number) =>
+  (at: number): boolean => {
+    const shown = period ?? { window: fallback };
+    return 'window' in shown ? at >= now - WINDOW_MS[shown.window] : at >= shown.from && at < shown.to;
+  };
 
 /** The same period by name, whichever object says it. */
 export const samePeriod = (a: Period | null, b: Period | null): boolean => JSON.stringify(periodText(a)) === JSON.stringify(periodText(b));

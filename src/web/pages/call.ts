@@ -1,16 +1,22 @@
 import { Failure, get } from '../frame/client.js';
 import type { Frame, Page } from '../frame/page.js';
 import type { State } from '../frame/state.js';
-import { h, hidden, s } from '../parts/dom.js';
-import { clockTime, count, duration, exactTime, offset } from '../parts/format.js';
+import { deadLettersTable } from '../parts/dead-letters.js';
+import { h, hidden } from '../parts/dom.js';
+import { count, duration, exactTime } from '../parts/format.js';
 import { inputsTable } from '../parts/inputs.js';
-import { ladder, lanesOf, mark } from '../parts/ladder.js';
-import type { Call, CallDetail, Leg } from '../parts/types.js';
-import { anomalyText, endReason, outcomeBadge, outcomeMark, typeText } from '../parts/words.js';
+import { ladder, ladderKey } from '../parts/ladder.js';
+import { legsTable } from '../parts/legs.js';
+import { personLink } from '../parts/links.js';
+import { recordingsOfCall, spanText } from '../parts/recordings.js';
+import { revisionsTable } from '../parts/revisions.js';
+import type { Call, CallDetail } from '../parts/types.js';
+import { anomalyName, endReason, outcomeBadge, typeText } from '../parts/words.js';
 
 /** An open call's picture grows by itself. */
 const GROW_MS = 1000;
 const RETRY_MS = 4000;
+const DAY = 86_400_000;
 
 /** One call: its facts, its ladder, its legs and inputs, and what is odd about it. */
 export class CallPage implements Page {
@@ -19,7 +25,9 @@ export class CallPage implements Page {
   readonly #name: { provider: string; app_id: string; id: string };
   readonly #picture = h('div', { class: 'picture' });
   readonly #resize: ResizeObserver;
-  readonly #openEvents = new Set<string>();
+  /** What the reader has opened: it stays open when the call changes. */
+  readonly #open = { events: new Set<string>(), letters: new Set<string>() };
+  readonly #shown = { legs: { n: 100 }, events: { n: 200 }, revisions: { n: 20 } };
   #detail: CallDetail | null = null;
   /** Server time minus this machine's: an open call is drawn up to the server's now. */
   #skew = 0;
@@ -103,13 +111,14 @@ export class CallPage implements Page {
   }
 
   #back(): HTMLElement {
-    return h('p', { class: 'back' }, h('a', { href: this.#frame.link('/'), 'data-link': true }, '← Overview'));
+    return h('p', { class: 'back' }, h('a', { href: this.#frame.link('/calls'), 'data-link': true }, '← All calls'));
   }
 
   #show(): void {
     const detail = this.#detail;
     if (detail === null) return;
-    const { call, legs, events } = detail;
+    const { call } = detail;
+    const focused = this.#focusables().findIndex((element) => element.matches(':focus'));
     this.element.replaceChildren(
       this.#back(),
       h(
@@ -119,44 +128,63 @@ export class CallPage implements Page {
         outcomeBadge(call),
       ),
       h('p', { class: 'id' }, hidden('Call id '), call.call_id),
-      this.#facts(call),
-      ...(call.anomalies.length === 0
-        ? []
-        : [
-            h(
-              'section',
-              { class: 'card odd-card' },
-              h(
-                'h2',
-                {},
-                call.anomalies.length === 1
-                  ? 'One thing is odd about this call'
-                  : `${call.anomalies.length} things are odd about this call`,
-              ),
-              h('dl', {}, ...call.anomalies.flatMap((name) => [h('dt', {}, name.replaceAll('_', ' ')), h('dd', {}, anomalyText(name))])),
-            ),
-          ]),
-      h('section', { class: 'card' }, h('div', { class: 'card-head' }, h('h2', {}, 'Timeline'), key()), this.#picture),
-      h(
-        'section',
-        { class: 'card' },
-        h('h2', {}, 'Participants'),
-        legs.length === 0
-          ? h('p', { class: 'empty' }, 'No event of this call names a user.')
-          : h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Participants' }, this.#legs(legs, call)),
-      ),
-      h(
-        'section',
-        { class: 'card' },
-        h('h2', {}, 'What arrived ', h('small', {}, `${count(events.length)} distinct inputs, by the time they speak of`)),
-        h(
-          'div',
-          { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'What arrived' },
-          inputsTable(events, call, this.#frame.state.tz, this.#openEvents),
-        ),
-      ),
+      this.#facts(detail),
+      ...this.#sections(detail),
     );
     this.#draw();
+    // A call that changes is drawn anew; who stands on a button goes on standing there.
+    if (focused >= 0) this.#focusables()[focused]?.focus({ preventScroll: true });
+  }
+
+  #focusables(): HTMLElement[] {
+    return [...this.element.querySelectorAll<HTMLElement>('a[href], button, [tabindex]')];
+  }
+
+  #sections({ call, legs, events, revisions, recordings, anomalies, dead_letters }: CallDetail): HTMLElement[] {
+    const { tz } = this.#frame.state;
+    const { link } = this.#frame;
+    const personOf = (user: string): string => personLink(this.#frame)(call, user);
+    const card = (title: (string | Node)[], ...content: HTMLElement[]): HTMLElement =>
+      h('section', { class: 'card' }, h('h2', {}, ...title), ...content);
+    const odd = anomalies.length === 1 ? 'One thing is odd about this call' : `${anomalies.length} things are odd about this call`;
+    return [
+      ...(anomalies.length === 0 ? [] : [oddCard(odd, anomalies)]),
+      h(
+        'section',
+        { class: 'card' },
+        h('div', { class: 'card-head' }, h('h2', {}, 'Timeline'), ladderKey({ legs, recordings })),
+        this.#picture,
+      ),
+      card(['Participants'], ...legsTable(legs, call, tz, personOf, this.#shown.legs)),
+      ...(recordings.length === 0
+        ? []
+        : [
+            card(
+              ['Recordings'],
+              recordingsOfCall(recordings, tz, (task) => link('/recordings', { task }, { app: call.app_id, period: null }), personOf),
+            ),
+          ]),
+      card(
+        ['What arrived ', h('small', {}, `${inputCount(events.length)}, by the time they speak of`)],
+        ...inputsTable(events, call, tz, this.#open.events, this.#shown.events),
+      ),
+      ...(dead_letters.length === 0
+        ? []
+        : [
+            card(
+              [
+                'What could not be processed ',
+                h(
+                  'small',
+                  {},
+                  `${dead_letters.length === 1 ? '1 input' : `${count(dead_letters.length)} inputs`} under the name of this call`,
+                ),
+              ],
+              deadLettersTable(dead_letters, tz, this.#open.letters),
+            ),
+          ]),
+      card(['Revisions ', h('small', {}, 'how the record came to say this')], ...revisionsTable(revisions, tz, this.#shown.revisions)),
+    ];
   }
 
   #draw(): void {
@@ -164,7 +192,7 @@ export class CallPage implements Page {
     this.#picture.replaceChildren(ladder(this.#detail, this.#picture.clientWidth, Date.now() + this.#skew));
   }
 
-  #facts(call: Call): HTMLElement {
+  #facts({ call, recordings }: CallDetail): HTMLElement {
     const { tz } = this.#frame.state;
     const time = (at: number | null): string => (at === null ? '–' : exactTime(at, tz));
     const facts: [string, string | Node][] = [
@@ -176,72 +204,46 @@ export class CallPage implements Page {
       ['How it ended', call.status === 'ended' ? endReason(call.end_reason) : 'Not over'],
       ['Missed', call.missed ? 'Yes' : call.missed_inclusive ? 'Only when cancelled and busy count' : 'No'],
       ['Type', typeText(call)],
-      ['Room', call.room_id || '–'],
+      ['Room', this.#room(call)],
       ['App', `${call.app_id} (${call.provider})`],
       ['Known from', call.sources.join(', ')],
       ['Record', `revision ${call.revision}, ${call.final ? 'final' : 'may still change'}`],
     ];
+    const [first, ...others] = recordings;
+    if (first !== undefined)
+      facts.push(['Recorded', others.length === 0 ? spanText(first, tz) : `${spanText(first, tz)} and ${others.length} more`]);
     return h('dl', { class: 'facts card' }, ...facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))));
   }
 
-  #legs(legs: Leg[], call: Call): HTMLElement {
-    const { tz } = this.#frame.state;
-    const time = (at: number | null): Node =>
-      at === null
-        ? h('td', { class: 'n' }, '–')
-        : h('td', { class: 'n', title: exactTime(at, tz) }, clockTime(at, tz), h('small', {}, ` ${offset(at - call.started_at)}`));
-    // Only some calls are asked about: without any answer the columns would say that nobody had media.
-    const media = legs.some((leg) => leg.media_joined_at !== null || leg.media_left_at !== null || leg.media_drops > 0);
-    const numbers = ['Rang', 'Joined', 'Left', 'Talk', ...(media ? ['Media from', 'Media until', 'Drops'] : [])];
-    const heads = ['User', 'Role', 'Outcome', ...numbers, 'Platform'];
+  #room({ room_id, started_at }: Call): string | Node {
+    if (room_id === '') return '–';
+    const period = { from: started_at - DAY, to: started_at + DAY };
     return h(
-      'table',
-      { class: 'legs' },
-      h('thead', {}, h('tr', {}, ...heads.map((name) => h('th', { scope: 'col', class: numbers.includes(name) ? 'n' : '' }, name)))),
-      h(
-        'tbody',
-        {},
-        ...lanesOf({ legs }).map((leg) =>
-          h(
-            'tr',
-            {},
-            h('th', { scope: 'row', title: leg.user_id }, h('span', { class: 'user' }, leg.user_id)),
-            h('td', {}, leg.role),
-            h(
-              'td',
-              {},
-              call.status === 'ended' || leg.outcome !== 'unknown' ? outcomeMark(leg.outcome) : '–',
-              leg.missed && h('small', {}, ' missed'),
-            ),
-            time(leg.rang_at),
-            time(leg.joined_at),
-            time(leg.left_at),
-            h('td', { class: 'n' }, leg.talk_ms > 0 ? duration(leg.talk_ms) : '–'),
-            ...(media ? [time(leg.media_joined_at), time(leg.media_left_at), h('td', { class: 'n' }, count(leg.media_drops))] : []),
-            h('td', {}, leg.platform || '–'),
-          ),
-        ),
-      ),
+      'a',
+      {
+        href: this.#frame.link('/calls', { room: room_id }, { period }),
+        'data-link': true,
+        title: 'Calls in this room, a day before and after',
+      },
+      room_id,
     );
   }
 }
 
+const oddCard = (title: string, anomalies: CallDetail['anomalies']): HTMLElement =>
+  h(
+    'section',
+    { class: 'card odd-card' },
+    h('h2', {}, title),
+    h('dl', {}, ...anomalies.flatMap(({ name, explanation }) => [h('dt', {}, anomalyName(name)), h('dd', {}, explanation)])),
+  );
+
+/** As many as the API gives at most. */
+const MOST_INPUTS = 5000;
+
+const inputCount = (n: number): string =>
+  n >= MOST_INPUTS ? `the first ${count(n)} distinct inputs` : n === 1 ? 'one input' : `${count(n)} distinct inputs`;
+
 /** At most three names: a group call's others stand among the participants. */
 const several = (users: string[]): string =>
   users.length === 0 ? 'nobody yet' : users.length <= 3 ? users.join(', ') : `${users.slice(0, 2).join(', ')} and ${users.length - 2} more`;
-
-/** What the marks and bars of the ladder mean. */
-function key(): HTMLElement {
-  const entry = (shape: SVGElement, word: string): HTMLElement =>
-    h('span', {}, s('svg', { width: 18, height: 14, viewBox: '0 0 18 14', 'aria-hidden': 'true', class: 'ladder' }, shape), word);
-  return h(
-    'div',
-    { class: 'key' },
-    entry(s('rect', { class: 'ring of-answered', x: 0, y: 2, width: 18, height: 10, rx: 3 }), 'ringing'),
-    entry(s('rect', { class: 'talk', x: 0, y: 2, width: 18, height: 10, rx: 3 }), 'talking'),
-    entry(mark('rang', 9, 7, 'rang'), 'rang'),
-    entry(mark('joined', 9, 7, 'joined'), 'joined'),
-    entry(mark('left', 9, 7, 'left'), 'left'),
-    entry(mark('other', 9, 7, 'other event'), 'other event'),
-  );
-}

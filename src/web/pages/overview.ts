@@ -1,44 +1,65 @@
 import { get } from '../frame/client.js';
 import type { Frame, Page } from '../frame/page.js';
 import { oneOf, periodParams, type State, samePeriod } from '../frame/state.js';
-import { OutcomeChart, stepWords } from '../parts/chart.js';
+import { BarChart, stepWords } from '../parts/chart.js';
+import { Concurrency } from '../parts/concurrency.js';
+import { definitions } from '../parts/definitions.js';
 import { h } from '../parts/dom.js';
 import { dayMinute } from '../parts/format.js';
+import { callLink } from '../parts/links.js';
 import { Loader } from '../parts/loader.js';
 import { PeriodPicker } from '../parts/period.js';
 import { Refresher } from '../parts/refresher.js';
 import { CallsTable } from '../parts/table.js';
 import { Tiles } from '../parts/tiles.js';
 import type { Call, CallsPage, Outcome, Series, Summary } from '../parts/types.js';
+import type { ConcurrencyAnswer } from '../parts/types-operations.js';
+import { WeekCard } from '../parts/week-card.js';
 import { OUTCOME_WORDS, OUTCOMES } from '../parts/words.js';
 
 const WINDOW = '1h';
 const PAGE = '50';
 
-/** Figures, chart and latest calls of a period that ends now. */
+/** What takes longer to read, and changes slowly. */
+const SLOWLY_MS = 10_000;
+
+/** Figures, charts and latest calls of a period. */
 export class OverviewPage implements Page {
   readonly title = 'Overview';
   readonly element: HTMLElement;
   readonly #frame: Frame;
   readonly #tiles = new Tiles();
-  readonly #chart = new OutcomeChart();
+  readonly #chart = new BarChart({
+    label: 'Chart of calls by outcome over time',
+    caption: 'Calls by outcome',
+    legend: 'Outcomes shown',
+    total: 'Calls',
+  });
+  readonly #concurrency = new Concurrency();
+  readonly #week: WeekCard;
   readonly #table: CallsTable;
   readonly #loader = new Loader(() => this.load());
   readonly #refresher = new Refresher(() => this.#loadFigures());
+  readonly #slowly = new Refresher(() => this.#loadRest(), SLOWLY_MS);
   readonly #picker: PeriodPicker;
   readonly #period = h('p', { class: 'period' });
+  readonly #against = h('p', { class: 'period', hidden: true });
   readonly #chartTitle = h('h2', {}, 'Calls by outcome');
   readonly #chartEmpty = h('p', { class: 'empty', hidden: true });
   readonly #tableEmpty = h('p', { class: 'empty', hidden: true });
   readonly #more = h('button', { type: 'button', class: 'more', hidden: true, click: () => this.#loadMore() }, 'Show older calls');
+  readonly #all = h('a', { class: 'all', 'data-link': true, href: '' }, 'All calls of this period');
   readonly #outcome: HTMLSelectElement;
   readonly #search: HTMLInputElement;
   #cursor: string | null = null;
+  #hasFigures = false;
+  #paused = false;
 
   constructor(frame: Frame) {
     this.#frame = frame;
-    this.#table = new CallsTable((call) => frame.link('/call', { provider: call.provider, app_id: call.app_id, id: call.call_id }));
+    this.#table = new CallsTable(callLink(frame));
     this.#picker = new PeriodPicker(frame, WINDOW);
+    this.#week = new WeekCard('calls', WINDOW);
     this.#outcome = h(
       'select',
       { 'aria-label': 'Outcome', change: () => frame.updateOwn({ outcome: this.#outcome.value }) },
@@ -57,7 +78,10 @@ export class OverviewPage implements Page {
       h('div', { class: 'head' }, h('h1', {}, 'Overview'), this.#period, this.#picker.element),
       this.#loader.notice,
       this.#tiles.element,
+      this.#against,
       h('section', { class: 'card' }, h('div', { class: 'card-head' }, this.#chartTitle), this.#chartEmpty, this.#chart.element),
+      this.#concurrency.element,
+      this.#week.element,
       h(
         'section',
         { class: 'card' },
@@ -65,6 +89,7 @@ export class OverviewPage implements Page {
           'div',
           { class: 'card-head' },
           h('h2', {}, 'Latest calls'),
+          this.#all,
           h(
             'form',
             {
@@ -84,17 +109,19 @@ export class OverviewPage implements Page {
         this.#more,
       ),
     );
+    this.#linkToAll();
     // A cleared search field is a wish of its own; typing waits for Enter.
     this.#search.addEventListener('input', () => this.#search.value === '' && frame.updateOwn({ q: '' }));
   }
 
   load(): void {
-    void this.#refresher.now();
-    void this.#loadList();
+    void this.#loadAll();
   }
 
   pause(): void {
+    this.#paused = true;
     this.#refresher.pause();
+    this.#slowly.pause();
     this.#loader.pause();
   }
 
@@ -102,15 +129,17 @@ export class OverviewPage implements Page {
     const { state } = this.#frame;
     const { outcome, q } = this.#filters();
     this.#picker.sync();
+    this.#linkToAll();
     this.#outcome.value = outcome;
     if (document.activeElement !== this.#search) this.#search.value = q;
     const elsewhere = before.app !== state.app || before.tz !== state.tz;
-    if (elsewhere || !samePeriod(before.period, state.period)) void this.#refresher.now();
+    if (elsewhere || !samePeriod(before.period, state.period)) void this.#refresher.now().then(() => this.#loadSlowly());
     if (elsewhere || before.own.outcome !== state.own.outcome || before.own.q !== state.own.q) void this.#loadList();
   }
 
   themeChanged(): void {
     this.#chart.redraw();
+    this.#concurrency.redraw();
   }
 
   calls(calls: Call[]): void {
@@ -119,12 +148,15 @@ export class OverviewPage implements Page {
     this.#table.merge(matching, true);
     this.#sayEmpty();
     this.#refresher.soon();
+    this.#slowly.soon();
   }
 
   destroy(): void {
     this.#refresher.stop();
+    this.#slowly.stop();
     this.#loader.stop();
     this.#chart.destroy();
+    this.#concurrency.destroy();
   }
 
   /** As the API's filters (`callsStatement`). */
@@ -135,15 +167,34 @@ export class OverviewPage implements Page {
     return q === '' || [call.call_id, call.room_id, call.caller, ...call.callees].includes(q);
   }
 
+  /** What is looked at first comes first. */
+  async #loadAll(): Promise<void> {
+    this.#paused = false;
+    await Promise.all([this.#refresher.now(), this.#loadList()]);
+    await this.#loadSlowly();
+  }
+
+  /** The reader may have paused meanwhile. */
+  async #loadSlowly(): Promise<void> {
+    if (!this.#paused) await this.#slowly.now();
+  }
+
   async #loadFigures(): Promise<void> {
     const { period, app, tz } = this.#frame.state;
     await this.#loader.run('figures', async (signal) => {
       const params = { ...periodParams(period, WINDOW), app };
+      // The period before costs as much as this one: the first numbers do not wait for it.
+      if (!this.#hasFigures) this.#tiles.show(await get<Summary>('/api/v1/summary', params, signal));
+      this.#hasFigures = true;
       const [summary, series] = await Promise.all([
-        get<Summary>('/api/v1/summary', params, signal),
+        get<Summary>('/api/v1/summary', { ...params, compare: 'previous' }, signal),
         get<Series>('/api/v1/series', { ...params, tz }, signal),
       ]);
+      const { previous } = summary;
       this.#tiles.show(summary);
+      this.#against.hidden = !previous;
+      if (previous)
+        this.#against.textContent = `▲ and ▼ compare with the period before: ${dayMinute(previous.from, tz)} until ${dayMinute(previous.to, tz)}.`;
       this.#chartTitle.textContent = `Calls per ${stepWords(series.step_ms)} by outcome`;
       this.#period.replaceChildren(`${dayMinute(series.from, tz)} until ${dayMinute(Math.min(series.to, series.as_of), tz)} (${tz})`);
       const empty = series.calls.every((n) => n === 0);
@@ -151,7 +202,21 @@ export class OverviewPage implements Page {
       this.#chartEmpty.hidden = !empty;
       if (empty)
         this.#chartEmpty.textContent = `No call ended in this period${app === '' ? '' : ` for app ${app}`}. Choose a longer one, or wait: calls appear here by themselves.`;
-      else this.#chart.show(series, tz);
+      else
+        this.#chart.show(
+          { ...series, layers: OUTCOMES.map((name) => ({ name, words: OUTCOME_WORDS[name], values: series.outcomes[name] })) },
+          tz,
+        );
+    });
+  }
+
+  async #loadRest(): Promise<void> {
+    const { period, app, tz } = this.#frame.state;
+    await this.#loader.run('rest', async (signal) => {
+      const params = { ...periodParams(period, WINDOW), app, tz };
+      const [concurrency, words] = await Promise.all([get<ConcurrencyAnswer>('/api/v1/concurrency', params, signal), definitions()]);
+      this.#concurrency.show(concurrency, tz, words.peak_concurrency!);
+      await this.#week.load(this.#frame.state, words, signal);
     });
   }
 
@@ -172,6 +237,12 @@ export class OverviewPage implements Page {
       this.#table.append(page.calls);
       this.#setCursor(page.next_cursor);
     });
+  }
+
+  /** With what is chosen here; the period is this page's, where nobody has chosen one. */
+  #linkToAll(): void {
+    const { outcome, q } = this.#filters();
+    this.#all.href = this.#frame.link('/calls', { outcome, q }, { period: this.#frame.state.period ?? { window: WINDOW } });
   }
 
   #filters(): { app: string; outcome: Outcome | ''; q: string } {

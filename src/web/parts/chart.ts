@@ -1,8 +1,6 @@
 import uPlot from '/assets/uplot.js';
 import { h } from './dom.js';
-import { clockTime, count, dayMinute, minuteTime } from './format.js';
-import type { Outcome, Series } from './types.js';
-import { OUTCOME_WORDS, OUTCOMES } from './words.js';
+import { count, dayMinute, minuteTime } from './format.js';
 
 const HEIGHT = 260;
 
@@ -19,33 +17,64 @@ function color(name: string): string {
 export const stepWords = (ms: number): string =>
   ms === 60_000 ? 'minute' : ms < 3_600_000 ? `${ms / 60_000} minutes` : ms === 3_600_000 ? 'hour' : 'day';
 
-/** Calls per bucket, stacked by outcome: bars, a legend that switches outcomes on and off, a readout for pointer and arrow keys, a table. */
-export class OutcomeChart {
+/** One colour of the bars: the CSS variable `--o-<name>` and the class `o-<name>`. */
+export interface Layer {
+  name: string;
+  words: string;
+  /** One for each bucket. */
+  values: readonly number[];
+}
+
+/** Numbers by bucket; times in epoch ms. */
+export interface Bars {
+  from: number;
+  to: number;
+  step_ms: number;
+  at: readonly number[];
+  /** The lowest first. */
+  layers: readonly Layer[];
+}
+
+export interface ChartWords {
+  /** What the chart shows. */
+  label: string;
+  /** What its table shows. */
+  caption: string;
+  /** What the layers are. */
+  legend: string;
+  /** What their sum is. */
+  total: string;
+}
+
+/** Numbers over time as stacked bars, with a legend that switches layers on and off (where there are several), a readout for pointer and arrow keys, a table. */
+export class BarChart {
   readonly element: HTMLElement;
   readonly #plotBox: HTMLElement;
   readonly #legend: HTMLElement;
   readonly #tip: HTMLElement;
   readonly #spoken: HTMLElement;
   readonly #table: HTMLElement;
-  readonly #off = new Set<Outcome>();
+  readonly #words: ChartWords;
+  readonly #off = new Set<string>();
   readonly #resize: ResizeObserver;
   #plot: uPlot | null = null;
-  #series: Series | null = null;
+  #series: Bars | null = null;
   #zone = 'UTC';
   #drawn = '';
 
-  constructor() {
+  constructor(words: ChartWords) {
+    this.#words = words;
     this.#plotBox = h('div', {
       class: 'plot',
       tabindex: 0,
       role: 'group',
-      'aria-label': 'Chart of calls by outcome over time. The left and right arrow keys read one bar after the other.',
+      'aria-label': `${words.label}. The left and right arrow keys read one bar after the other.`,
       keydown: (event: KeyboardEvent) => this.#key(event),
       blur: () => this.#plot?.setCursor({ left: -10, top: -10 }),
     });
     this.#tip = h('div', { class: 'tip', 'aria-hidden': 'true', hidden: true });
     this.#spoken = h('div', { class: 'sr', 'aria-live': 'polite' });
-    this.#legend = h('div', { class: 'legend', role: 'group', 'aria-label': 'Outcomes shown' });
+    this.#legend = h('div', { class: 'legend', role: 'group', 'aria-label': words.legend });
     this.#table = h('div', { class: 'scroll' });
     const details = h('details', { class: 'as-table', toggle: () => this.#fillTable() }, h('summary', {}, 'Show as table'), this.#table);
     this.element = h('div', { class: 'chart' }, this.#legend, this.#plotBox, this.#spoken, details);
@@ -53,7 +82,7 @@ export class OutcomeChart {
     this.#resize.observe(this.#plotBox);
   }
 
-  show(series: Series, zone: string): void {
+  show(series: Bars, zone: string): void {
     this.#series = series;
     this.#zone = zone;
     this.#fillLegend();
@@ -81,23 +110,23 @@ export class OutcomeChart {
     this.#plot?.destroy();
   }
 
-  #shown(): Outcome[] {
-    return OUTCOMES.filter((name) => !this.#off.has(name));
+  #shown(): Layer[] {
+    return this.#series?.layers.filter(({ name }) => !this.#off.has(name)) ?? [];
   }
 
   /** Running sums, the highest first: each is painted over by the next lower. */
-  #stacked(series: Series): uPlot.AlignedData {
+  #stacked(series: Bars): uPlot.AlignedData {
     const sums = new Array<number>(series.at.length).fill(0);
-    const layers = OUTCOMES.map((name) =>
+    const layers = series.layers.map(({ name, values }) =>
       series.at.map((_, i) => {
-        sums[i] = sums[i]! + (this.#off.has(name) ? 0 : series.outcomes[name][i]!);
+        sums[i] = sums[i]! + (this.#off.has(name) ? 0 : values[i]!);
         return sums[i]!;
       }),
     );
     return [series.at.map((ms) => ms / 1000), ...layers.reverse()];
   }
 
-  #options(series: Series): uPlot.Options {
+  #options(series: Bars): uPlot.Options {
     const bars = uPlot.paths.bars!({ align: 1, size: [0.82, 64], radius: 0 });
     const axis = {
       stroke: color('--muted'),
@@ -140,7 +169,7 @@ export class OutcomeChart {
       ],
       series: [
         {},
-        ...[...OUTCOMES].reverse().map((name) => ({ paths: bars, fill: color(`--o-${name}`), width: 0, points: { show: false } })),
+        ...series.layers.toReversed().map(({ name }) => ({ paths: bars, fill: color(`--o-${name}`), width: 0, points: { show: false } })),
       ],
       hooks: { setCursor: [(plot) => this.#read(plot)] },
     };
@@ -152,23 +181,26 @@ export class OutcomeChart {
     const visible = series !== null && idx !== null && idx !== undefined && (left ?? -1) >= 0;
     this.#tip.hidden = !visible;
     if (!visible) return;
-    const rows = this.#shown().filter((name) => series.outcomes[name][idx]! > 0);
-    const total = rows.reduce((sum, name) => sum + series.outcomes[name][idx]!, 0);
+    const rows = this.#shown().filter(({ values }) => values[idx]! > 0);
+    const total = count(rows.reduce((sum, { values }) => sum + values[idx]!, 0));
+    const stacked = series.layers.length > 1;
     const from = series.at[idx]!;
     const span = `${dayMinute(from, this.#zone)} – ${minuteTime(from + series.step_ms, this.#zone)}`;
     this.#tip.replaceChildren(
       h('strong', {}, span),
-      ...rows.map((name) =>
-        h('div', {}, h('i', { class: `o-${name}` }), h('span', {}, OUTCOME_WORDS[name]), h('b', {}, count(series.outcomes[name][idx]!))),
-      ),
-      h('div', { class: 'total' }, h('span', {}, 'Calls'), h('b', {}, count(total))),
+      ...(stacked
+        ? rows.map(({ name, words, values }) =>
+            h('div', {}, h('i', { class: `o-${name}` }), h('span', {}, words), h('b', {}, count(values[idx]!))),
+          )
+        : []),
+      h('div', { class: stacked ? 'total' : '' }, h('span', {}, this.#words.total), h('b', {}, total)),
     );
     const x = left ?? 0;
     const right = x > plot.over.clientWidth / 2;
     this.#tip.style.left = right ? '' : `${x + 14}px`;
     this.#tip.style.right = right ? `${plot.over.clientWidth - x + 14}px` : '';
     if (document.activeElement === this.#plotBox)
-      this.#spoken.textContent = `${span}: ${total} calls. ${rows.map((name) => `${OUTCOME_WORDS[name]} ${series.outcomes[name][idx]}`).join(', ')}`;
+      this.#spoken.textContent = `${span}: ${total} ${this.#words.total.toLowerCase()}. ${stacked ? rows.map(({ words, values }) => `${words} ${values[idx]}`).join(', ') : ''}`;
   }
 
   #key(event: KeyboardEvent): void {
@@ -188,24 +220,25 @@ export class OutcomeChart {
   }
 
   #fillLegend(): void {
-    const series = this.#series!;
+    const { layers } = this.#series!;
+    this.#legend.hidden = layers.length < 2;
     const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.outcome : undefined;
     this.#legend.replaceChildren(
-      ...OUTCOMES.map((name) =>
+      ...layers.map(({ name, words, values }) =>
         h(
           'button',
           { type: 'button', 'data-outcome': name, 'aria-pressed': this.#off.has(name) ? 'false' : 'true', click: () => this.#toggle(name) },
           h('i', { class: `o-${name}`, 'aria-hidden': 'true' }),
-          OUTCOME_WORDS[name],
+          words,
           ' ',
-          h('b', {}, count(series.outcomes[name].reduce((sum, n) => sum + n, 0))),
+          h('b', {}, count(values.reduce((sum, n) => sum + n, 0))),
         ),
       ),
     );
     if (focused !== undefined) this.#legend.querySelector<HTMLElement>(`[data-outcome="${focused}"]`)?.focus();
   }
 
-  #toggle(name: Outcome): void {
+  #toggle(name: string): void {
     if (!this.#off.delete(name)) this.#off.add(name);
     this.#fillLegend();
     this.#plot?.setData(this.#stacked(this.#series!));
@@ -215,12 +248,15 @@ export class OutcomeChart {
     const series = this.#series;
     const details = this.#table.parentElement as HTMLDetailsElement | null;
     if (series === null || details === null || !details.open) return;
-    const rows = series.at.map((_, i) => series.at.length - 1 - i).filter((i) => series.calls[i]! > 0);
+    const { layers } = series;
+    const sumAt = (i: number): number => layers.reduce((sum, { values }) => sum + values[i]!, 0);
+    const rows = series.at.map((_, i) => series.at.length - 1 - i).filter((i) => sumAt(i) > 0);
+    const several = layers.length > 1 ? layers : [];
     this.#table.replaceChildren(
       h(
         'table',
         {},
-        h('caption', { class: 'sr' }, 'Calls by outcome, newest first; times without calls are left out'),
+        h('caption', { class: 'sr' }, `${this.#words.caption}, newest first; times without any are left out`),
         h(
           'thead',
           {},
@@ -228,8 +264,8 @@ export class OutcomeChart {
             'tr',
             {},
             h('th', { scope: 'col' }, 'From'),
-            ...OUTCOMES.map((name) => h('th', { scope: 'col', class: 'n' }, OUTCOME_WORDS[name])),
-            h('th', { scope: 'col', class: 'n' }, 'Calls'),
+            ...several.map(({ words }) => h('th', { scope: 'col', class: 'n' }, words)),
+            h('th', { scope: 'col', class: 'n' }, this.#words.total),
           ),
         ),
         h(
@@ -239,9 +275,9 @@ export class OutcomeChart {
             h(
               'tr',
               {},
-              h('th', { scope: 'row' }, clockTime(series.at[i]!, this.#zone)),
-              ...OUTCOMES.map((name) => h('td', { class: 'n' }, count(series.outcomes[name][i]!))),
-              h('td', { class: 'n' }, count(series.calls[i]!)),
+              h('th', { scope: 'row' }, dayMinute(series.at[i]!, this.#zone)),
+              ...several.map(({ values }) => h('td', { class: 'n' }, count(values[i]!))),
+              h('td', { class: 'n' }, count(sumAt(i))),
             ),
           ),
         ),

@@ -31,7 +31,7 @@ export const percent = (ratio: number): string => `${(ratio * 100).toFixed(1)}%`
 
 const two = (n: number): string => String(n).padStart(2, '0');
 
-/** `840 ms`, `7.2 s`, `48 s`, `2m 05s`, `1h 04m`. */
+/** `840 ms`, `7.2 s`, `48 s`, `2m 05s`, `1h 04m`, `5d 03h`. */
 export function duration(ms: number): string {
   if (ms < 0) return `−${duration(-ms)}`;
   if (ms === 0) return '0 s';
@@ -41,7 +41,20 @@ export function duration(ms: number): string {
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s`;
   const minutes = Math.round(seconds / 60);
-  return `${Math.floor(minutes / 60)}h ${two(minutes % 60)}m`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours}h ${two(minutes % 60)}m` : `${Math.floor(hours / 24)}d ${two(hours % 24)}h`;
+}
+
+/** How long ago, or for how long, where nobody counts seconds: `48 s`, `12 min`, `3 h 20 min`, `2 d 4 h`. */
+export function span(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const parts = (large: number, unit: string, small: number, below: string): string =>
+    `${large} ${unit}${small > 0 ? ` ${small} ${below}` : ''}`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return parts(minutes, 'min', 0, '');
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? parts(hours, 'h', minutes % 60, 'min') : parts(Math.floor(hours / 24), 'd', hours % 24, 'h');
 }
 
 /** A distance from the start of a call: `+0.0 s`, `+2m 05s`. */

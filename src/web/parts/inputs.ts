@@ -1,20 +1,28 @@
 import { h, hidden } from './dom.js';
 import { clockTime, duration, exactTime, offset } from './format.js';
+import { gradual, type Shown } from './gradual.js';
+import { scroller } from './scroller.js';
 import type { Call, CallEvent } from './types.js';
 import { eventText } from './words.js';
+
+const STEP = 500;
 
 /**
  * The distinct inputs of a call, each with its fields on demand.
  * @param open ids of the inputs whose fields are shown; kept up to date
  */
-export function inputsTable(events: readonly CallEvent[], call: Call, tz: string, open: Set<string>): HTMLElement {
+export function inputsTable(events: readonly CallEvent[], call: Call, tz: string, open: Set<string>, shown: Shown): HTMLElement[] {
   const heads = ['Time', 'User', 'Event', 'Source', 'Arrived after', ''];
-  return h(
+  const body = h('tbody');
+  const more = gradual(body, events, (event) => inputRows(event, call, tz, open), shown, STEP);
+  const table = h(
     'table',
     { class: 'events' },
+    h('caption', { class: 'sr' }, 'Distinct inputs of the call'),
     h('thead', {}, h('tr', {}, ...heads.map((name, i) => h('th', { scope: 'col', class: i === 4 ? 'n' : '' }, name || hidden('Fields'))))),
-    h('tbody', {}, ...events.flatMap((event) => inputRows(event, call, tz, open))),
+    body,
   );
+  return [scroller('What arrived', table), ...(more === null ? [] : [more])];
 }
 
 function inputRows(event: CallEvent, call: Call, tz: string, open: Set<string>): HTMLElement[] {

@@ -1,4 +1,4 @@
-/** A page's figures follow live calls at most this often, and time itself this often. */
+/** A page's figures follow live calls at most this often, unless it says otherwise, and time itself this often. */
 const REFRESH_MS = 2000;
 const WALK_MS = 10_000;
 
@@ -6,14 +6,17 @@ const WALK_MS = 10_000;
 export class Refresher {
   readonly #refresh: () => Promise<unknown>;
   readonly #walk: number;
+  readonly #atLeast: number;
   #due: number | undefined;
   #running = false;
   #paused = false;
   /** How long the last one took, ms. */
   #took = 0;
 
-  constructor(refresh: () => Promise<unknown>) {
+  /** @param atLeast between a change and the reading that shows it, ms */
+  constructor(refresh: () => Promise<unknown>, atLeast = REFRESH_MS) {
     this.#refresh = refresh;
+    this.#atLeast = atLeast;
     this.#walk = window.setInterval(() => this.soon(), WALK_MS);
   }
 
@@ -35,7 +38,7 @@ export class Refresher {
         if (this.#running) this.soon();
         else void this.now();
       },
-      Math.min(WALK_MS, Math.max(REFRESH_MS, 3 * this.#took)),
+      Math.min(WALK_MS, Math.max(this.#atLeast, 3 * this.#took)),
     );
   }
 

@@ -1,16 +1,6 @@
+import { CALL_HEADS, callCells, callKey, headRow, linkedRow, newestFirst } from './call-row.js';
 import { h } from './dom.js';
-import { clockTime, dayTime, duration, exactTime, sameDay } from './format.js';
 import type { Call } from './types.js';
-import { anomalyText, OUTCOME_WORDS, outcomeBadge, typeText } from './words.js';
-
-export const callKey = (call: Call): string => `${call.provider}:${call.app_id}:${call.call_id}`;
-
-/** The order of the API: newest start first, then by name, descending. */
-function newestFirst(a: Call, b: Call): number {
-  if (a.started_at !== b.started_at) return b.started_at - a.started_at;
-  const [ka, kb] = [callKey(a), callKey(b)];
-  return ka < kb ? 1 : ka > kb ? -1 : 0;
-}
 
 const PAGE = 50;
 
@@ -26,21 +16,11 @@ export class CallsTable {
 
   constructor(linkOf: (call: Call) => string) {
     this.#linkOf = linkOf;
-    const heads: [string, string][] = [
-      ['Started', ''],
-      ['Caller', 'who'],
-      ['Callees', 'who'],
-      ['Type', 'wide'],
-      ['Outcome', ''],
-      ['Ring', 'n wide'],
-      ['Talk', 'n'],
-      ['Call', 'wide'],
-    ];
     this.element = h(
       'table',
       { class: 'calls' },
       h('caption', { class: 'sr' }, 'Latest calls, newest first'),
-      h('thead', {}, h('tr', {}, ...heads.map(([name, kind]) => h('th', { scope: 'col', class: kind }, name)))),
+      h('thead', {}, headRow(CALL_HEADS)),
       this.#body,
     );
   }
@@ -104,45 +84,6 @@ export class CallsTable {
   }
 
   #row(call: Call): HTMLTableRowElement {
-    const zone = this.#zone;
-    const [first = '', ...others] = call.callees;
-    const link = this.#linkOf(call);
-    const time = sameDay(call.started_at, this.#newest, zone) ? clockTime(call.started_at, zone) : dayTime(call.started_at, zone);
-    const words = `${call.status === 'ended' ? OUTCOME_WORDS[call.outcome] : call.status}, ${call.caller || 'unknown caller'} to ${call.callees.join(', ') || 'nobody yet'}`;
-    return h(
-      'tr',
-      {
-        'data-call': call.call_id,
-        click: (event: MouseEvent) =>
-          (event.target as Element).closest('a') ?? (event.currentTarget as HTMLElement).querySelector('a')?.click(),
-      },
-      h(
-        'td',
-        {},
-        h('a', { href: link, 'data-link': true, 'aria-label': `${time}: ${words}`, title: exactTime(call.started_at, zone) }, time),
-      ),
-      h('td', { class: 'who', title: call.caller }, h('span', {}, call.caller || h('em', {}, 'unknown'))),
-      h(
-        'td',
-        { class: 'who', title: call.callees.join(', ') },
-        h('span', {}, first || h('em', {}, 'nobody yet')),
-        others.length > 0 && h('small', {}, ` +${others.length}`),
-      ),
-      h('td', { class: 'wide dim' }, typeText(call)),
-      h(
-        'td',
-        {},
-        outcomeBadge(call),
-        call.anomalies.length > 0 &&
-          h(
-            'span',
-            { class: 'odd', title: call.anomalies.map(anomalyText).join('\n'), 'aria-label': `${call.anomalies.length} anomalies` },
-            '!',
-          ),
-      ),
-      h('td', { class: 'n wide' }, call.ring_ms > 0 ? duration(call.ring_ms) : '–'),
-      h('td', { class: 'n' }, call.talk_ms > 0 ? duration(call.talk_ms) : '–'),
-      h('td', { class: 'wide id', title: call.call_id }, h('span', {}, call.call_id)),
-    );
+    return linkedRow(callCells(call, { zone: this.#zone, today: this.#newest, linkOf: this.#linkOf }), { 'data-call': call.call_id });
   }
 }

@@ -1,40 +1,58 @@
+import { type Better, changeMark, valueText } from './changes.js';
 import { h } from './dom.js';
-import { count, duration, percent } from './format.js';
-import type { Measure, Summary } from './types.js';
+import { count } from './format.js';
+import type { Summary } from './types.js';
 
-interface Tile {
+export interface Tile {
   title: string;
   /** The first is the large number; the others stand below it with their names. */
   measures: readonly { name: string; as?: string }[];
+  /** Of the large number. */
+  better?: Better;
+  /** It is of this moment: the period before has none like it. */
+  ofNow?: boolean;
 }
 
 const TILES: readonly Tile[] = [
   { title: 'Calls', measures: [{ name: 'calls' }, { name: 'answered', as: 'answered' }] },
-  { title: 'Answer rate (ASR)', measures: [{ name: 'asr' }] },
-  { title: 'Effectiveness (NER)', measures: [{ name: 'ner' }] },
+  { title: 'Answer rate (ASR)', measures: [{ name: 'asr' }], better: 'up' },
+  { title: 'Effectiveness (NER)', measures: [{ name: 'ner' }], better: 'up' },
   { title: 'Missed', measures: [{ name: 'missed' }, { name: 'missed_inclusive', as: 'inclusive' }] },
   { title: 'Ring time, median', measures: [{ name: 'ring_p50_ms' }, { name: 'ring_p95_ms', as: 'p95' }] },
   { title: 'Talk time, median', measures: [{ name: 'talk_p50_ms' }, { name: 'talk_p95_ms', as: 'p95' }] },
   { title: 'Talk time, average (ACD)', measures: [{ name: 'acd_ms' }] },
-  { title: 'In progress now', measures: [{ name: 'active' }, { name: 'ringing', as: 'ringing' }] },
+  { title: 'In progress now', measures: [{ name: 'active' }, { name: 'ringing', as: 'ringing' }], ofNow: true },
 ];
 
-function valueText({ value, unit }: Measure): string {
-  if (value === null) return '–';
-  return unit === 'count' ? count(value) : unit === 'ratio' ? percent(value) : duration(value);
-}
+/** The numbers of one user. */
+export const USER_TILES: readonly Tile[] = [
+  { title: 'Calls', measures: [{ name: 'calls' }] },
+  { title: 'Made', measures: [{ name: 'placed' }, { name: 'placed_answered', as: 'answered' }] },
+  { title: 'Received', measures: [{ name: 'called' }, { name: 'called_answered', as: 'answered' }] },
+  { title: 'Missed', measures: [{ name: 'missed' }, { name: 'missed_inclusive', as: 'inclusive' }] },
+  { title: 'Talk time', measures: [{ name: 'talk_ms' }] },
+];
+
+/** Of missed calls that nobody has returned. */
+export const MISSED_TILES: readonly Tile[] = [
+  { title: 'Not called back', measures: [{ name: 'missed_unreturned' }] },
+  { title: 'Their missed calls', measures: [{ name: 'unreturned_calls' }] },
+  { title: 'Longest wait', measures: [{ name: 'longest_wait' }] },
+];
 
 /** The numbers of the period. Each tile says what it is taken over (n) and, on hover or focus, what it means. */
 export class Tiles {
   readonly element = h('section', { class: 'tiles', 'aria-label': 'Key figures' });
+  readonly #of: readonly Tile[];
   readonly #bodies: HTMLElement[];
   readonly #tips: HTMLElement[];
 
-  constructor() {
-    this.#bodies = TILES.map(() => h('div', {}, h('p', { class: 'value' }, '–'), h('p', { class: 'sub' }, ' ')));
-    this.#tips = TILES.map((_, i) => h('div', { class: 'about', role: 'tooltip', id: `about-${i}` }));
+  constructor(tiles: readonly Tile[] = TILES) {
+    this.#of = tiles;
+    this.#bodies = tiles.map(() => h('div', {}, h('p', { class: 'value' }, '–'), h('p', { class: 'sub' }, ' ')));
+    this.#tips = tiles.map((_, i) => h('div', { class: 'about', role: 'tooltip', id: `about-${i}` }));
     this.element.append(
-      ...TILES.map((tile, i) =>
+      ...tiles.map((tile, i) =>
         h(
           'article',
           {
@@ -65,13 +83,19 @@ export class Tiles {
     );
   }
 
-  show(summary: Summary): void {
-    TILES.forEach((tile, i) => {
-      const measures = tile.measures.map(({ name, as }) => ({ as, measure: summary.measures[name]! }));
+  show({ measures: all, previous }: Pick<Summary, 'measures' | 'previous'>): void {
+    this.#of.forEach((tile, i) => {
+      const measures = tile.measures.map(({ name, as }) => ({ as, measure: all[name]! }));
       const [main, ...rest] = measures;
       const { n, of } = main!.measure;
+      const before = tile.ofNow ? undefined : previous?.measures[tile.measures[0]!.name];
       this.#bodies[i]!.replaceChildren(
-        h('p', { class: 'value' }, valueText(main!.measure)),
+        h(
+          'div',
+          { class: 'figure' },
+          h('p', { class: 'value' }, valueText(main!.measure)),
+          before === undefined ? null : changeMark(main!.measure, before, tile.better),
+        ),
         h(
           'p',
           { class: 'sub' },

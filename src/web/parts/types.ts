@@ -2,13 +2,17 @@
 
 export type Outcome = 'answered' | 'no_answer' | 'cancelled' | 'rejected' | 'busy' | 'failed' | 'unknown';
 
-export interface Measure {
-  value: number | null;
-  n: number;
+export interface Definition {
   label: string;
   unit: 'count' | 'ratio' | 'ms';
+  /** What `n` counts. */
   of: string;
   definition: string;
+}
+
+export interface Measure extends Definition {
+  value: number | null;
+  n: number;
 }
 
 export interface Summary {
@@ -16,6 +20,8 @@ export interface Summary {
   from: number;
   to: number;
   measures: Record<string, Measure>;
+  /** Of the period before, where it was asked for. */
+  previous?: { from: number; to: number; measures: Record<string, Measure> } | null;
 }
 
 export interface Series {
@@ -94,6 +100,99 @@ export interface CallDetail {
   call: Call;
   legs: Leg[];
   events: CallEvent[];
+  /** Oldest first; the last is `call`. */
+  revisions: Call[];
+  recordings: RecordingOfCall[];
+  anomalies: { name: string; explanation: string }[];
+  dead_letters: DeadLetter[];
+}
+
+export type RecordingStatus = 'recording' | 'paused' | 'stopped' | 'finished' | 'failed';
+
+export interface Video {
+  user_id: string;
+  video_id: string;
+  type: string;
+  format: string;
+  url: string;
+  play_time_ms: number;
+  duration_ms: number;
+  size_bytes: number;
+  width: number;
+  height: number;
+}
+
+/** A recording that overlaps a call. */
+export interface RecordingOfCall {
+  task_id: string;
+  room_id: string;
+  status: RecordingStatus;
+  started_at: number | null;
+  stopped_at: number | null;
+  total_ms: number;
+  finish_reason: string;
+  videos: Video[];
+}
+
+export interface Recording extends RecordingOfCall {
+  provider: string;
+  app_id: string;
+  group_id: string;
+  record_user_id: string;
+  exceptions: number;
+  error_code: string;
+  error_message: string;
+  pauses: number;
+  omitted: { video_time_ms: number; pause_time_ms: number; resume_time_ms: number }[];
+  revision: number;
+}
+
+export type CallOfRecording = Pick<
+  Call,
+  'provider' | 'app_id' | 'call_id' | 'caller' | 'callees' | 'status' | 'outcome' | 'started_at' | 'ended_at'
+>;
+
+/** A recording and the first of the calls that it overlaps. */
+export interface RecordingRow {
+  recording: Recording;
+  calls_total: number;
+  calls: CallOfRecording[];
+}
+
+export interface DeadLetter {
+  stage: string;
+  reason: string;
+  error: string;
+  source: string;
+  app_id: string;
+  received_at: number;
+  origin: string;
+  key: string;
+  /** The beginning of it, as far as it is text. */
+  body: string;
+  body_bytes: number;
+}
+
+export interface UserTotals {
+  as_of: number;
+  measures: Record<string, Measure>;
+  first_call_at: number | null;
+  last_call_at: number | null;
+}
+
+/** A call of a user, with the user's own leg. */
+export interface UserCall {
+  call: Call;
+  leg: Leg;
+}
+
+export interface MissedPair {
+  app_id: string;
+  caller: string;
+  callee: string;
+  missed_count: number;
+  first_missed_at: number;
+  last_missed_at: number;
 }
 
 export interface App {

@@ -28,18 +28,8 @@ const END_REASONS: Record<string, string> = {
 
 export const endReason = (reason: string): string => END_REASONS[reason] ?? reason;
 
-const ANOMALIES: Record<string, string> = {
-  end_before_accept: 'The end that was reported lies before the accept, so the call ends where it was accepted and its talk time is 0.',
-  accept_before_start: 'The accept that was reported lies before the start, so the ring time is 0. Usually a client’s clock is wrong.',
-  missing_start: 'No start of this call arrived: neither a start event nor a record. Its start is the earliest thing that is known.',
-  missing_accept: 'The call was answered, but nothing tells when. Ring and talk time cannot be measured and are 0.',
-  missing_end: 'The call was answered and is over, but nothing tells when it ended. Talk time cannot be measured.',
-  time_conflict:
-    'Two sources disagree about a time of this call by more than an hour, or a duration came out longer than a day and was set to 0.',
-  record_conflict: 'The vendor’s record gives another outcome than the events of this call. The record wins.',
-};
-
-export const anomalyText = (name: string): string => ANOMALIES[name] ?? name;
+/** The API says what each means. */
+export const anomalyName = (name: string): string => name.replaceAll('_', ' ');
 
 const EVENTS: Record<string, string> = {
   start_call: 'started the call',
