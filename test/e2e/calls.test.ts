@@ -107,6 +107,8 @@ describe.skipIf(!hasBrowser)('the pages Calls and People', () => {
     await region.hover();
     await page.mouse.wheel(0, 12_000);
     await expect.poll(top, WITHIN).toBeGreaterThan(10_000);
+    // What stands in the middle of the table is the row that belongs there.
+    await expect.poll(() => page.evaluate(ROW_IN_THE_MIDDLE), WITHIN).toMatch(/^(\d+) \1$/);
     // The row that had the focus is not drawn any more: the table itself has it, and scrolls.
     await expect.poll(() => page.evaluate('document.activeElement.getAttribute("role")'), WITHIN).toBe('region');
     const before = await top();
@@ -282,6 +284,15 @@ describe.skipIf(!hasBrowser)('the pages Calls and People', () => {
     expect(dashboard.errors.filter((text) => !text.includes('ERR_INCOMPLETE_CHUNKED_ENCODING'))).toEqual([]);
   });
 });
+
+/** Number of the row in the middle of the region, as it says itself and as the place says. */
+const ROW_IN_THE_MIDDLE = `(() => {
+  const region = document.querySelector('.windowed');
+  const { left, top, width, height } = region.getBoundingClientRect();
+  const row = document.elementFromPoint(left + width / 2, top + height / 2).closest('tr');
+  const head = region.querySelector('thead').offsetHeight;
+  return row.getAttribute('aria-rowindex') + ' ' + (Math.floor((region.scrollTop + height / 2 - head) / 40) + 2);
+})()`;
 
 interface Seen {
   first: string;
