@@ -62,7 +62,7 @@ describe('migrations', () => {
         (
           await client.query<{ name: string; days: number }>(
             `SELECT name, toUInt32(extract(engine_full, 'toIntervalSecond\\\\((\\\\d+)\\\\)')) / 86400 AS days FROM system.tables
-             WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name != 'migrations'`,
+             WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name NOT IN ('migrations', 'rebuilds')`,
           )
         ).map((t) => [t.name, t.days]),
       );
