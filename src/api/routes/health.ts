@@ -23,16 +23,24 @@ const DELIVERY = 'raw_topic, raw_partition, raw_offset, raw_index';
 const arrived = (plan: Plan, wanted: Filter): Conditions =>
   new Conditions().during('t.received_at', plan).app(wanted).equal('t.source', 'source', wanted.source);
 
-/** Received, dead, and the delays of each bucket and source; `whole`: of the whole period, where they do not add up. */
+/**
+ * Received, dead, and the delays of each bucket and source; `whole`: of the whole period, where they do not add up. Nearly every delivery is one row, and is told by the
+ * hash of its name; those that may be several, for they were stored twice or died after they had been understood, are put together first.
+ */
 export function receivedStatement(plan: Plan, wanted: Filter): Statement {
   const where = arrived(plan, wanted);
   const bucket = bucketOf('toUnixTimestamp(d.at)', plan);
+  const name = `cityHash64(${DELIVERY})`;
+  const several = `(SELECT ${name} AS named FROM deliveries AS t WHERE ${where.sql} GROUP BY named HAVING count() > 1)`;
+  const rows = (dead: string, delay: string): string =>
+    `SELECT t.app_id AS app_id, t.source AS source, t.received_at AS at, ${dead} = 1 AS died, if(died, NULL, ${delay}) AS delay FROM deliveries AS t WHERE ${where.sql}`;
   return {
     sql:
-      `SELECT grouping(bucket) = 1 AS whole, ${bucket.sql} AS bucket, d.app_id AS app_id, d.source AS source, count() AS received, countIf(d.dead) AS dead, ` +
+      `SELECT grouping(bucket) = 1 AS whole, ${bucket.sql} AS bucket, d.app_id AS app_id, d.source AS source, count() AS received, countIf(d.died) AS dead, ` +
       'countIf(isNotNull(d.delay)) AS delays, quantilesExactWeightedIf(0.5, 0.95)(assumeNotNull(d.delay), 1, isNotNull(d.delay)) AS delay ' +
-      `FROM (SELECT t.app_id AS app_id, t.source AS source, t.received_at AS at, max(t.dead) = 1 AS dead, if(dead, NULL, any(t.delay_ms)) AS delay FROM deliveries AS t WHERE ${where.sql} ` +
-      `GROUP BY app_id, source, at, ${DELIVERY}) AS d GROUP BY GROUPING SETS ((bucket, app_id, source), (app_id, source))`,
+      `FROM (${rows('t.dead', 't.delay_ms')} AND ${name} NOT IN ${several} ` +
+      `UNION ALL ${rows('max(t.dead)', 'any(t.delay_ms)')} AND ${name} IN ${several} GROUP BY app_id, source, at, ${DELIVERY}) AS d ` +
+      'GROUP BY GROUPING SETS ((bucket, app_id, source), (app_id, source))',
     params: { ...where.params, ...bucket.params },
   };
 }
@@ -49,16 +57,20 @@ export function repeatedStatement(plan: Plan, wanted: Filter): Statement {
   const where = arrived(plan, wanted).add('t.dead = 0');
   const period = (column: string): string => `SELECT ${column} FROM deliveries AS t WHERE ${where.sql}`;
   const hours = `event_hour IN (${period('t.event_hour')}) OR event_hour = ${UNKNOWN_HOUR} OR (${period('max(t.event_hour)')}) = ${UNKNOWN_HOUR}`;
+  const several =
+    `SELECT event_hash FROM deliveries PREWHERE (${hours}) AND event_hash IN (${period('t.event_hash')}) ` +
+    'WHERE dead = 0 GROUP BY event_hash HAVING count() > 1 OR max(undelivered) = 1';
   // An input of which a delivery came by this source may have come by another one first.
   const own = new Conditions().equal('delivery.2', 'source', wanted.source);
   const bucket = bucketOf('toUnixTimestamp(delivery.1)', plan);
   return {
     sql:
+      `WITH (SELECT groupArray((app_id, event_id, undelivered, received_at, source, ${DELIVERY})) FROM deliveries PREWHERE (${hours}) AND event_hash IN (${several}) WHERE dead = 0) AS compared ` +
       `SELECT ${bucket.sql} AS bucket, app_id, delivery.2 AS source, countIf(nth > 1) AS repeated, countIf(nth = 1 AND unpushed) AS undelivered FROM (` +
-      'SELECT app_id, arraySort(d -> (d.1, d.3, d.4, d.5, d.6), groupUniqArray((received_at, source, raw_topic, raw_partition, raw_offset, raw_index))) AS delivered, min(undelivered) = 1 AS unpushed ' +
-      `FROM deliveries PREWHERE (${hours}) AND event_hash IN (SELECT event_hash FROM deliveries PREWHERE (${hours}) AND event_hash IN (${period('t.event_hash')}) ` +
-      'WHERE dead = 0 GROUP BY event_hash HAVING count() > 1 OR max(undelivered) = 1) ' +
-      `WHERE dead = 0 AND (${DELIVERY}) NOT IN (SELECT ${DELIVERY} FROM deliveries WHERE dead = 1) GROUP BY app_id, event_id) ` +
+      'SELECT d.1 AS app_id, arraySort(x -> (x.1, x.3, x.4, x.5, x.6), groupUniqArray((d.4, d.5, d.6, d.7, d.8, d.9))) AS delivered, min(d.3) = 1 AS unpushed ' +
+      'FROM (SELECT arrayJoin(compared) AS d) ' +
+      // What died later is the same delivery, at the same moment.
+      `WHERE (d.6, d.7, d.8, d.9) NOT IN (SELECT ${DELIVERY} FROM deliveries WHERE received_at IN (SELECT arrayJoin(compared).4) AND dead = 1) GROUP BY app_id, d.2) ` +
       'ARRAY JOIN delivered AS delivery, arrayEnumerate(delivered) AS nth ' +
       `WHERE delivery.1 >= fromUnixTimestamp64Milli({from:Int64}) AND delivery.1 < fromUnixTimestamp64Milli({to:Int64}) AND ${own.sql} GROUP BY bucket, app_id, source`,
     params: { ...where.params, ...bucket.params },

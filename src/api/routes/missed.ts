@@ -37,13 +37,19 @@ function periodOf({ from, to, window }: Filter, now: number): Period {
   return { from: start, to: end };
 }
 
+/** ClickHouse may compile conditions that it puts together, and then fails at what is true of a value in a dictionary. */
+const text = (column: string): string => `CAST(${column} AS String)`;
+
 /**
  * The pairs with misses: their FROM. A call is one of the misses when it began in [from, to); it returns one whenever it began, up to now.
  * Either side of a pair may call: both directions are one group, in which the last talk decides. A number is the moment of a call and what it was: times 4,
  * and 0 for a talk, 1 for a miss by the greater of the two, 2 for one by the other.
  */
 function pairsOf(wanted: Filter, { from, to }: Period): Statement {
-  const calls = new Conditions().started({ from }).add("t.caller != '' AND t.end_reason != 'merged' AND role = 'callee'").app(wanted);
+  const calls = new Conditions()
+    .started({ from })
+    .add(`t.caller != '' AND ${text('t.end_reason')} != 'merged' AND ${text('role')} = 'callee'`)
+    .app(wanted);
   const missed =
     "at < {to:Int64} AND status = 'ended' AND (outcome IN ('no_answer', 'busy') OR (outcome = 'cancelled' AND ring_ms >= 5000))";
   const sides = new Conditions().equal('p.caller', 'caller', wanted.caller).equal('p.callee', 'callee', wanted.callee);
@@ -61,7 +67,7 @@ function pairsOf(wanted: Filter, { from, to }: Period): Statement {
             FROM
             (
               SELECT app_id, at, least(caller, callee) AS low, greatest(caller, callee) AS high,
-                CAST(multiIf(outcome = 'answered', 0, ${missed}, if(caller = low, 1, 2), 3) AS UInt8) AS what
+                multiIf(outcome = 'answered', 0, ${missed}, if(caller = low, 1, 2), 3) AS what
               FROM
               (
                 SELECT t.app_id AS app_id, t.caller AS caller, toUnixTimestamp64Milli(t.started_at) AS at, t.status AS status, t.ring_ms AS ring_ms, callee, outcome
