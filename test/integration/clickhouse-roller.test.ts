@@ -18,7 +18,7 @@ describe('the roller beside the sink', () => {
   afterAll(() => client.close());
 
   /** A flush of the sink: a call that has ended, and then the touch of its minute. */
-  async function flush(app_id: string, call_id: string): Promise<void> {
+  async function flush(app_id: string, call_id: string, first_seen_at = minute): Promise<void> {
     const chunk = new Chunk();
     const call = blankCall({
       app_id,
@@ -27,6 +27,7 @@ describe('the roller beside the sink', () => {
       final: true,
       started_at: minute,
       ended_at: minute + 1_000,
+      first_seen_at,
       published_minutes: [minute],
     });
     chunk.addCall(call, Buffer.from(call_id));
@@ -69,6 +70,13 @@ describe('the roller beside the sink', () => {
     await roller.pass();
     expect(await counted(app)).toBe(2);
     expect(await isDirty(app)).toBe(false);
+  });
+
+  test('counts a call in the minute of its start, whenever it was first seen', async () => {
+    const app = 'seen at other times';
+    for (const [i, hours] of [-30, 0, 5].entries()) await flush(app, `call-${i}`, minute + hours * 3_600_000);
+    await new Roller(client, KEEP).pass();
+    expect(await counted(app)).toBe(3);
   });
 
   test('believes no result that was computed from fewer touches, however late it is stored', async () => {
