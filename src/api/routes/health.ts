@@ -31,15 +31,15 @@ export function receivedStatement(plan: Plan, wanted: Filter): Statement {
   const where = arrived(plan, wanted);
   const bucket = bucketOf('toUnixTimestamp(d.at)', plan);
   const name = `cityHash64(${DELIVERY})`;
-  const several = `(SELECT ${name} AS named FROM deliveries AS t WHERE ${where.sql} GROUP BY named HAVING count() > 1)`;
+  const repeated = `SELECT ${name} AS named FROM deliveries AS t WHERE ${where.sql} GROUP BY named HAVING count() > 1`;
   const rows = (dead: string, delay: string): string =>
     `SELECT t.app_id AS app_id, t.source AS source, t.received_at AS at, ${dead} = 1 AS died, if(died, NULL, ${delay}) AS delay FROM deliveries AS t WHERE ${where.sql}`;
   return {
     sql:
-      `SELECT grouping(bucket) = 1 AS whole, ${bucket.sql} AS bucket, d.app_id AS app_id, d.source AS source, count() AS received, countIf(d.died) AS dead, ` +
+      `WITH (SELECT groupArray(named) FROM (${repeated})) AS several SELECT grouping(bucket) = 1 AS whole, ${bucket.sql} AS bucket, d.app_id AS app_id, d.source AS source, count() AS received, countIf(d.died) AS dead, ` +
       'countIf(isNotNull(d.delay)) AS delays, quantilesExactWeightedIf(0.5, 0.95)(assumeNotNull(d.delay), 1, isNotNull(d.delay)) AS delay ' +
-      `FROM (${rows('t.dead', 't.delay_ms')} AND ${name} NOT IN ${several} ` +
-      `UNION ALL ${rows('max(t.dead)', 'any(t.delay_ms)')} AND ${name} IN ${several} GROUP BY app_id, source, at, ${DELIVERY}) AS d ` +
+      `FROM (${rows('t.dead', 't.delay_ms')} AND ${name} NOT IN (SELECT arrayJoin(several)) ` +
+      `UNION ALL ${rows('max(t.dead)', 'any(t.delay_ms)')} AND ${name} IN (SELECT arrayJoin(several)) GROUP BY app_id, source, at, ${DELIVERY}) AS d ` +
       'GROUP BY GROUPING SETS ((bucket, app_id, source), (app_id, source))',
     params: { ...where.params, ...bucket.params },
   };
