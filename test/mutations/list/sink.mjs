@@ -182,8 +182,16 @@ export const SINK = [
     name: 'deliveries of unknown hour are not compared',
     guarantee: 'received = folded + duplicates + dead, exactly',
     file: 'src/api/routes/health.ts',
-    find: ' OR event_hour = ${UNKNOWN_HOUR} OR',
-    replace: ' OR',
+    find: '}) OR event_hour = ',
+    replace: '}) OR 0 = ',
+    test: routes('is the same of deliveries that were stored before the hours of their events were'),
+  },
+  {
+    name: 'deliveries of unknown hour are compared with others of unknown hour alone',
+    guarantee: 'received = folded + duplicates + dead, exactly',
+    file: 'src/api/routes/health.ts',
+    find: 'max(t.event_hour)',
+    replace: 'toUInt32(0)',
     test: routes('is the same of deliveries that were stored before the hours of their events were'),
   },
   {
