@@ -29,6 +29,31 @@ export function usage(pid) {
   return { cpu: (Number(fields[11]) + Number(fields[12])) / TICKS, rss: kb('VmRSS'), peak: kb('VmHWM') };
 }
 
+const SPENT = {
+  cpu_ms: ['UserTimeMicroseconds', 'SystemTimeMicroseconds'],
+  rows: ['SelectedRows'],
+  bytes: ['SelectedBytes'],
+};
+
+/** What ClickHouse has spent on all queries since it started: processor time in ms, rows and bytes read. */
+export async function spent(clickhouse) {
+  const found = await clickhouse.query('SELECT event, value FROM system.events WHERE event IN {events:Array(String)}', {
+    events: Object.values(SPENT).flat(),
+  });
+  const sum = (events) => found.filter(({ event }) => events.includes(event)).reduce((total, { value }) => total + value, 0);
+  return { cpu_ms: sum(SPENT.cpu_ms) / 1000, rows: sum(SPENT.rows), bytes: sum(SPENT.bytes) };
+}
+
+/** Waits until ClickHouse has nothing to merge or to rewrite. */
+export async function quiet(clickhouse) {
+  await until('ClickHouse to be quiet', async () => {
+    const [{ busy }] = await clickhouse.query(
+      'SELECT (SELECT count() FROM system.merges) + (SELECT count() FROM system.mutations WHERE NOT is_done) AS busy',
+    );
+    return busy === 0;
+  });
+}
+
 /** A stack of its own with migrated topics and tables; `close` removes everything. */
 export async function openLab({ sessions = {}, apps = [`{ provider: tencent, appId: "${APP}" }`] } = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'callstream-bench-'));

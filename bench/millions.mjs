@@ -1,4 +1,6 @@
 /** Millions of calls made by ClickHouse itself, straight into its tables, with what the sink and the roller would have made of them. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { binOf } from '../dist/clickhouse/roller.js';
 
 export const APPS = ['1400000001', '1400000002', '1400000003'];
@@ -105,7 +107,7 @@ const ROLLED = {
 };
 
 /** @param until epoch ms of the last start @param tell told of each table when it is filled */
-export async function makeMillions(client, total, until, tell) {
+async function makeMillions(client, total, until, tell) {
   const filled = async (table, work) => {
     const began = performance.now();
     await work();
@@ -116,4 +118,21 @@ export async function makeMillions(client, total, until, tell) {
       for (let from = 0; from < total; from += PIECE) await client.command(sql, { from, n: Math.min(PIECE, total - from) }, 600_000);
     });
   for (const [table, sql] of Object.entries(ROLLED)) await filled(table, () => client.command(sql, {}, 3_600_000));
+}
+
+/**
+ * The calls of a folder, made when it has none yet. A file in it says how many there are and when the last one starts; it is written when all are made, so a folder
+ * without it that has calls was given up half-way.
+ *
+ * @returns { calls, until } how many, and epoch ms of the last start
+ */
+export async function keptMillions(dataDir, client, total, tell) {
+  const file = join(dataDir, 'millions.json');
+  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'));
+  const [{ calls }] = await client.query('SELECT count() AS calls FROM calls_latest');
+  if (calls > 0) throw new Error(`${dataDir} was filled in part: remove it`);
+  const made = { calls: total, until: Date.now() };
+  await makeMillions(client, total, made.until, tell);
+  writeFileSync(file, JSON.stringify(made));
+  return made;
 }

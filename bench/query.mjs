@@ -1,112 +1,102 @@
 /**
- * `node bench/query.mjs [CALLS] [--rounds N] [--data DIR] [--json FILE]`: how long each question of the query API takes over so many calls (default 1,000,000; 90 days of them),
- * made by ClickHouse itself. Wall time as a client sees it, and the processor time of ClickHouse, which other work on the machine does not change. With `--data`, what is there
- * is used again.
+ * `node bench/query.mjs [CALLS] [--rounds N] [--data DIR] [--only TEXT] [--json FILE]`: how long each question of the dashboard's pages takes over so many calls (default
+ * 1,000,000; 90 days of them), made by ClickHouse itself. Wall time as a client sees it; and what ClickHouse spent on one question, processor time and rows read, which
+ * other work on the machine does not change. With `--data`, the calls are kept, and used again by the next run: the clock of the query API then stands where they end.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { changesStatement } from '../dist/api/calls.js';
 import { startApi } from '../dist/api/index.js';
 import { ClickHouse, migrateClickHouse } from '../dist/clickhouse/index.js';
 import { startStack } from '../dist/local/index.js';
-import { systemClock } from '../dist/telemetry/clock.js';
 import { silentLogger } from '../dist/telemetry/log.js';
 import { createMetrics } from '../dist/telemetry/metrics.js';
-import { usage } from './lab.mjs';
-import { APPS, makeMillions } from './millions.mjs';
+import { quiet, spent } from './lab.mjs';
+import { APPS, keptMillions } from './millions.mjs';
+import { questionsOf } from './questions.mjs';
 
 const { values, positionals } = parseArgs({
-  options: { rounds: { type: 'string', default: '10' }, data: { type: 'string' }, json: { type: 'string' } },
+  options: {
+    rounds: { type: 'string', default: '10' },
+    data: { type: 'string' },
+    only: { type: 'string', default: '' },
+    json: { type: 'string' },
+  },
   allowPositionals: true,
 });
 const total = Number(positionals[0] ?? 1_000_000);
 const rounds = Number(values.rounds);
 const n = (x, digits = 0) => x.toLocaleString('en-US', { maximumFractionDigits: digits, minimumFractionDigits: digits });
+const DAY = 86_400_000;
 
 const dataDir = values.data ?? mkdtempSync(join(tmpdir(), 'callstream-query-'));
+mkdirSync(dataDir, { recursive: true });
 const stack = await startStack({ dataDir, ports: { clickhouse: 0 }, use: { kafka: 'not started', registry: 'not started' } });
 const options = { url: stack.clickhouse.address, username: 'default', password: '', database: 'callstream', requestTimeoutMs: 600_000 };
 const writer = new ClickHouse(options);
 const reader = new ClickHouse({ ...options, readOnly: true });
-const days = 86_400_000 * 400;
 
-/** A call and a user in the middle of everything, for the questions about one. */
-async function someone() {
-  const [call] = await reader.query(
-    "SELECT call_id, caller, room_id FROM calls_latest WHERE app_id = {app:String} AND started_at > now() - INTERVAL 40 DAY AND media_type = 'video' LIMIT 1",
-    { app: APPS[0] },
-  );
-  return { call: encodeURIComponent(call.call_id), user: encodeURIComponent(call.caller), room: encodeURIComponent(call.room_id) };
+/** Asks the query API, and reads the answer to its end, or the first bytes of it. Returns how it was refused, if it was. */
+async function asked(url, first) {
+  const abort = new AbortController();
+  const response = await fetch(url, { signal: abort.signal });
+  if (first && response.ok) {
+    for await (const _ of response.body) break;
+    abort.abort();
+    return '';
+  }
+  const text = await response.text();
+  return response.ok ? '' : `${response.status} ${JSON.parse(text).code}`;
 }
 
-const questions = ({ call, user, room }) => [
-  ...['1h', '24h', '7d', '30d', '90d'].flatMap((window) => [`summary?window=${window}`, `series?window=${window}`]),
-  'summary?window=30d&compare=previous&app=1400000001&type=single&media=video',
-  'series?window=90d&step=1d&tz=Europe/Berlin&compare=previous',
-  'heatmap?window=90d&tz=Europe/Berlin',
-  'concurrency?window=1h',
-  'concurrency?window=24h',
-  'concurrency?window=90d',
-  'missed?window=24h',
-  'missed?window=7d',
-  'missed/callees?window=7d',
-  'calls?limit=50',
-  'calls?limit=500&outcome=failed',
-  'calls?limit=50&missed=true&app=1400000001',
-  `calls?q=${user}`,
-  `calls?q=${call}`,
-  `calls?room=${room}`,
-  'calls?q=nobody',
-  'calls/count',
-  'calls/count?outcome=answered&missed=false',
-  `calls/tencent/${APPS[0]}/${call}`,
-  `users/${APPS[0]}/${user}`,
-  `users/${APPS[0]}/${user}/calls`,
-  'recordings?exceptions=false',
-  'health?window=1h',
-  'health?window=24h',
-  'health?window=7d',
-  'dead-letters',
-  'apps',
-];
+/** What one question costs: wall times in ms, and CPU ms, rows and MB of ClickHouse per round. */
+async function measure(ask) {
+  const took = [];
+  let refused = '';
+  const before = await spent(writer);
+  for (let round = 0; round < rounds; round++) {
+    const began = performance.now();
+    refused = (await ask()) || refused;
+    took.push(performance.now() - began);
+  }
+  const after = await spent(writer);
+  took.sort((a, b) => a - b);
+  const at = (p) => took[Math.ceil(p * took.length) - 1];
+  const per = (name) => (after[name] - before[name]) / rounds;
+  return { p50_ms: at(0.5), p95_ms: at(0.95), cpu_ms: per('cpu_ms'), rows: per('rows'), mb: per('bytes') / 1e6, refused };
+}
 
 try {
-  await migrateClickHouse(writer, { retention: { calls: days, events: days, metrics: days } });
-  const [{ calls }] = await writer.query('SELECT count() AS calls FROM calls_latest');
-  if (calls === 0)
-    await makeMillions(writer, total, Date.now(), (table, ms) => console.log(`${table.padEnd(20)} filled in ${n(ms / 1000, 1)} s`));
+  await migrateClickHouse(writer, { retention: { calls: 400 * DAY, events: 400 * DAY, metrics: 400 * DAY } });
+  const { calls, until } = await keptMillions(dataDir, writer, total, (table, ms) =>
+    console.log(`${table.padEnd(20)} filled in ${n(ms / 1000, 1)} s`),
+  );
+  await quiet(writer);
   const api = await startApi(
     { host: '127.0.0.1', port: 0, apps: [] },
-    { query: (sql, params) => reader.query(sql, params), clock: systemClock, log: silentLogger(), metrics: createMetrics() },
+    { query: (sql, params) => reader.query(sql, params), clock: { now: () => until }, log: silentLogger(), metrics: createMetrics() },
   );
-  const known = calls === 0 ? total : calls;
-  console.log(`\n${n(known)} calls, ${rounds} rounds, ${cpus().length} x ${cpus()[0].model}, load ${loadavg()[0].toFixed(1)}`);
-  console.log(`${'question'.padEnd(80)} ${'p50 ms'.padStart(8)} ${'p95 ms'.padStart(8)} ${'cpu ms'.padStart(8)}`);
+  console.log(`\n${n(calls)} calls, ${rounds} rounds, ${cpus().length} x ${cpus()[0].model}, load ${loadavg()[0].toFixed(1)}`);
+  console.log(
+    `${'question'.padEnd(84)} ${['p50 ms', 'p95 ms', 'cpu ms', 'rows read', 'MB read'].map((head) => head.padStart(10)).join(' ')}`,
+  );
+  const live = changesStatement(until - 60_000, until - DAY, undefined, 500);
+  const questions = (await questionsOf(reader, APPS, until)).map(({ page, path, first }) => ({
+    name: `${page}: ${path}`,
+    ask: () => asked(`${api.address}/api/v1/${path}`, first),
+  }));
+  questions.push({ name: 'every: one look of the live tail', ask: async () => void (await reader.query(live.sql, live.params)) });
   const figures = {};
-  for (const question of questions(await someone())) {
-    const took = [];
-    let refused = '';
-    const before = usage(stack.clickhouse.server.pid).cpu;
-    for (let round = 0; round < rounds; round++) {
-      const began = performance.now();
-      const response = await fetch(`${api.address}/api/v1/${question}`);
-      const text = await response.text();
-      if (response.status !== 200) refused = `   refused: ${response.status} ${JSON.parse(text).code}`;
-      took.push(performance.now() - began);
-    }
-    took.sort((a, b) => a - b);
-    const at = (p) => took[Math.ceil(p * took.length) - 1];
-    const cpu = ((usage(stack.clickhouse.server.pid).cpu - before) / rounds) * 1000;
-    figures[question] = { p50_ms: Math.round(at(0.5)), p95_ms: Math.round(at(0.95)), cpu_ms: Math.round(cpu), refused: refused.trim() };
-    console.log(`${question.padEnd(80)} ${n(at(0.5)).padStart(8)} ${n(at(0.95)).padStart(8)} ${n(cpu).padStart(8)}${refused}`);
+  for (const { name, ask } of questions.filter((question) => question.name.includes(values.only))) {
+    const { refused = '', ...numbers } = await measure(ask);
+    figures[name] = { ...Object.fromEntries(Object.entries(numbers).map(([key, value]) => [key, Math.round(value)])), refused };
+    const columns = Object.values(numbers).map((value) => n(value).padStart(10));
+    console.log(`${name.slice(0, 84).padEnd(84)} ${columns.join(' ')}${refused && `   refused: ${refused}`}`);
   }
-  const began = performance.now();
-  const sent = await fetch(`${api.address}/api/v1/calls/export?format=csv&app=${APPS[1]}&from=${Date.now() - 10 * 86_400_000}`);
-  const lines = (await sent.text()).split('\r\n').length - 2;
-  if (lines !== Number(sent.headers.get('x-total-count'))) throw new Error(`${lines} lines of ${sent.headers.get('x-total-count')}`);
-  const seconds = (performance.now() - began) / 1000;
-  console.log(`export of ${n(lines)} calls as CSV: ${n(seconds, 1)} s, ${n(lines / seconds)} calls/s   (load ${loadavg()[0].toFixed(1)})`);
+  const slow = Object.values(figures).filter(({ p95_ms, refused }) => p95_ms >= 1000 || refused !== '').length;
+  console.log(`${slow} of ${Object.keys(figures).length} at or above 1 s (p95), load ${loadavg()[0].toFixed(1)} at the end`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
   await api.stop();
 } finally {

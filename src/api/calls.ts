@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { CALLS, type RowOf, rowOf, selectOf } from '../clickhouse/relations.js';
 import { pageOf } from './page.js';
 import { commaList, EARLIEST, flag, id, LATEST, listTimes, OUTCOMES, scope, type times } from './params.js';
-import { Conditions, num, type Query, type Row, run, type Statement } from './query.js';
+import { Conditions, KEY, num, type Query, type Row, run, type Statement } from './query.js';
 
 /*
  * Calls, newest start first: a page of them, all of them, how many there are, and what has changed.
@@ -43,22 +43,23 @@ export const positionOf = ({ started_at, provider, app_id, call_id }: CallView):
 /** Either side of calls, without a time. */
 export const WITH_USER = 't.caller = {user:String} OR has(t.callees, {user:String})';
 
-/** Conditions of a filter; `from` is given beside it, for a search looks back step by step. */
-function conditionsOf(filter: CallFilter, from: number | null): Conditions {
-  const where = new Conditions()
-    .add("t.end_reason != 'merged'")
-    .scope(filter)
-    .during('t.started_at', { from: from ?? undefined, to: filter.to });
-  if (filter.outcome !== undefined)
-    where.add("has({outcome:Array(String)}, t.outcome) AND t.status = 'ended'", { outcome: filter.outcome });
-  if (filter.status !== undefined) where.add('has({status:Array(String)}, t.status)', { status: filter.status });
+interface Period {
+  from: number | undefined;
+  to: number | undefined;
+}
+
+/** Conditions of a filter, but for the period, which narrows as a search looks back step by step. @param few whether few calls meet them */
+function conditionsOf(filter: CallFilter, period: Period, few: boolean): Conditions {
+  const where = new Conditions().add("t.end_reason != 'merged'").scope(filter);
+  if (filter.outcome !== undefined) where.add("t.outcome IN {outcome:Array(String)} AND t.status = 'ended'", { outcome: filter.outcome });
+  if (filter.status !== undefined) where.add('t.status IN {status:Array(String)}', { status: filter.status });
   if (filter.missed !== undefined) where.add('t.missed = {missed:Bool}', { missed: filter.missed });
   if (filter.user !== undefined) where.add(WITH_USER, { user: filter.user });
   if (filter.with !== undefined) where.add('t.caller = {with:String} OR has(t.callees, {with:String})', { with: filter.with });
   where.equal('t.room_id', 'room', filter.room).equal('t.call_id', 'call', filter.call);
   if (filter.q !== undefined)
     where.add('t.call_id = {q:String} OR t.room_id = {q:String} OR t.caller = {q:String} OR has(t.callees, {q:String})', { q: filter.q });
-  return where;
+  return few ? new Conditions().few(where.during('t.started_at', period)) : where.started(period);
 }
 
 export const NEWEST_FIRST = 'ORDER BY t.started_at DESC, t.provider DESC, t.app_id DESC, t.call_id DESC';
@@ -74,17 +75,27 @@ export function addAfter(where: Conditions, after: Position | null): Conditions 
   );
 }
 
-/** @param after the last row of the page before @param from lower bound of started_at, or null */
-export function callsStatement(filter: CallFilter, after: Position | null, from: number | null, limit: number): Statement {
-  const where = addAfter(conditionsOf(filter, from), after);
+/** @param after the last row of the page before @param from lower bound of started_at, or null @param few whether few calls are expected */
+export function callsStatement(
+  filter: CallFilter,
+  after: Position | null,
+  from: number | null,
+  limit: number,
+  few = isRare(filter),
+): Statement {
+  // What comes after the row of a cursor has begun no later.
+  const to = after === null ? filter.to : Math.min(filter.to ?? LATEST, after[0] + 1);
+  const where = addAfter(conditionsOf(filter, { from: from ?? undefined, to }, few), after);
+  const page = `WHERE ${where.sql} ${NEWEST_FIRST} LIMIT {limit:UInt32}`;
+  // Which calls, first: of all others no column is read that no condition names.
   return {
-    sql: `SELECT ${selectOf(CALLS)} FROM calls AS t WHERE ${where.sql} ${NEWEST_FIRST} LIMIT {limit:UInt32}`,
+    sql: `SELECT ${selectOf(CALLS)} FROM calls_latest AS t FINAL PREWHERE (${KEY}) IN (SELECT ${KEY} FROM calls_latest AS t FINAL ${page}) ${page}`,
     params: { ...where.params, limit },
   };
 }
 
 export function countStatement(filter: CallFilter): Statement {
-  const where = conditionsOf(filter, filter.from ?? null);
+  const where = conditionsOf(filter, { from: filter.from, to: filter.to }, isRare(filter));
   return { sql: `SELECT count() AS n FROM calls AS t WHERE ${where.sql}`, params: where.params };
 }
 
@@ -94,18 +105,24 @@ export async function countCalls(query: Query, filter: CallFilter): Promise<numb
 }
 
 const HOUR = 3_600_000;
-/** How far back to look for a page of the newest calls, one after the other; the last is everything. */
-const LOOK_BACK = [HOUR, 24 * HOUR, 30 * 24 * HOUR, null] as const;
+/** How far back to look for a page of the newest calls, one after the other; the last is everything. A page that a day does not fill is one of few calls. */
+const LOOK_BACK = [
+  { back: HOUR, few: false },
+  { back: 24 * HOUR, few: false },
+  { back: 30 * 24 * HOUR, few: true },
+  { back: Number.POSITIVE_INFINITY, few: true },
+] as const;
+const EVERYTHING = LOOK_BACK.slice(-1);
+
+/** Of these, few calls at most: looking for them step by step would only look several times. */
+const isRare = ({ call, q, user, with: other, room }: CallFilter): boolean =>
+  [call, q, user, other, room].some((value) => value !== undefined);
 
 export interface CallsPage {
   calls: CallView[];
   /** For the next (older) page, or null when this is the last. */
   next_cursor: string | null;
 }
-
-/** Of these, few calls at most: looking for them step by step would only look several times. */
-const isRare = ({ call, q, user, with: other, room }: CallFilter): boolean =>
-  [call, q, user, other, room].some((value) => value !== undefined);
 
 /**
  * Calls, newest start first. As the order is by time, a full page found within a short look-back is the page of the whole history, so
@@ -118,12 +135,11 @@ export async function readCalls(
   now: number,
 ): Promise<CallsPage> {
   const start = Math.min(after?.[0] ?? Number.POSITIVE_INFINITY, filter.to ?? now);
-  const floors = (isRare(filter) ? [null] : LOOK_BACK).map((back) => (back === null ? null : start - back));
   let rows: Row[] = [];
-  for (const floor of floors) {
-    const whole = filter.from !== undefined && (floor === null || floor <= filter.from);
-    rows = await run(query, callsStatement(filter, after, whole ? filter.from! : floor, limit + 1));
-    if (rows.length > limit || whole) break;
+  for (const { back, few } of isRare(filter) ? EVERYTHING : LOOK_BACK) {
+    const floor = Math.max(start - back, filter.from ?? Number.NEGATIVE_INFINITY);
+    rows = await run(query, callsStatement(filter, after, Number.isFinite(floor) ? floor : null, limit + 1, few));
+    if (rows.length > limit || floor === filter.from) break;
   }
   const page = pageOf(rows.map(toCall), limit, positionOf);
   return { calls: page.rows, next_cursor: page.next_cursor };

@@ -103,8 +103,8 @@ export function listPeriod<T extends ListTimes>(wanted: T, now: number): Omit<T,
 /** Conditions for rows of a relation of minutes. */
 export const inBuckets = (plan: Plan): Conditions => new Conditions().during('t.bucket', plan);
 
-/** Conditions for calls, and what else has a start. */
-export const startedWithin = (plan: Plan): Conditions => new Conditions().during('t.started_at', plan);
+/** Conditions for calls. */
+export const startedWithin = (plan: Plan): Conditions => new Conditions().started(plan);
 
 /** The bucket of a moment in epoch seconds, itself in epoch seconds, and the parameter that says where buckets begin. */
 export function bucketOf(seconds: string, { at }: Plan): { sql: string; params: Record<string, unknown> } {

@@ -118,6 +118,14 @@ const DIRTY = `dirty AS
 const firstOf = (seen: string): string =>
   `if(toUnixTimestamp64Milli(${seen}) = 0, d.first_rolled_at, least(d.first_rolled_at, toDateTime(${seen}, 'UTC')))`;
 
+/**
+ * Rows of calls with this time in a dirty minute. The key has the hour in which a call was first seen: only the hours are read in which any revision has such a time, which are
+ * those of the latest revisions at least; else FINAL looks for other revisions wherever keys might lie between those that the ranges have left. What is stored while this is
+ * computed may be seen by one of the two reads alone: its touch is yet to come.
+ */
+const inDirty = (time: string): string => `toStartOfMinute(${time}) IN (SELECT bucket FROM dirty)
+          AND toStartOfHour(first_seen_at) IN (SELECT toStartOfHour(first_seen_at) FROM calls_latest WHERE toStartOfMinute(${time}) IN (SELECT bucket FROM dirty))`;
+
 /** Every log bin is 1.5% wide: its middle is at most 0.75% off, and 0.95% after rounding to a whole millisecond (bins of one value up to 256). */
 export const binOf = (value: string): string =>
   `[toUInt16(if(${value} <= 256, ${value}, 256 + ceil(log(${value} / 256) / log(1.015))))], [toUInt64(1)]`;
@@ -145,7 +153,7 @@ LEFT JOIN
             sumMap(${binOf('ring_ms')}) AS ring_bins, sumMapIf(${binOf('talk_ms')}, outcome = 'answered') AS talk_bins,
             min(first_seen_at) AS first_seen
         FROM calls_latest FINAL
-        WHERE toStartOfMinute(started_at) IN (SELECT bucket FROM dirty)
+        WHERE ${inDirty('started_at')}
           AND app_id IN {apps:Array(String)} AND status = 'ended' AND end_reason != 'merged'
           AND (app_id, toDateTime(toStartOfMinute(started_at), 'UTC')) IN (SELECT app_id, bucket FROM dirty)
         GROUP BY app_id, bucket, provider, call_type, media_type
@@ -158,7 +166,7 @@ const edges = (column: string, step: number): string => `
         SELECT app_id, toDateTime(toStartOfMinute(assumeNotNull(${column})), 'UTC') AS bucket,
             toInt64(toUnixTimestamp64Milli(assumeNotNull(${column})) % 60000) AS offset, toInt64(${step}) AS step, first_seen_at
         FROM calls_latest FINAL
-        WHERE toStartOfMinute(${column}) IN (SELECT bucket FROM dirty)
+        WHERE ${inDirty(column)}
           AND app_id IN {apps:Array(String)} AND status = 'ended' AND end_reason != 'merged' AND ended_at > accepted_at
           AND (app_id, toDateTime(toStartOfMinute(assumeNotNull(${column})), 'UTC')) IN (SELECT app_id, bucket FROM dirty)`;
 

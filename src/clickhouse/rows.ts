@@ -4,6 +4,7 @@ import { shownBody } from './dead-letter-body.js';
 import { RowError, type RowWriter } from './row-writer.js';
 
 const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 /** A longer interval than a day can only come from odd times: its minutes are not written out one by one. */
 const LONGEST_SPAN_MINUTES = 24 * 60;
 const RAW_PREFIX = 'callstream.raw.';
@@ -184,6 +185,7 @@ export const DELIVERY_COLUMNS = [
   'dead_reason',
   'dead',
   'undelivered',
+  'event_hour',
 ] as const;
 
 /** The delivery that an event came with. */
@@ -201,7 +203,11 @@ export function writeDelivery(w: RowWriter, e: CallEvent): void {
   w.string('');
   w.u8(0);
   w.u8(e.undelivered ? 1 : 0);
+  w.i32(hourOf(e.event_at));
 }
+
+/** The hour of an event since 1970, the same for every delivery of it; 0 where the vendor gave no time. */
+const hourOf = (at: number | null): number => (at === null ? 0 : Math.floor(at / HOUR));
 
 /**
  * True when a dead letter stands for one vendor's delivery: one of a raw topic, or the one event that was made of it. What goes by the late topic has come
@@ -225,6 +231,7 @@ export function writeDeadDelivery(w: RowWriter, d: DeadLetter): void {
   w.string(d.reason);
   w.u8(1);
   w.u8(0);
+  w.i32(0);
 }
 
 export const DEAD_LETTER_COLUMNS = [

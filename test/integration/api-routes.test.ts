@@ -43,6 +43,8 @@ const RETENTION = { calls: 400 * DAY, events: 90 * DAY, metrics: 1826 * DAY };
 const server = useStack(['clickhouse']);
 const dice = new Dice(20_261);
 const now = Date.now();
+/** When calls began that were first seen at quite another time. */
+const oddStart = now - 71 * MINUTE;
 const revisions: Call[] = [
   ...randomRevisions(dice, 150, now),
   // A room with a recording, and inputs that could not be folded.
@@ -71,11 +73,34 @@ const revisions: Call[] = [
     span_to: now - 25 * MINUTE,
   }),
 ];
+const odd = [-30 * HOUR, 5 * HOUR].map((later, i) =>
+  blankCall({
+    call_id: `odd-${i}`,
+    app_id: '1400000001',
+    caller: 'odd',
+    callees: ['bob'],
+    status: 'ended',
+    outcome: 'failed',
+    end_reason: 'failed',
+    started_at: oddStart,
+    ended_at: oddStart + 1,
+    first_seen_at: oddStart + later,
+    legs: [blankLeg({ user_id: 'odd', role: 'caller' }), blankLeg({ user_id: 'bob', outcome: 'no_answer' })],
+    published_minutes: [oddStart - (oddStart % MINUTE)],
+  }),
+);
+revisions.push(...odd);
 const latest = latestOf(revisions);
 const shown = latest.filter((call) => call.end_reason !== 'merged');
 const deliveries: CallEvent[] = randomDeliveries(dice, 120, now);
 const key = joinKey({ provider: 'tencent', app_id: '1400000001', call_id: 'whole/1' });
 const dead: DeadLetter[] = randomDeadLetters(dice, 25, now, deliveries).map((letter, i) => (i < 3 ? { ...letter, key } : letter));
+// Read in the vendor's log, which says that it could not be pushed; and then it was.
+const pulled = deliveries.find((e) => e.source === 'aliyun-rtc' && e.event_at !== null)!;
+deliveries.push(
+  { ...pulled, event_id: 'pushed after all', polled: true, undelivered: true, received_at: now - 18 * MINUTE, raw_offset: 900_001 },
+  { ...pulled, event_id: 'pushed after all', polled: false, undelivered: false, received_at: now - 7 * MINUTE, raw_offset: 900_002 },
+);
 const recordings = Array.from({ length: 23 }, (_, i) => ({
   provider: 'tencent',
   app_id: '1400000001',
@@ -316,6 +341,18 @@ describe('calls', () => {
     expect(await walk('/api/v1/calls?user=ann&with=bob', 'calls', 83)).toEqual(both);
   });
 
+  it('are found by their start, whenever they were first seen', async () => {
+    const at = `from=${oddStart}&to=${oddStart + 1}`;
+    for (const filter of ['', '&user=odd', '&outcome=failed', '&q=odd']) {
+      const { calls } = await get(`/api/v1/calls?${at}&app=1400000001${filter}`);
+      expect([filter, calls.filter((c: Call) => c.caller === 'odd').map((c: Call) => c.call_id)]).toEqual([filter, ['odd-1', 'odd-0']]);
+    }
+    expect((await get(`/api/v1/calls/count?${at}&user=odd`)).count).toBe(2);
+    expect(await get(`/api/v1/users/1400000001/odd?${at}`)).toMatchObject({ calls: 2 });
+    const { missed } = await get(`/api/v1/missed?${at}&caller=odd`);
+    expect(missed).toMatchObject([{ caller: 'odd', callee: 'bob', missed_count: 2, first_missed_at: oddStart, last_missed_at: oddStart }]);
+  });
+
   it('are exported as they are listed, with their number beforehand', async () => {
     const rows = await walk<Record<string, unknown>>('/api/v1/calls', 'calls', 500);
     const ndjson = await fetch(`${api.address}/api/v1/calls/export?format=ndjson`);
@@ -427,6 +464,19 @@ describe('health', () => {
       rows.map((row) => ({ at: row[at], app_id: row.app_id, source: row.source, folded: row.folded, duplicates: row.duplicates }));
     expect(byJson(counts(buckets, 'at'))).toEqual(byJson(counts(expected, 'bucket')));
     expect(expected.length).toBeGreaterThan(5);
+  });
+
+  it('is the same of deliveries that were stored before the hours of their events were', async () => {
+    const upgraded = Math.floor((now - 12 * MINUTE) / MINUTE) * MINUTE;
+    const periods = [range, `from=${now - 110 * MINUTE}&to=${upgraded}&step=1m`, `from=${upgraded}&to=${now + MINUTE}&step=1m`];
+    const read = () => Promise.all(periods.map(async (period) => (await get(`/api/v1/health?${period}`)).buckets));
+    const before = await read();
+    for (const name of ['duplicates', 'undelivered'])
+      expect(before.map((rows) => rows.some((row: Record<string, number>) => row[name]! > 0))).toEqual([true, true, true]);
+    await client.command(
+      `ALTER TABLE deliveries UPDATE event_hour = 4294967295 WHERE dead = 0 AND received_at < fromUnixTimestamp64Milli(${upgraded}) SETTINGS mutations_sync = 2`,
+    );
+    expect(await read()).toEqual(before);
   });
 
   it('of the whole period adds up, with percentiles of its own, and says why letters are dead', async () => {

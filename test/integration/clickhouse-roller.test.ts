@@ -25,10 +25,10 @@ describe('the roller beside the sink', () => {
       call_id,
       status: 'ended',
       final: true,
-      first_seen_at,
       started_at: minute,
       accepted_at: minute,
       ended_at: minute + 1_000,
+      first_seen_at,
       published_minutes: [minute],
     });
     chunk.addCall(call, Buffer.from(call_id));
@@ -71,6 +71,13 @@ describe('the roller beside the sink', () => {
     await roller.pass();
     expect(await counted(app)).toBe(2);
     expect(await isDirty(app)).toBe(false);
+  });
+
+  test('counts a call in the minute of its start, whenever it was first seen', async () => {
+    const app = 'seen at other times';
+    for (const [i, hours] of [-30, 0, 5].entries()) await flush(app, `call-${i}`, minute + hours * 3_600_000);
+    await new Roller(client, KEEP).pass();
+    expect(await counted(app)).toBe(3);
   });
 
   test('believes no result that was computed from fewer touches, however late it is stored', async () => {

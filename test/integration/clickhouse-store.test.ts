@@ -43,6 +43,26 @@ describe('migrations', () => {
     expect(await migrateClickHouse(client, { retention: RETENTION })).toEqual(readMigrations().map((m) => m.name));
   });
 
+  test('tell the hour of the event of deliveries that were stored without, where their delay does', async () => {
+    const old = open('older');
+    try {
+      const all = readMigrations();
+      const before = all.filter(({ name }) => name < '007');
+      await migrateClickHouse(old, { retention: RETENTION, migrations: before });
+      const at = Math.floor(Date.now() / 3_600_000) * 3_600_000;
+      await old.command(
+        `INSERT INTO deliveries (raw_topic, raw_offset, received_at, delay_ms, dead)
+         SELECT 'callstream.raw.tuicallkit', number, fromUnixTimestamp64Milli({at:Int64}), [1, 0, NULL, NULL][number + 1], number = 3 FROM numbers(4)`,
+        { at },
+      );
+      expect(await migrateClickHouse(old, { retention: RETENTION, migrations: all })).toContain('008_delivery_hours.sql');
+      const rows = await old.query<{ event_hour: number }>('SELECT event_hour FROM deliveries ORDER BY raw_offset');
+      expect(rows.map((row) => row.event_hour)).toEqual([at / 3_600_000 - 1, at / 3_600_000, 0xffff_ffff, 0]);
+    } finally {
+      await old.close();
+    }
+  });
+
   test('refuse a file that was changed after it was applied, and a database of a newer version', async () => {
     const [first, ...rest] = readMigrations();
     await expect(

@@ -14,7 +14,7 @@ import { alertsStatement } from '../../src/api/routes/alerts.js';
 import { readCall } from '../../src/api/routes/call.js';
 import { concurrencyStatement } from '../../src/api/routes/concurrency.js';
 import { readDeadLetters } from '../../src/api/routes/dead-letters.js';
-import { firstStatement, reasonsStatement, receivedStatement, recordsOnlyStatement } from '../../src/api/routes/health.js';
+import { reasonsStatement, receivedStatement, recordsOnlyStatement, repeatedStatement } from '../../src/api/routes/health.js';
 import { calleesStatement, pairsStatement } from '../../src/api/routes/missed.js';
 import { countsStatement, openStatement, percentilesStatement, seriesStatement, weekStatement } from '../../src/api/routes/overview.js';
 import { recordingsStatement } from '../../src/api/routes/recordings.js';
@@ -75,9 +75,8 @@ describe('statements', () => {
       10,
     ),
     alerts: alertsStatement({ ...within, app: POISON, rule: POISON, state: ['firing'] }, after, 10),
-    received: receivedStatement(plan, source, false),
-    'received at all': receivedStatement(plan, source, true),
-    firsts: firstStatement(plan, source),
+    received: receivedStatement(plan, source),
+    repeated: repeatedStatement(plan, source),
     'records only': recordsOnlyStatement(plan, source),
     reasons: reasonsStatement(plan, source),
   };

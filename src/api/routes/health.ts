@@ -23,36 +23,56 @@ const DELIVERY = 'raw_topic, raw_partition, raw_offset, raw_index';
 const arrived = (plan: Plan, wanted: Filter): Conditions =>
   new Conditions().during('t.received_at', plan).app(wanted).equal('t.source', 'source', wanted.source);
 
-/** Received, dead, and the delays of each bucket and source; without a bucket, of the whole period. */
-export function receivedStatement(plan: Plan, wanted: Filter, whole: boolean): Statement {
+/**
+ * Received, dead, and the delays of each bucket and source; `whole`: of the whole period, where they do not add up. Nearly every delivery is one row, and is told by the
+ * hash of its name; those that may be several, for they were stored twice or died after they had been understood, are put together first.
+ */
+export function receivedStatement(plan: Plan, wanted: Filter): Statement {
   const where = arrived(plan, wanted);
   const bucket = bucketOf('toUnixTimestamp(d.at)', plan);
+  const name = `cityHash64(${DELIVERY})`;
+  const repeated = `SELECT ${name} AS named FROM deliveries AS t WHERE ${where.sql} GROUP BY named HAVING count() > 1`;
+  const rows = (dead: string, delay: string): string =>
+    `SELECT t.app_id AS app_id, t.source AS source, t.received_at AS at, ${dead} = 1 AS died, if(died, NULL, ${delay}) AS delay FROM deliveries AS t WHERE ${where.sql}`;
   return {
     sql:
-      `SELECT ${whole ? '0' : bucket.sql} AS bucket, d.app_id AS app_id, d.source AS source, count() AS received, toUnixTimestamp64Milli(max(d.at)) AS last_at, countIf(d.dead) AS dead, countIf(isNotNull(d.delay)) AS delays, ` +
-      'quantilesExactWeightedIf(0.5, 0.95)(assumeNotNull(d.delay), 1, isNotNull(d.delay)) AS delay ' +
-      `FROM (SELECT t.app_id AS app_id, t.source AS source, t.received_at AS at, max(t.dead) = 1 AS dead, if(dead, NULL, any(t.delay_ms)) AS delay FROM deliveries AS t WHERE ${where.sql} ` +
-      `GROUP BY app_id, source, at, ${DELIVERY}) AS d GROUP BY bucket, app_id, source`,
-    params: whole ? where.params : { ...where.params, ...bucket.params },
+      `WITH (SELECT groupArray(named) FROM (${repeated})) AS several SELECT grouping(bucket) = 1 AS whole, ${bucket.sql} AS bucket, d.app_id AS app_id, d.source AS source, count() AS received, toUnixTimestamp64Milli(max(d.at)) AS last_at, countIf(d.died) AS dead, ` +
+      'countIf(isNotNull(d.delay)) AS delays, quantilesExactWeightedIf(0.5, 0.95)(assumeNotNull(d.delay), 1, isNotNull(d.delay)) AS delay ' +
+      `FROM (${rows('t.dead', 't.delay_ms')} AND ${name} NOT IN (SELECT arrayJoin(several)) ` +
+      `UNION ALL ${rows('max(t.dead)', 'any(t.delay_ms)')} AND ${name} IN (SELECT arrayJoin(several)) GROUP BY app_id, source, at, ${DELIVERY}) AS d ` +
+      'GROUP BY GROUPING SETS ((bucket, app_id, source), (app_id, source))',
+    params: { ...where.params, ...bucket.params },
   };
 }
 
+/** What column `event_hour` says of deliveries that were stored before there was one and do not tell. */
+const UNKNOWN_HOUR = 0xffff_ffff;
+
 /**
- * First deliveries (the input is new) by bucket and source, and those of inputs that no push has brought. Whether a delivery of the period is the first one is told
- * by all deliveries of its input, whenever they came: these are found by the column of their hash.
+ * Repetitions by bucket and source, and the inputs that no push has brought, in that of their first delivery. Which delivery of an input is the first is told by all of them, whenever they came.
+ * All are of one hour of the event, so only those hours are read that the period's deliveries speak of; and of these only the identities that came more than once are
+ * compared, or that a vendor says it could not push.
  */
-export function firstStatement(plan: Plan, wanted: Filter): Statement {
-  const where = arrived(plan, wanted);
+export function repeatedStatement(plan: Plan, wanted: Filter): Statement {
+  const where = arrived(plan, wanted).add('t.dead = 0');
+  const period = (column: string): string => `SELECT ${column} FROM deliveries AS t WHERE ${where.sql}`;
+  const hours = `event_hour IN (${period('t.event_hour')}) OR event_hour = ${UNKNOWN_HOUR} OR (${period('max(t.event_hour)')}) = ${UNKNOWN_HOUR}`;
+  const several =
+    `SELECT event_hash FROM deliveries PREWHERE (${hours}) AND event_hash IN (${period('t.event_hash')}) ` +
+    'WHERE dead = 0 GROUP BY event_hash HAVING count() > 1 OR max(undelivered) = 1';
   // An input of which a delivery came by this source may have come by another one first.
-  const own = new Conditions().equal('first.2', 'source', wanted.source);
-  const bucket = bucketOf('toUnixTimestamp(first.1)', plan);
+  const own = new Conditions().equal('delivery.2', 'source', wanted.source);
+  const bucket = bucketOf('toUnixTimestamp(delivery.1)', plan);
   return {
     sql:
-      `SELECT ${bucket.sql} AS bucket, app_id, first.2 AS source, count() AS firsts, countIf(unpushed) AS undelivered FROM (` +
-      `SELECT app_id, argMin((received_at, source), (received_at, ${DELIVERY})) AS first, min(undelivered) = 1 AS unpushed FROM deliveries ` +
-      `PREWHERE event_hash IN (SELECT t.event_hash FROM deliveries AS t WHERE ${where.sql} AND t.dead = 0) ` +
-      `WHERE dead = 0 AND (${DELIVERY}) NOT IN (SELECT ${DELIVERY} FROM deliveries WHERE dead = 1) GROUP BY app_id, event_id) ` +
-      `WHERE first.1 >= fromUnixTimestamp64Milli({from:Int64}) AND first.1 < fromUnixTimestamp64Milli({to:Int64}) AND ${own.sql} GROUP BY bucket, app_id, source`,
+      `WITH (SELECT groupArray((app_id, event_id, undelivered, received_at, source, ${DELIVERY})) FROM deliveries PREWHERE (${hours}) AND event_hash IN (${several}) WHERE dead = 0) AS compared ` +
+      `SELECT ${bucket.sql} AS bucket, app_id, delivery.2 AS source, countIf(nth > 1) AS repeated, countIf(nth = 1 AND unpushed) AS undelivered FROM (` +
+      'SELECT d.1 AS app_id, arraySort(x -> (x.1, x.3, x.4, x.5, x.6), groupUniqArray((d.4, d.5, d.6, d.7, d.8, d.9))) AS delivered, min(d.3) = 1 AS unpushed ' +
+      'FROM (SELECT arrayJoin(compared) AS d) ' +
+      // What died later is the same delivery, at the same moment.
+      `WHERE (d.6, d.7, d.8, d.9) NOT IN (SELECT ${DELIVERY} FROM deliveries WHERE received_at IN (SELECT arrayJoin(compared).4) AND dead = 1) GROUP BY app_id, d.2) ` +
+      'ARRAY JOIN delivered AS delivery, arrayEnumerate(delivered) AS nth ' +
+      `WHERE delivery.1 >= fromUnixTimestamp64Milli({from:Int64}) AND delivery.1 < fromUnixTimestamp64Milli({to:Int64}) AND ${own.sql} GROUP BY bucket, app_id, source`,
     params: { ...where.params, ...bucket.params },
   };
 }
@@ -148,17 +168,17 @@ const read = route({
   async read({ query, now }, params) {
     const plan = planRange(params, now);
     if (plan.to - plan.from > LONGEST + 2 * DAY) throw invalidParameter('from', 'must be at most 31 days before to');
-    const [received, whole, firsts, recordsOnly, reasons] = await Promise.all([
-      run(query, receivedStatement(plan, params, false)),
-      run(query, receivedStatement(plan, params, true)),
-      run(query, firstStatement(plan, params)),
+    const [received, repeated, recordsOnly, reasons] = await Promise.all([
+      run(query, receivedStatement(plan, params)),
+      run(query, repeatedStatement(plan, params)),
       run(query, recordsOnlyStatement(plan, params)),
       run(query, reasonsStatement(plan, params)),
     ]);
+    const whole = received.filter((row) => num(row.whole) === 1);
     const withRecords = params.source === undefined || params.source === RECORDS ? recordsOnly : [];
     const buckets = joined(
-      received,
-      firsts,
+      received.filter((row) => num(row.whole) === 0),
+      repeated,
       withRecords.filter((row) => num(row.calls) > 0),
     );
     const sources = totalsOf(buckets, whole);
@@ -193,7 +213,7 @@ const nothing = (row: Row): Health => ({
 });
 
 /** The answers of the three questions, put together by bucket, app and source. */
-function joined(received: readonly Row[], firsts: readonly Row[], recordsOnly: readonly Row[]): (Health & { at: number })[] {
+function joined(received: readonly Row[], repeated: readonly Row[], recordsOnly: readonly Row[]): (Health & { at: number })[] {
   const found = new Map<string, Health & { at: number }>();
   const at = (row: Row): Health & { at: number } => {
     const key = JSON.stringify([num(row.bucket), row.app_id, row.source]);
@@ -205,14 +225,14 @@ function joined(received: readonly Row[], firsts: readonly Row[], recordsOnly: r
     Object.assign(at(row), {
       received: num(row.received),
       dead: num(row.dead),
-      duplicates: num(row.received) - num(row.dead),
+      folded: num(row.received) - num(row.dead),
       delay_p50_ms: delayOf(row, 0),
       delay_p95_ms: delayOf(row, 1),
     });
-  for (const row of firsts) {
+  for (const row of repeated) {
     const entry = at(row);
-    entry.folded = num(row.firsts);
-    entry.duplicates -= entry.folded;
+    entry.duplicates = num(row.repeated);
+    entry.folded -= entry.duplicates;
     entry.undelivered = num(row.undelivered);
   }
   for (const row of recordsOnly) at(row).calls_from_records_only = num(row.calls);

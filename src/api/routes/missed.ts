@@ -38,41 +38,51 @@ function periodOf({ from, to, window }: Filter, now: number): Period {
   return { from: start, to: end };
 }
 
+/** ClickHouse may compile conditions that it puts together, and then fails at what is true of a value in a dictionary. */
+const text = (column: string): string => `CAST(${column} AS String)`;
+
 /**
  * The pairs with misses: their FROM. A call is one of the misses when it began in [from, to); it returns one whenever it began, up to now.
- * Either side of a pair may call: both directions are one group, in which the last talk decides.
+ * Either side of a pair may call: both directions are one group, in which the last talk decides. A number is the moment of a call and what it was: times 4,
+ * and 0 for a talk, 1 for a miss by the greater of the two, 2 for one by the other.
  */
 function pairsOf(wanted: Filter, { from, to }: Period): Statement {
   const calls = new Conditions()
-    .add("t.started_at >= fromUnixTimestamp64Milli({from:Int64}) AND t.caller != '' AND t.end_reason != 'merged' AND role = 'callee'", {
-      from,
-    })
+    .started({ from })
+    .add(`t.caller != '' AND ${text('t.end_reason')} != 'merged' AND ${text('role')} = 'callee'`)
     .app(wanted);
-  const missed = "status = 'ended' AND (outcome IN ('no_answer', 'busy') OR (outcome = 'cancelled' AND ring_ms >= 5000))";
+  const missed =
+    "at < {to:Int64} AND status = 'ended' AND (outcome IN ('no_answer', 'busy') OR (outcome = 'cancelled' AND ring_ms >= 5000))";
   const sides = new Conditions().equal('p.caller', 'caller', wanted.caller).equal('p.callee', 'callee', wanted.callee);
   if (wanted.user !== undefined) sides.add('p.caller = {user:String} OR p.callee = {user:String}', { user: wanted.user });
   return {
     sql: `FROM
       (
-        SELECT app_id, miss.1 AS caller, miss.2 AS callee, count() AS missed_count, min(miss.3) AS first_missed_at, max(miss.3) AS last_missed_at
+        SELECT app_id, way.1 AS caller, way.2 AS callee, arrayFilter(m -> m % 4 = way.3, unreturned) AS misses,
+          length(misses) AS missed_count, intDiv(arrayMin(misses), 4) AS first_missed_at, intDiv(arrayMax(misses), 4) AS last_missed_at
         FROM
         (
-          SELECT app_id, arrayJoin(arrayFilter(m -> m.3 >= spoke_at, misses)) AS miss
+          SELECT app_id, arrayJoin([(low, high, 1), (high, low, 2)]) AS way, arrayFilter(m -> m % 4 > 0 AND m >= spoke, moments) AS unreturned
           FROM
           (
-            SELECT app_id, maxIf(at, outcome = 'answered') AS spoke_at,
-              groupArrayIf((caller, callee, at), at < {to:Int64} AND ${missed}) AS misses
+            SELECT app_id, low, high, groupArray(4 * at + what) AS moments, arrayMax(m -> if(m % 4 = 0, m, 0), moments) AS spoke
             FROM
             (
-              SELECT t.app_id AS app_id, t.caller AS caller, toUnixTimestamp64Milli(t.started_at) AS at, t.status AS status, t.ring_ms AS ring_ms, callee, outcome
-              FROM calls_latest AS t FINAL ARRAY JOIN t.legs.user_id AS callee, t.legs.role AS role, t.legs.outcome AS outcome
-              WHERE ${calls.sql}
+              SELECT app_id, at, least(caller, callee) AS low, greatest(caller, callee) AS high,
+                multiIf(outcome = 'answered', 0, ${missed}, if(caller = low, 1, 2), 3) AS what
+              FROM
+              (
+                SELECT t.app_id AS app_id, t.caller AS caller, toUnixTimestamp64Milli(t.started_at) AS at, t.status AS status, t.ring_ms AS ring_ms, callee, outcome
+                FROM calls_latest AS t FINAL ARRAY JOIN t.legs.user_id AS callee, t.legs.role AS role, t.legs.outcome AS outcome
+                WHERE ${calls.sql}
+              )
+              WHERE what < 3
             )
-            GROUP BY app_id, least(caller, callee), greatest(caller, callee)
-            HAVING notEmpty(misses)
+            GROUP BY app_id, low, high
+            HAVING arrayExists(m -> m % 4 > 0 AND m >= spoke, moments)
           )
         )
-        GROUP BY app_id, caller, callee
+        WHERE notEmpty(misses)
       ) AS p WHERE ${sides.sql}`,
     params: { ...calls.params, ...sides.params, to },
   };

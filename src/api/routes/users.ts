@@ -15,7 +15,8 @@ type Named = z.output<z.ZodObject<typeof user & typeof times>>;
 
 /** The user's calls, each with the leg that is the user's: FROM and WHERE. */
 function callsOf({ app, user, from, to }: Named): Conditions {
-  return new Conditions().app({ app }).add(WITH_USER, { user }).add("t.end_reason != 'merged'").during('t.started_at', { from, to });
+  const own = new Conditions().add(WITH_USER, { user });
+  return new Conditions().app({ app }).few(own).add("t.end_reason != 'merged'").during('t.started_at', { from, to });
 }
 
 const FROM = 'FROM calls_latest AS t FINAL';

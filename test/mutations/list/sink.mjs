@@ -7,6 +7,7 @@ const sink = (name) => ({ file: 'test/unit/workers-sink.test.ts', name });
 const runtime = (name) => ({ file: 'test/unit/stream-runtime.test.ts', name });
 const clickhouse = (name) => ({ file: 'test/unit/clickhouse-client.test.ts', name });
 const roller = (name) => ({ file: 'test/integration/clickhouse-roller.test.ts', name });
+const routes = (name) => ({ file: 'test/integration/api-routes.test.ts', name });
 const ORDER = sink('is rows, then touches, then dead letters, then offsets, each after the acknowledgement of all before');
 
 export const SINK = [
@@ -160,6 +161,38 @@ export const SINK = [
     find: 'talk_bins Tuple(Array(UInt16), Array(UInt64))))\n)\nENGINE = ReplacingMergeTree(n)',
     replace: 'talk_bins Tuple(Array(UInt16), Array(UInt64))))\n)\nENGINE = ReplacingMergeTree(rolled_at)',
     test: roller('believes no result that was computed from fewer touches, however late it is stored'),
+  },
+  {
+    name: 'the roller takes calls to be first seen in the hour in which they start',
+    guarantee: 'rollups equal a recomputation from calls',
+    file: ROLLER,
+    find: 'IN (SELECT toStartOfHour(first_seen_at) FROM calls_latest',
+    replace: 'IN (SELECT toStartOfHour(started_at) FROM calls_latest',
+    test: roller('counts a call in the minute of its start, whenever it was first seen'),
+  },
+  {
+    name: 'the query API takes calls to be first seen in the hour in which they start',
+    guarantee: 'a page of calls is that of the relation',
+    file: 'src/api/query.ts',
+    find: '(SELECT toStartOfHour(t.first_seen_at) FROM',
+    replace: '(SELECT toStartOfHour(t.started_at) FROM',
+    test: routes('are found by their start, whenever they were first seen'),
+  },
+  {
+    name: 'deliveries of unknown hour are not compared',
+    guarantee: 'received = folded + duplicates + dead, exactly',
+    file: 'src/api/routes/health.ts',
+    find: '}) OR event_hour = ',
+    replace: '}) OR 0 = ',
+    test: routes('is the same of deliveries that were stored before the hours of their events were'),
+  },
+  {
+    name: 'deliveries of unknown hour are compared with others of unknown hour alone',
+    guarantee: 'received = folded + duplicates + dead, exactly',
+    file: 'src/api/routes/health.ts',
+    find: 'max(t.event_hour)',
+    replace: 'toUInt32(0)',
+    test: routes('is the same of deliveries that were stored before the hours of their events were'),
   },
   {
     name: 'the roller looks back from the end of its last pass',
