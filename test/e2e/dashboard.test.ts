@@ -155,7 +155,7 @@ describe.skipIf(!hasBrowser)('the dashboard in a browser', () => {
     await page.context().close();
   });
 
-  it('shows what was polled by its arrival, and the media of the legs; the ladder has neither', async () => {
+  it('shows what was polled by its arrival, and the media of the legs; neither is a mark of the ladder', async () => {
     const page = await open(`/call?${new URLSearchParams({ provider: 'tencent', app_id: '1400000001', id: 'refused-by-one' })}`);
     await page.locator('svg.ladder[role=img]').waitFor();
     const rows = page.locator('.events tbody tr:not(.body)');

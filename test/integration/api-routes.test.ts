@@ -348,7 +348,7 @@ describe('calls', () => {
       expect([filter, calls.filter((c: Call) => c.caller === 'odd').map((c: Call) => c.call_id)]).toEqual([filter, ['odd-1', 'odd-0']]);
     }
     expect((await get(`/api/v1/calls/count?${at}&user=odd`)).count).toBe(2);
-    expect(await get(`/api/v1/users/1400000001/odd?${at}`)).toMatchObject({ calls: 2 });
+    expect((await get(`/api/v1/users/1400000001/odd?${at}`)).measures.placed).toMatchObject({ value: 2, n: 2 });
     const { missed } = await get(`/api/v1/missed?${at}&caller=odd`);
     expect(missed).toMatchObject([{ caller: 'odd', callee: 'bob', missed_count: 2, first_missed_at: oddStart, last_missed_at: oddStart }]);
   });

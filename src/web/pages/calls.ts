@@ -34,7 +34,10 @@ export class CallsPage implements Page {
   readonly #pager = new Loader(() => void this.#loadMore());
   readonly #refresher = new Refresher(() => this.#loadCount());
   readonly #export = new ExportControl(() => this.#params());
-  readonly #found = h('p', { class: 'found', role: 'status' }, ' ');
+  readonly #found = h('p', { class: 'found' }, ' ');
+  /** Says the number once after each choice: live changes would otherwise be read out all the time. */
+  readonly #said = h('p', { class: 'sr', role: 'status' });
+  #chosen = true;
   readonly #about = h('span', { class: 'about-found' });
   readonly #empty = h('div', { class: 'empty', hidden: true });
   #cursor: string | null = null;
@@ -64,7 +67,7 @@ export class CallsPage implements Page {
       h(
         'section',
         { class: 'card' },
-        h('div', { class: 'card-head' }, h('div', { class: 'with-info' }, this.#found, this.#about), this.#export.element),
+        h('div', { class: 'card-head' }, h('div', { class: 'with-info' }, this.#found, this.#about, this.#said), this.#export.element),
         this.#table.element,
         this.#pager.notice,
         this.#empty,
@@ -89,6 +92,7 @@ export class CallsPage implements Page {
     this.#filters.sync();
     const elsewhere = before.app !== state.app || !samePeriod(before.period, state.period);
     if (elsewhere || JSON.stringify(before.own) !== JSON.stringify(state.own)) {
+      this.#chosen = true;
       void this.#refresher.now();
       void this.#loadFirst(true);
     } else if (before.tz !== state.tz) this.#table.redraw();
@@ -166,6 +170,8 @@ export class CallsPage implements Page {
       ]);
       const text = `${count(found.count)} ${found.count === 1 ? 'call' : 'calls'}`;
       if (this.#found.textContent !== text) this.#found.textContent = text;
+      if (this.#chosen) this.#said.textContent = `${text} found`;
+      this.#chosen = false;
       if (this.#about.childElementCount === 0) this.#about.append(info(calls_found!.label, calls_found!.definition));
       this.#table.setTotal(found.count);
     });

@@ -9,7 +9,7 @@ const PIECE = 8 << 20;
 const [NEWLINE, QUOTE] = [10, 34];
 
 /** Counts the rows of an export while it comes: in CSV a line within quotes is none, and the head is no row. */
-export class RowCounter {
+class RowCounter {
   readonly #format: ExportFormat;
   #lines = 0;
   #quoted = false;

@@ -9,7 +9,7 @@ type PersonOf = (of: { readonly app_id: string }, user: string) => string;
 const HEADS: readonly (readonly [string, string])[] = [
   ['Started', ''],
   ['Status', ''],
-  ['Room', ''],
+  ['Room', 'wide'],
   ['Length', 'n wide'],
   ['Pauses', 'n wide'],
   ['Exceptions', 'n'],
@@ -109,7 +109,7 @@ export class RecordingsTable {
         { 'data-task': recording.task_id },
         at === null ? h('td', { class: 'dim' }, 'unknown') : h('td', { title: exactTime(at, tz) }, dayTime(at, tz)),
         h('td', {}, recordingBadge(recording.status)),
-        h('td', { title: recording.room_id }, h('span', { class: 'user' }, recording.room_id || '–')),
+        h('td', { class: 'wide', title: recording.room_id }, h('span', { class: 'user' }, recording.room_id || '–')),
         h('td', { class: 'n wide' }, recording.total_ms > 0 ? duration(recording.total_ms) : '–'),
         h('td', { class: 'n wide' }, count(recording.pauses)),
         h('td', { class: `n${recording.exceptions > 0 ? ' bad' : ''}` }, count(recording.exceptions)),
@@ -137,6 +137,7 @@ export class RecordingsTable {
           ? 'nothing'
           : `${omitted.length === 1 ? 'one stretch' : `${count(omitted.length)} stretches`}, ${duration(left_out)}`,
       ],
+      ['Room', recording.room_id || '–'],
       ['Task', recording.task_id],
       ['Recording user', recording.record_user_id || '–'],
       ['Whiteboard group', recording.group_id || '–'],

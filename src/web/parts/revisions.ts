@@ -9,13 +9,13 @@ const STEP = 50;
 const OF_THE_REVISION = ['revision', 'updated_at'];
 
 /** A field that a revision says otherwise than the one before. */
-export interface Change {
+interface Change {
   name: string;
   before: unknown;
   after: unknown;
 }
 
-export const changesOf = (before: Call, after: Call): Change[] =>
+const changesOf = (before: Call, after: Call): Change[] =>
   Object.entries(after).flatMap(([name, value]) => {
     const was = before[name as keyof Call];
     return OF_THE_REVISION.includes(name) || JSON.stringify(was) === JSON.stringify(value) ? [] : [{ name, before: was, after: value }];
