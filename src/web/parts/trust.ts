@@ -32,7 +32,7 @@ export function findingsOf(health: HealthAnswer, pipeline: Pipeline | null): Fin
 export function verdictOf(findings: readonly Finding[]): Finding {
   const bad = findings.filter(({ kind }) => kind === 'bad').length;
   const warn = findings.filter(({ kind }) => kind === 'warn').length;
-  const things = (n: number): string => (n === 1 ? 'one thing' : `${n} things`);
+  const things = (n: number): string => (n === 1 ? 'One thing' : `${n} things`);
   if (bad > 0)
     return { kind: 'bad', title: 'Not now: numbers may be missing or late.', detail: `${things(bad + warn)} to look at, below.` };
   if (warn > 0) return { kind: 'warn', title: 'Yes, with care.', detail: `${things(warn)} to know, below.` };
