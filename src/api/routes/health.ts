@@ -25,7 +25,7 @@ const arrived = (plan: Plan, wanted: Filter): Conditions =>
 
 /**
  * Received, dead, and the delays of each bucket and source; `whole`: of the whole period, where they do not add up. Nearly every delivery is one row, and is told by the
- * hash of its name; those that may be several, for they were stored twice or died after they had been understood, are put together first.
+ * hash of its name; those that may be several, for they were stored twice or died after they had been understood, are put together first. Mostly there are none: then no name is read.
  */
 export function receivedStatement(plan: Plan, wanted: Filter): Statement {
   const where = arrived(plan, wanted);
@@ -38,8 +38,8 @@ export function receivedStatement(plan: Plan, wanted: Filter): Statement {
     sql:
       `WITH (SELECT groupArray(named) FROM (${repeated})) AS several SELECT grouping(bucket) = 1 AS whole, ${bucket.sql} AS bucket, d.app_id AS app_id, d.source AS source, count() AS received, toUnixTimestamp64Milli(max(d.at)) AS last_at, countIf(d.died) AS dead, ` +
       'countIf(isNotNull(d.delay)) AS delays, quantilesExactWeightedIf(0.5, 0.95)(assumeNotNull(d.delay), 1, isNotNull(d.delay)) AS delay ' +
-      `FROM (${rows('t.dead', 't.delay_ms')} AND ${name} NOT IN (SELECT arrayJoin(several)) ` +
-      `UNION ALL ${rows('max(t.dead)', 'any(t.delay_ms)')} AND ${name} IN (SELECT arrayJoin(several)) GROUP BY app_id, source, at, ${DELIVERY}) AS d ` +
+      `FROM (${rows('t.dead', 't.delay_ms')} AND (empty(several) OR ${name} NOT IN (SELECT arrayJoin(several))) ` +
+      `UNION ALL ${rows('max(t.dead)', 'any(t.delay_ms)')} AND notEmpty(several) AND ${name} IN (SELECT arrayJoin(several)) GROUP BY app_id, source, at, ${DELIVERY}) AS d ` +
       'GROUP BY GROUPING SETS ((bucket, app_id, source), (app_id, source))',
     params: { ...where.params, ...bucket.params },
   };
