@@ -201,19 +201,19 @@ describe('what is stored', () => {
   });
 
   test('nothing is looked up until every rebuild that is wanted is done', async () => {
-    const lookups = () => [
-      lookupCalls(client, [{ provider: 'tencent', app_id: 'app', call_id: 'c' }]),
-      lookupRecordings(client, [{ provider: 'tencent', app_id: 'app', task_id: 't' }]),
-      lookupChannels(client, [{ provider: 'aliyun', app_id: 'app', channel_id: 'r' }], 0),
+    const lookups: readonly (() => Promise<unknown>)[] = [
+      () => lookupCalls(client, [{ provider: 'tencent', app_id: 'app', call_id: 'c' }]),
+      () => lookupRecordings(client, [{ provider: 'tencent', app_id: 'app', task_id: 't' }]),
+      () => lookupChannels(client, [{ provider: 'aliyun', app_id: 'app', channel_id: 'r' }], 0),
     ];
     await wantRebuild(client, "one's", start + 1);
     await wantRebuild(client, 'two', start);
     expect(await openRebuilds(client)).toEqual(['two', "one's"]);
     await endRebuilds(client, ["one's"]);
-    for (const looking of lookups()) await expect(looking).rejects.toMatchObject({ code: 'CLICKHOUSE_UNAVAILABLE' });
+    for (const lookup of lookups) await expect(lookup()).rejects.toMatchObject({ code: 'CLICKHOUSE_UNAVAILABLE' });
     await endRebuilds(client, ['two', "one's"]);
     expect(await openRebuilds(client)).toEqual([]);
-    await Promise.all(lookups());
+    await Promise.all(lookups.map((lookup) => lookup()));
   });
 
   test('is found by channel: what ends late enough or not at all, and whatever began no earlier than the first of that; the latest revision of each', async () => {
