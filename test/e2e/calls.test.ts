@@ -76,7 +76,7 @@ describe.skipIf(!hasBrowser)('the pages Calls and People', () => {
   it('say what to do when nothing is found', async () => {
     const page = await open('/calls?q=nobody');
     await page.getByText('No call of this period matches these filters').waitFor();
-    expect(await found(page).textContent()).toBe('0 calls');
+    await expect.poll(() => found(page).textContent(), WITHIN).toBe('0 calls');
     await page.getByRole('button', { name: 'Look back five years' }).click();
     await expect.poll(() => new URL(page.url()).searchParams.has('from'), WITHIN).toBe(true);
     await page.context().close();
