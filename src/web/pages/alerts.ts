@@ -64,6 +64,8 @@ export class AlertsPage implements Page {
   readonly #said = h('p', { class: 'said', role: 'status' });
   readonly #dialog = new SilenceDialog((said) => this.#changed(said));
   #units = new Map<string, AlertUnit>();
+  /** As they were last read. */
+  #silent: readonly Silence[] = [];
   #shown: Alert[] = [];
   #cursor: string | null = null;
 
@@ -99,6 +101,7 @@ export class AlertsPage implements Page {
   }
 
   load(): void {
+    this.#refresher.resume();
     void this.#refresher.now();
     void this.#loadHistory(false);
   }
@@ -139,11 +142,12 @@ export class AlertsPage implements Page {
       this.#units = new Map(rules.map(({ metric, unit }) => [metric, unit]));
       this.#showFiring(alerts, rules, as_of);
       this.#showWebhooks(webhooks);
-      this.#showRules(rules, [], apps);
+      this.#showRules(rules, this.#silent, apps);
       this.#drawHistory();
       this.#frame.listen(app, as_of);
       // Kafka may be away while all else is there.
       const { silences } = await get<{ silences: Silence[] }>('/api/v1/alerts/silences', {}, signal);
+      this.#silent = silences;
       this.#showSilences(silences);
       this.#showRules(rules, silences, apps);
     });

@@ -11,9 +11,10 @@ import { count } from '../parts/format.js';
 import { info } from '../parts/info.js';
 import { callLink, personLink } from '../parts/links.js';
 import { Loader } from '../parts/loader.js';
+import { PagedRows } from '../parts/paged-rows.js';
 import { PeriodPicker } from '../parts/period.js';
 import { Refresher } from '../parts/refresher.js';
-import type { Call, CallsPage as CallsAnswer } from '../parts/types.js';
+import type { Call } from '../parts/types.js';
 import { WindowedTable } from '../parts/windowed.js';
 
 const WINDOW = '24h';
@@ -29,9 +30,8 @@ export class CallsPage implements Page {
   readonly #picker: PeriodPicker;
   readonly #filters: CallFilters;
   readonly #table: WindowedTable<Call>;
+  readonly #rows: PagedRows<Call>;
   readonly #loader = new Loader(() => this.load());
-  /** Of the pages after the first: trouble with one must not take the reader back to the first. */
-  readonly #pager = new Loader(() => void this.#loadMore());
   readonly #refresher = new Refresher(() => this.#loadCount());
   readonly #export = new ExportControl(() => this.#params());
   readonly #found = h('p', { class: 'found' }, ' ');
@@ -40,9 +40,6 @@ export class CallsPage implements Page {
   #chosen = true;
   readonly #about = h('span', { class: 'about-found' });
   readonly #empty = h('div', { class: 'empty', hidden: true });
-  #cursor: string | null = null;
-  /** Epoch ms, of the first page. */
-  #asOf = 0;
 
   constructor(frame: Frame) {
     this.#frame = frame;
@@ -56,7 +53,16 @@ export class CallsPage implements Page {
       compare: newestFirst,
       isNewer: (next, known) => next.revision > known.revision,
       row: (call) => this.#row(call),
-      more: () => void this.#loadMore(),
+      more: () => void this.#rows.loadMore(),
+    });
+    this.#rows = new PagedRows<Call>({
+      loader: this.#loader,
+      table: this.#table,
+      question: () => ({ path: '/api/v1/calls', params: { ...this.#params(), limit: PAGE } }),
+      loaded: (asOf) => {
+        this.#sayEmpty();
+        frame.listen(frame.state.app, asOf);
+      },
     });
     this.element = h(
       'div',
@@ -69,21 +75,22 @@ export class CallsPage implements Page {
         { class: 'card' },
         h('div', { class: 'card-head' }, h('div', { class: 'with-info' }, this.#found, this.#about, this.#said), this.#export.element),
         this.#table.element,
-        this.#pager.notice,
+        this.#rows.notice,
         this.#empty,
       ),
     );
   }
 
   load(): void {
+    this.#refresher.resume();
     void this.#refresher.now();
-    void this.#loadFirst(this.#table.atTop);
+    void this.#rows.loadFirst(this.#table.atTop);
   }
 
   pause(): void {
     this.#refresher.pause();
     this.#loader.pause();
-    this.#pager.pause();
+    this.#rows.pause();
   }
 
   stateChanged(before: State): void {
@@ -94,14 +101,14 @@ export class CallsPage implements Page {
     if (elsewhere || JSON.stringify(before.own) !== JSON.stringify(state.own)) {
       this.#chosen = true;
       void this.#refresher.now();
-      void this.#loadFirst(true);
+      void this.#rows.loadFirst(true);
     } else if (before.tz !== state.tz) this.#table.redraw();
   }
 
   calls(calls: Call[]): void {
     const { app, period } = this.#frame.state;
     const filter = this.#filter();
-    const belongs = (call: Call): boolean => matches(call, filter, app) && periodWithin(period, WINDOW, this.#asOf)(call.started_at);
+    const belongs = (call: Call): boolean => matches(call, filter, app) && periodWithin(period, WINDOW, this.#rows.asOf)(call.started_at);
     for (const call of calls) if (!belongs(call)) this.#table.drop(call);
     this.#table.merge(calls.filter(belongs));
     this.#sayEmpty();
@@ -111,7 +118,7 @@ export class CallsPage implements Page {
   destroy(): void {
     this.#refresher.stop();
     this.#loader.stop();
-    this.#pager.stop();
+    this.#rows.stop();
     this.#export.stop();
     this.#table.destroy();
   }
@@ -129,37 +136,11 @@ export class CallsPage implements Page {
     const frame = this.#frame;
     const options = {
       zone: frame.state.tz,
-      today: this.#asOf,
+      today: this.#rows.asOf,
       linkOf: callLink(frame),
       personOf: personLink(frame),
     };
     return linkedRow(callCells(call, options), { 'data-call': call.call_id });
-  }
-
-  /** @param anew from the first row on; else who has scrolled down stays there, if the new page reaches what is known */
-  async #loadFirst(anew: boolean): Promise<void> {
-    await this.#loader.run('list', async (signal) => {
-      const page = await get<CallsAnswer>('/api/v1/calls', { ...this.#params(), limit: PAGE }, signal);
-      this.#asOf = page.as_of;
-      if (!anew && page.calls.some((call) => this.#table.has(call))) this.#table.merge(page.calls);
-      else {
-        this.#pager.stop();
-        this.#cursor = page.next_cursor;
-        this.#table.reset(page.calls, page.next_cursor !== null);
-      }
-      this.#sayEmpty();
-      this.#frame.listen(this.#frame.state.app, page.as_of);
-    });
-  }
-
-  async #loadMore(): Promise<void> {
-    const cursor = this.#cursor;
-    if (cursor === null) return;
-    await this.#pager.run('page', async (signal) => {
-      const page = await get<CallsAnswer>('/api/v1/calls', { ...this.#params(), limit: PAGE, cursor }, signal);
-      this.#cursor = page.next_cursor;
-      this.#table.append(page.calls, page.next_cursor !== null);
-    });
   }
 
   async #loadCount(): Promise<void> {

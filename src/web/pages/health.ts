@@ -81,6 +81,7 @@ export class HealthPage implements Page {
   );
   readonly #pipeline = new PipelineCard();
   readonly #open = new Set<string>();
+  #reasonsKnown: readonly DeadReason[] = [];
   #found: DeadLetter[] = [];
   #cursor: string | null = null;
 
@@ -115,6 +116,7 @@ export class HealthPage implements Page {
   }
 
   load(): void {
+    this.#refresher.resume();
     void this.#refresher.now();
     if (this.#reason() !== null) void this.#loadLetters(false);
   }
@@ -129,6 +131,7 @@ export class HealthPage implements Page {
     this.#picker.sync();
     const elsewhere = before.app !== state.app || before.tz !== state.tz || !samePeriod(before.period, state.period);
     if (elsewhere) void this.#refresher.now();
+    else this.#showReasons(this.#reasonsKnown);
     if (elsewhere || before.own.reason !== state.own.reason) void this.#loadLetters(false);
   }
 
@@ -205,6 +208,7 @@ export class HealthPage implements Page {
   }
 
   #showReasons(reasons: readonly DeadReason[]): void {
+    this.#reasonsKnown = reasons;
     const { tz } = this.#frame.state;
     const chosen = this.#reason();
     this.#reasonsCard.hidden = reasons.length === 0 && chosen === null;
@@ -248,7 +252,6 @@ export class HealthPage implements Page {
     if (wanted === null) {
       this.#letters.replaceChildren();
       this.#moreLetters.hidden = true;
-      void this.#refresher.now();
       return;
     }
     const { period, app, tz } = this.#frame.state;
@@ -268,7 +271,6 @@ export class HealthPage implements Page {
           : deadLettersTable(this.#found, tz, this.#open),
       );
     });
-    void this.#refresher.now();
   }
 }
 

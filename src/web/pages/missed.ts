@@ -47,7 +47,6 @@ export class MissedPage implements Page {
   #limit = FEW;
   /** Other rows are wanted than those that are shown. */
   #anew = true;
-  #paused = false;
 
   constructor(frame: Frame) {
     this.#frame = frame;
@@ -123,11 +122,11 @@ export class MissedPage implements Page {
   }
 
   load(): void {
+    for (const one of [this.#refresher, this.#totals, this.#slowly]) one.resume();
     void this.#loadAll();
   }
 
   pause(): void {
-    this.#paused = true;
     this.#refresher.pause();
     this.#totals.pause();
     this.#slowly.pause();
@@ -165,11 +164,9 @@ export class MissedPage implements Page {
   async #loadAll(): Promise<void> {
     this.#limit = FEW;
     this.#anew = true;
-    this.#paused = false;
     await this.#refresher.now();
-    // The reader may have paused meanwhile.
-    if (!this.#paused) await this.#totals.now();
-    if (!this.#paused) await this.#slowly.now();
+    await this.#totals.now();
+    await this.#slowly.now();
   }
 
   #wanted(): string {

@@ -53,7 +53,6 @@ export class OverviewPage implements Page {
   readonly #search: HTMLInputElement;
   #cursor: string | null = null;
   #hasFigures = false;
-  #paused = false;
 
   constructor(frame: Frame) {
     this.#frame = frame;
@@ -115,11 +114,11 @@ export class OverviewPage implements Page {
   }
 
   load(): void {
+    for (const one of [this.#refresher, this.#slowly]) one.resume();
     void this.#loadAll();
   }
 
   pause(): void {
-    this.#paused = true;
     this.#refresher.pause();
     this.#slowly.pause();
     this.#loader.pause();
@@ -133,7 +132,7 @@ export class OverviewPage implements Page {
     this.#outcome.value = outcome;
     if (document.activeElement !== this.#search) this.#search.value = q;
     const elsewhere = before.app !== state.app || before.tz !== state.tz;
-    if (elsewhere || !samePeriod(before.period, state.period)) void this.#refresher.now().then(() => this.#loadSlowly());
+    if (elsewhere || !samePeriod(before.period, state.period)) void this.#refresher.now().then(() => this.#slowly.now());
     if (elsewhere || before.own.outcome !== state.own.outcome || before.own.q !== state.own.q) void this.#loadList();
   }
 
@@ -169,14 +168,8 @@ export class OverviewPage implements Page {
 
   /** What is looked at first comes first. */
   async #loadAll(): Promise<void> {
-    this.#paused = false;
     await Promise.all([this.#refresher.now(), this.#loadList()]);
-    await this.#loadSlowly();
-  }
-
-  /** The reader may have paused meanwhile. */
-  async #loadSlowly(): Promise<void> {
-    if (!this.#paused) await this.#slowly.now();
+    await this.#slowly.now();
   }
 
   async #loadFigures(): Promise<void> {

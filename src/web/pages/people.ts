@@ -8,6 +8,7 @@ import { count } from '../parts/format.js';
 import { info } from '../parts/info.js';
 import { callLink, personLink } from '../parts/links.js';
 import { Loader } from '../parts/loader.js';
+import { PagedRows } from '../parts/paged-rows.js';
 import { PeriodPicker } from '../parts/period.js';
 import { Refresher } from '../parts/refresher.js';
 import { Tiles, USER_TILES } from '../parts/tiles.js';
@@ -33,6 +34,7 @@ export class PeoplePage implements Page {
   readonly #waiting = { caller: h('div'), callee: h('div') };
   readonly #missedTitle = h('div', { class: 'with-info' }, h('h2', {}, 'Missed and not returned'));
   readonly #history: WindowedTable<UserCall>;
+  readonly #rows: PagedRows<UserCall>;
   readonly #historyTitle = h('h2', {}, 'Calls');
   readonly #empty = h(
     'p',
@@ -41,10 +43,7 @@ export class PeoplePage implements Page {
   );
   readonly #found: HTMLElement;
   readonly #loader = new Loader(() => this.load());
-  readonly #pager = new Loader(() => void this.#loadMore());
   readonly #refresher = new Refresher(() => this.#loadNumbers());
-  #cursor: string | null = null;
-  #asOf = 0;
 
   constructor(frame: Frame) {
     this.#frame = frame;
@@ -57,7 +56,16 @@ export class PeoplePage implements Page {
       compare: (a, b) => newestFirst(a.call, b.call),
       isNewer: (next, known) => next.call.revision > known.call.revision,
       row: (item) => this.#row(item),
-      more: () => void this.#loadMore(),
+      more: () => void this.#rows.loadMore(),
+    });
+    this.#rows = new PagedRows<UserCall>({
+      loader: this.#loader,
+      table: this.#history,
+      question: () => ({ path: `${this.#path}/calls`, params: { ...this.#period, limit: PAGE } }),
+      loaded: (asOf) => {
+        this.#empty.hidden = this.#history.size > 0;
+        frame.listen(frame.state.app, asOf);
+      },
     });
     this.#found = h(
       'div',
@@ -69,7 +77,7 @@ export class PeoplePage implements Page {
         h('div', { class: 'card-head' }, this.#missedTitle),
         h('div', { class: 'two' }, this.#waiting.caller, this.#waiting.callee),
       ),
-      h('section', { class: 'card' }, this.#historyTitle, this.#history.element, this.#pager.notice, this.#empty),
+      h('section', { class: 'card' }, this.#historyTitle, this.#history.element, this.#rows.notice, this.#empty),
     );
     this.element = h(
       'div',
@@ -101,6 +109,11 @@ export class PeoplePage implements Page {
   }
 
   load(): void {
+    this.#refresher.resume();
+    this.#show();
+  }
+
+  #show(): void {
     const { app } = this.#frame.state;
     const user = this.#user;
     this.#title.textContent = user === '' ? 'People' : user;
@@ -109,18 +122,15 @@ export class PeoplePage implements Page {
     this.#choose.hidden = known;
     if (known) {
       void this.#refresher.now();
-      void this.#loadFirst(this.#history.atTop);
-    } else {
-      this.#refresher.pause();
-      if (user === '') this.#sayHow();
-      else void this.#loadApps();
-    }
+      void this.#rows.loadFirst(this.#history.atTop);
+    } else if (user === '') this.#sayHow();
+    else void this.#loadApps();
   }
 
   pause(): void {
     this.#refresher.pause();
     this.#loader.pause();
-    this.#pager.pause();
+    this.#rows.pause();
   }
 
   stateChanged(before: State): void {
@@ -130,7 +140,7 @@ export class PeoplePage implements Page {
     const other = before.app !== state.app || before.own.user !== state.own.user || !samePeriod(before.period, state.period);
     if (other) {
       this.#history.reset([], false);
-      this.load();
+      this.#show();
     } else if (before.tz !== state.tz) {
       this.#history.redraw();
       this.#refresher.soon();
@@ -142,14 +152,14 @@ export class PeoplePage implements Page {
     if (user === '' || this.#frame.state.app === '') return;
     if (!calls.some(({ caller, callees }) => caller === user || callees.includes(user))) return;
     // A call that comes by itself has no legs: the first page is read again.
-    void this.#loadFirst(false);
+    void this.#rows.loadFirst(false);
     this.#refresher.soon();
   }
 
   destroy(): void {
     this.#refresher.stop();
     this.#loader.stop();
-    this.#pager.stop();
+    this.#rows.stop();
     this.#history.destroy();
   }
 
@@ -170,7 +180,7 @@ export class PeoplePage implements Page {
     return userCallRow(item, {
       user: this.#user,
       zone: frame.state.tz,
-      today: this.#asOf,
+      today: this.#rows.asOf,
       linkOf: callLink(frame),
       personOf: personLink(frame),
     });
@@ -223,6 +233,7 @@ export class PeoplePage implements Page {
   async #loadNumbers(): Promise<void> {
     const { app, tz } = this.#frame.state;
     const user = this.#user;
+    if (user === '' || app === '') return;
     await this.#loader.run('numbers', async (signal) => {
       const missed = (side: 'caller' | 'callee') =>
         get<{ missed: MissedPair[]; next_cursor: string | null }>(
@@ -251,36 +262,4 @@ export class PeoplePage implements Page {
       this.#waiting.callee.replaceChildren(...list(`Has not called ${user} back`, ofMe, 'callee', 'This user waits for nobody.'));
     });
   }
-
-  /** @param anew from the first row on */
-  async #loadFirst(anew: boolean): Promise<void> {
-    await this.#loader.run('history', async (signal) => {
-      const page = await get<HistoryPage>(`${this.#path}/calls`, { ...this.#period, limit: PAGE }, signal);
-      this.#asOf = page.as_of;
-      if (!anew && page.calls.some((item) => this.#history.has(item))) this.#history.merge(page.calls);
-      else {
-        this.#pager.stop();
-        this.#cursor = page.next_cursor;
-        this.#history.reset(page.calls, page.next_cursor !== null);
-      }
-      this.#empty.hidden = this.#history.size > 0;
-      this.#frame.listen(this.#frame.state.app, page.as_of);
-    });
-  }
-
-  async #loadMore(): Promise<void> {
-    const cursor = this.#cursor;
-    if (cursor === null) return;
-    await this.#pager.run('page', async (signal) => {
-      const page = await get<HistoryPage>(`${this.#path}/calls`, { ...this.#period, limit: PAGE, cursor }, signal);
-      this.#cursor = page.next_cursor;
-      this.#history.append(page.calls, page.next_cursor !== null);
-    });
-  }
-}
-
-interface HistoryPage {
-  as_of: number;
-  calls: UserCall[];
-  next_cursor: string | null;
 }

@@ -93,6 +93,7 @@ export class RecordingsPage implements Page {
   }
 
   load(): void {
+    this.#refresher.resume();
     void this.#refresher.now();
   }
 

@@ -5,9 +5,9 @@ const WALK_MS = 10_000;
 /** Reads figures again when calls have changed, and now and then because time goes on. Many changes share one reading; one that takes long makes the next ones rarer. */
 export class Refresher {
   readonly #refresh: () => Promise<unknown>;
-  readonly #walk: number;
+  readonly #walk: ReturnType<typeof setInterval>;
   readonly #atLeast: number;
-  #due: number | undefined;
+  #due: ReturnType<typeof setTimeout> | undefined;
   #running = false;
   #paused = false;
   /** How long the last one took, ms. */
@@ -17,12 +17,11 @@ export class Refresher {
   constructor(refresh: () => Promise<unknown>, atLeast = REFRESH_MS) {
     this.#refresh = refresh;
     this.#atLeast = atLeast;
-    this.#walk = window.setInterval(() => this.soon(), WALK_MS);
+    this.#walk = setInterval(() => this.soon(), WALK_MS);
   }
 
-  /** Now, whatever else is due. Goes on after a pause. */
+  /** Once, now, whatever else is due, and in a pause too: the reader has asked for it. */
   async now(): Promise<void> {
-    this.#paused = false;
     this.#running = true;
     const began = performance.now();
     await this.#refresh();
@@ -32,7 +31,7 @@ export class Refresher {
 
   soon(): void {
     if (this.#paused) return;
-    this.#due ??= window.setTimeout(
+    this.#due ??= setTimeout(
       () => {
         this.#due = undefined;
         if (this.#running) this.soon();
@@ -42,15 +41,20 @@ export class Refresher {
     );
   }
 
+  /** Goes on after a pause. */
+  resume(): void {
+    this.#paused = false;
+  }
+
   /** Figures stand still while the reader looks at them. */
   pause(): void {
     this.#paused = true;
-    window.clearTimeout(this.#due);
+    clearTimeout(this.#due);
     this.#due = undefined;
   }
 
   stop(): void {
     this.pause();
-    window.clearInterval(this.#walk);
+    clearInterval(this.#walk);
   }
 }
