@@ -40,8 +40,9 @@ export type Position = z.output<typeof POSITION>;
 
 export const positionOf = ({ started_at, provider, app_id, call_id }: CallView): Position => [started_at, provider, app_id, call_id];
 
-/** Either side of calls, without a time. */
-export const WITH_USER = 't.caller = {user:String} OR has(t.callees, {user:String})';
+/** Calls with the user that a parameter names, on either side. */
+const withUser = (name: 'user' | 'with' | 'q'): string => `t.caller = {${name}:String} OR has(t.callees, {${name}:String})`;
+export const WITH_USER = withUser('user');
 
 interface Period {
   from: number | undefined;
@@ -55,10 +56,9 @@ function conditionsOf(filter: CallFilter, period: Period, few: boolean): Conditi
   if (filter.status !== undefined) where.add('t.status IN {status:Array(String)}', { status: filter.status });
   if (filter.missed !== undefined) where.add('t.missed = {missed:Bool}', { missed: filter.missed });
   if (filter.user !== undefined) where.add(WITH_USER, { user: filter.user });
-  if (filter.with !== undefined) where.add('t.caller = {with:String} OR has(t.callees, {with:String})', { with: filter.with });
+  if (filter.with !== undefined) where.add(withUser('with'), { with: filter.with });
   where.equal('t.room_id', 'room', filter.room).equal('t.call_id', 'call', filter.call);
-  if (filter.q !== undefined)
-    where.add('t.call_id = {q:String} OR t.room_id = {q:String} OR t.caller = {q:String} OR has(t.callees, {q:String})', { q: filter.q });
+  if (filter.q !== undefined) where.add(`t.call_id = {q:String} OR t.room_id = {q:String} OR ${withUser('q')}`, { q: filter.q });
   return few ? new Conditions().few(where.during('t.started_at', period)) : where.started(period);
 }
 

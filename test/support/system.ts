@@ -6,6 +6,7 @@ import { vi } from 'vitest';
 import { type Config, loadConfig } from '../../src/config/index.js';
 import { freePort } from '../../src/local/index.js';
 import type { SimulationOptions, SimulationReport } from '../../src/simulator/index.js';
+import { type Sample, samplesOf } from '../../src/telemetry/metrics-text.js';
 
 /** The compiled program, as `npm start` runs it: `npm test` compiles it first. */
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -147,19 +148,16 @@ export class System {
 
 /** A page of Prometheus text. */
 export class MetricsPage {
-  readonly #samples: { name: string; labels: string; value: number }[] = [];
+  readonly #samples: readonly Sample[];
 
   constructor(text: string) {
-    for (const line of text.split('\n')) {
-      const [, name, labels = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
-      if (name !== undefined) this.#samples.push({ name, labels, value: Number(value) });
-    }
+    this.#samples = samplesOf(text, '');
   }
 
   /** The sum of the samples of a metric that carry all of these labels; null: there is none. */
   sum(metric: string, labels: Readonly<Record<string, string>> = {}): number | null {
-    const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
-    const found = this.#samples.filter((s) => s.name === metric && wanted.every((label) => s.labels.split(',').includes(label)));
+    const wanted = Object.entries(labels);
+    const found = this.#samples.filter((s) => s.name === metric && wanted.every(([label, value]) => s.labels[label] === value));
     return found.length === 0 ? null : found.reduce((sum, s) => sum + s.value, 0);
   }
 }
