@@ -95,8 +95,11 @@ export class OffsetReader {
     for (;;) {
       this.#admin ??= this.#connect();
       const used = this.#admin;
+      let connected = false;
       try {
-        return await question(await used);
+        const admin = await used;
+        connected = true;
+        return await question(admin);
       } catch (error) {
         // Others may be asking by the same connection: the first to fail replaces it for all.
         const replaced = this.#admin !== used;
@@ -106,7 +109,8 @@ export class OffsetReader {
         }
         const type = kafkaErrorType(error);
         const patience = type === MISSING ? PATIENCE_WITH_MISSING_MS : PATIENCE_MS;
-        if ((replaced || MOVING.has(type)) && performance.now() - began < patience) {
+        const passing = replaced || MOVING.has(type) || (connected && LOST.has((error as Error).name));
+        if (passing && performance.now() - began < patience) {
           await delay(backoff.next());
           continue;
         }
@@ -136,6 +140,12 @@ const MOVING = new Set([
   'REPLICA_NOT_AVAILABLE',
   'OFFSET_NOT_AVAILABLE',
 ]);
+
+/**
+ * kafkajs gives a question up at once when the broker that it goes to is away, though another one leads the partition a moment later. (Until a connection stands
+ * it tries again by itself.)
+ */
+const LOST = new Set(['KafkaJSConnectionError', 'KafkaJSConnectionClosedError', 'KafkaJSBrokerNotFound', 'KafkaJSRequestTimeoutError']);
 
 async function disconnect(admin: Promise<Admin> | null): Promise<void> {
   try {

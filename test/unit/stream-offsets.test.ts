@@ -1,12 +1,18 @@
-import type { Admin } from 'kafkajs';
+import kafkajs, { type Admin } from 'kafkajs';
 import { expect, it } from 'vitest';
 import type { KafkaClients } from '../../src/stream/client.js';
 import { OffsetReader } from '../../src/stream/offsets.js';
 
-/** Brokers that answer in this order; what is an error is thrown. */
-const readerOf = (answers: (Error | { partition: number; low: string; high: string }[])[]): OffsetReader => {
+/** Brokers that answer in this order; what is an error is thrown. @param connects what becomes of each connection */
+const readerOf = (
+  answers: (Error | { partition: number; low: string; high: string }[])[],
+  connects: (Error | null)[] = [],
+): OffsetReader => {
   const admin = {
-    connect: async () => {},
+    connect: async () => {
+      const trouble = connects.shift();
+      if (trouble instanceof Error) throw trouble;
+    },
     disconnect: async () => {},
     fetchTopicOffsets: async () => {
       const answer = answers.shift();
@@ -26,6 +32,18 @@ it('asks again where the client knows no leader of a new topic, or not of every 
     { low: 1, end: 5 },
     { low: 1, end: 5 },
   ]);
+});
+
+const refused = (): Error => new kafkajs.KafkaJSConnectionError('connect ECONNREFUSED', { broker: '127.0.0.1:1', code: 'ECONNREFUSED' });
+
+it('asks the others when the broker that it asks goes away', async () => {
+  const connects: (Error | null)[] = [null, null];
+  expect(await readerOf([refused(), [range(0)]], connects).ranges('t')).toEqual([{ low: 1, end: 5 }]);
+  expect(connects).toEqual([]);
+});
+
+it('tells at once that nobody can be reached: the client has tried for long enough', async () => {
+  await expect(readerOf([[range(0)]], [refused()]).ranges('t')).rejects.toThrow('connect ECONNREFUSED');
 });
 
 it('tells any other failure as it is', async () => {
