@@ -43,7 +43,8 @@ const frame = (event: string, id: number | null, data: unknown): string =>
 
 /**
  * The live tail: one query a second for all clients together, none while nobody listens. Each client gets
- * `calls` {calls: CallView[], truncated} for changes (possibly a call again: a client keeps the highest revision) and
+ * `calls` {calls: CallView[], truncated} for changes (possibly a call again: a client keeps the highest revision; `truncated`: there were more than these,
+ * and it must read anew) and
  * `heartbeat` {now, ok}, `ok` false while the database does not answer.
  * An event's id is the newest `updated_at` sent, so a client may resume at any server, after any restart.
  */
@@ -160,6 +161,8 @@ export class LiveHub {
 
   #publish(rows: CallView[]): void {
     const now = this.#o.clock.now();
+    // The newest come first. A full answer that reaches back to what was sent lacks nothing new.
+    const truncated = rows.length === MAX_ROWS && rows.at(-1)!.updated_at > this.#newest;
     const fresh = rows.filter((call) => {
       const key = joinKey(call);
       if ((this.#sent.get(key)?.revision ?? 0) >= call.revision) return false;
@@ -171,11 +174,11 @@ export class LiveHub {
     const horizon = this.#newest - this.#o.overlapMs;
     for (const [key, { updated_at }] of this.#sent) if (updated_at < horizon) this.#sent.delete(key);
     if (fresh.length === 0) return;
-    const truncated = rows.length === MAX_ROWS;
     const whole = frame('calls', this.#newest, { calls: fresh, truncated });
     for (const client of this.#clients) {
       const own = client.app === undefined ? fresh : fresh.filter((call) => call.app_id === client.app);
-      if (own.length > 0) this.#send(client, own.length === fresh.length ? whole : frame('calls', this.#newest, { calls: own, truncated }));
+      if (own.length > 0 || truncated)
+        this.#send(client, own.length === fresh.length ? whole : frame('calls', this.#newest, { calls: own, truncated }));
     }
   }
 

@@ -31,7 +31,7 @@ const liveButton = h(
 );
 
 const live = new Live({
-  calls: (calls) => page?.calls?.(calls),
+  calls: (calls, truncated) => page?.calls?.(calls, truncated),
   status: (status) => {
     statusText.textContent = STATUS_WORDS[status];
     liveButton.dataset.status = status;

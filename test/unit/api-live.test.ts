@@ -19,7 +19,11 @@ class FakeOutlet {
   destroy(): void {
     this.destroyed = true;
   }
-  get events(): { event: string; id: string; data: { calls?: { call_id: string; revision: number }[]; ok?: boolean } }[] {
+  get events(): {
+    event: string;
+    id: string;
+    data: { calls?: { call_id: string; revision: number }[]; truncated?: boolean; ok?: boolean };
+  }[] {
     return this.text
       .split('\n\n')
       .filter((frame) => frame.includes('data: '))
@@ -56,7 +60,10 @@ function create(options: Partial<LiveOptions> = {}): LiveHub {
       const since = Number(params.since);
       queries.push({ since, app: params.app });
       if (failing) throw new Error('away');
-      return table.filter((r) => Number(r.updated_at) >= since && (params.app === undefined || r.app_id === params.app)).reverse();
+      return table
+        .filter((r) => Number(r.updated_at) >= since && (params.app === undefined || r.app_id === params.app))
+        .reverse()
+        .slice(0, Number(params.limit));
     },
     clock: { now: () => Date.now() },
     onError: () => undefined,
@@ -107,6 +114,25 @@ describe('the live tail', () => {
     table.push(row('late', 1, START + 100), row('a', 2, START + 1500));
     await vi.advanceTimersByTimeAsync(3000);
     expect(outlet.revisions.sort()).toEqual(['a@1', 'a@2', 'late@1']);
+  });
+
+  it('tells every client when more has changed at once than it reads, and only then', async () => {
+    create();
+    const [all, other] = [new FakeOutlet(), new FakeOutlet()];
+    hub.add(all, null, undefined);
+    hub.add(other, null, 'two');
+    const told = (outlet: FakeOutlet): unknown[] =>
+      outlet.events.filter(({ event }) => event === 'calls').map(({ data }) => [data.calls?.length, data.truncated]);
+    const some = (name: string, count: number, at: number): Row[] => Array.from({ length: count }, (_, i) => row(`${name}${i}`, 1, at));
+    table.push(...some('many', 501, START + 500));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(told(all)).toEqual([[500, true]]);
+    expect(told(other)).toEqual([[0, true]]);
+    // The answer is full again, but reaches back to what has been sent.
+    table.push(...some('few', 3, START + 1500));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(told(all).slice(1)).toEqual([[3, false]]);
+    expect(told(other)).toHaveLength(1);
   });
 
   it('is not thrown off by a change from the future', async () => {

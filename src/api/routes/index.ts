@@ -39,7 +39,7 @@ export const LIVE = {
   operation: 'followCalls',
   summary: 'Calls as they change, as server-sent events.',
   description:
-    'Event `calls` has `{calls: Call[], truncated: boolean}`, possibly a call again: keep the highest revision. Event `heartbeat` has `{now, ok}`, `ok` false while the ' +
+    'Event `calls` has `{calls: Call[], truncated: boolean}`, possibly a call again: keep the highest revision; `truncated` says that there were more changes than these: read your list anew. Event `heartbeat` has `{now, ok}`, `ok` false while the ' +
     'database does not answer. The id of an event, sent as `Last-Event-ID`, resumes at any server.',
   params: z.strictObject({
     app: id.optional().describe('App id: calls of this app only.'),

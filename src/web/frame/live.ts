@@ -4,7 +4,8 @@ import { request } from './client.js';
 export type LiveStatus = 'connecting' | 'live' | 'stale' | 'paused';
 
 export interface LiveListener {
-  calls(calls: Call[]): void;
+  /** @param truncated there were more changes than these */
+  calls(calls: Call[], truncated: boolean): void;
   status(status: LiveStatus): void;
 }
 
@@ -96,7 +97,8 @@ export class Live {
     if (field('event') === 'heartbeat') this.#listener.status((JSON.parse(field('data')) as { ok: boolean }).ok ? 'live' : 'stale');
     if (field('event') === 'calls') {
       this.#listener.status('live');
-      this.#listener.calls((JSON.parse(field('data')) as { calls: Call[] }).calls);
+      const { calls, truncated } = JSON.parse(field('data')) as { calls: Call[]; truncated: boolean };
+      this.#listener.calls(calls, truncated);
     }
   }
 }

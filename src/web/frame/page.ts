@@ -26,8 +26,8 @@ export interface Page {
   stateChanged(before: State): void;
   /** Only what the style sheets cannot do. */
   themeChanged?(): void;
-  /** Calls that have changed. */
-  calls?(calls: Call[]): void;
+  /** Calls that have changed. @param truncated others have too, which nobody will tell of: lists are to be read anew */
+  calls?(calls: Call[], truncated: boolean): void;
   destroy(): void;
 }
 

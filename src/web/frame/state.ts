@@ -75,6 +75,10 @@ function periodText(period: Period | null): Record<string, string> {
   return { from: new Date(period.from).toISOString(), to: new Date(period.to).toISOString() };
 }
 
+/** A window that is longer than the longest one is that; a period between two moments stays as it is. */
+export const atMost = (period: Period | null, longest: Window): Period | null =>
+  period !== null && 'window' in period && WINDOW_MS[period.window] > WINDOW_MS[longest] ? { window: longest } : period;
+
 /** The parameters of the query API for a period. */
 export const periodParams = (period: Period | null, fallback: Window): Record<string, string> => periodText(period ?? { window: fallback });
 

@@ -61,7 +61,7 @@ export class CallPage implements Page {
     this.#show();
   }
 
-  calls(calls: Call[]): void {
+  calls(calls: Call[], truncated: boolean): void {
     const newer = calls.some(
       (call) =>
         call.provider === this.#name.provider &&
@@ -69,7 +69,7 @@ export class CallPage implements Page {
         call.call_id === this.#name.id &&
         call.revision > (this.#detail?.call.revision ?? 0),
     );
-    if (newer) void this.#load(false);
+    if (newer || truncated) void this.#load(false);
   }
 
   destroy(): void {

@@ -105,7 +105,8 @@ export class CallsPage implements Page {
     } else if (before.tz !== state.tz) this.#table.redraw();
   }
 
-  calls(calls: Call[]): void {
+  calls(calls: Call[], truncated: boolean): void {
+    if (truncated) void this.#rows.loadFirst(false);
     const { app, period } = this.#frame.state;
     const filter = this.#filter();
     const belongs = (call: Call): boolean => matches(call, filter, app) && periodWithin(period, WINDOW, this.#rows.asOf)(call.started_at);

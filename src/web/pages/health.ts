@@ -1,6 +1,6 @@
 import { get } from '../frame/client.js';
 import type { Frame, Page } from '../frame/page.js';
-import { periodParams, type State, samePeriod } from '../frame/state.js';
+import { atMost, periodParams, type State, samePeriod } from '../frame/state.js';
 import { deadLettersTable } from '../parts/dead-letters.js';
 import { definitions } from '../parts/definitions.js';
 import { h, hidden } from '../parts/dom.js';
@@ -16,6 +16,8 @@ import type { Call, DeadLetter, Definition } from '../parts/types.js';
 import type { DeadReason, HealthAnswer, Pipeline } from '../parts/types-operations.js';
 
 const WINDOW = '1h';
+/** Single deliveries are read, of which there are several to a call: a window on another page may be longer. */
+const LONGEST = '7d';
 const PAGE = '20';
 const FOLLOW_MS = 5_000;
 
@@ -87,7 +89,7 @@ export class HealthPage implements Page {
 
   constructor(frame: Frame) {
     this.#frame = frame;
-    this.#picker = new PeriodPicker(frame, WINDOW);
+    this.#picker = new PeriodPicker(frame, WINDOW, LONGEST);
     this.#reasonsCard = h(
       'section',
       { class: 'card', hidden: true },
@@ -144,11 +146,15 @@ export class HealthPage implements Page {
     this.#loader.stop();
   }
 
+  get #asked(): Record<string, string> {
+    return periodParams(atMost(this.#frame.state.period, LONGEST), WINDOW);
+  }
+
   async #loadHealth(): Promise<void> {
-    const { period, app, tz } = this.#frame.state;
+    const { app, tz } = this.#frame.state;
     await this.#loader.run('health', async (signal) => {
       const [health, { pipeline }, words] = await Promise.all([
-        get<HealthAnswer>('/api/v1/health', { ...periodParams(period, WINDOW), app }, signal),
+        get<HealthAnswer>('/api/v1/health', { ...this.#asked, app }, signal),
         get<{ pipeline: Pipeline | null }>('/api/v1/pipeline', {}, signal),
         definitions(),
       ]);
@@ -254,12 +260,12 @@ export class HealthPage implements Page {
       this.#moreLetters.hidden = true;
       return;
     }
-    const { period, app, tz } = this.#frame.state;
+    const { app, tz } = this.#frame.state;
     await this.#loader.run('letters', async (signal) => {
       const cursor = older ? (this.#cursor ?? '') : '';
       const page = await get<{ dead_letters: DeadLetter[]; next_cursor: string | null }>(
         '/api/v1/dead-letters',
-        { ...periodParams(period, WINDOW), ...wanted, app, limit: PAGE, cursor },
+        { ...this.#asked, ...wanted, app, limit: PAGE, cursor },
         signal,
       );
       this.#found = older ? [...this.#found, ...page.dead_letters] : page.dead_letters;

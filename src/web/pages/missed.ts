@@ -146,9 +146,9 @@ export class MissedPage implements Page {
       void this.#loadAll();
   }
 
-  calls(calls: Call[]): void {
+  calls(calls: Call[], truncated: boolean): void {
     // What rings neither adds a miss nor returns one.
-    if (calls.every(({ status }) => status === 'ringing')) return;
+    if (!truncated && calls.every(({ status }) => status === 'ringing')) return;
     this.#refresher.soon();
     this.#totals.soon();
   }

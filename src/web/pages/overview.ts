@@ -141,7 +141,8 @@ export class OverviewPage implements Page {
     this.#concurrency.redraw();
   }
 
-  calls(calls: Call[]): void {
+  calls(calls: Call[], truncated: boolean): void {
+    if (truncated) void this.#loadList();
     const matching = calls.filter((call) => this.#matches(call));
     for (const call of calls) if (!matching.includes(call)) this.#table.drop(call);
     this.#table.merge(matching, true);

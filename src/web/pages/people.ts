@@ -147,10 +147,10 @@ export class PeoplePage implements Page {
     }
   }
 
-  calls(calls: Call[]): void {
+  calls(calls: Call[], truncated: boolean): void {
     const user = this.#user;
     if (user === '' || this.#frame.state.app === '') return;
-    if (!calls.some(({ caller, callees }) => caller === user || callees.includes(user))) return;
+    if (!truncated && !calls.some(({ caller, callees }) => caller === user || callees.includes(user))) return;
     // A call that comes by itself has no legs: the first page is read again.
     void this.#rows.loadFirst(false);
     this.#refresher.soon();

@@ -4,6 +4,8 @@ import { scroller } from './scroller.js';
 import type { DeadLetter } from './types.js';
 
 const HEADS = ['Arrived', 'Stage', 'Reason', 'Source', 'What was wrong', ''] as const;
+/** Said, because on a narrow screen the table is laid out as a list. */
+const ROW = { role: 'row' } as const;
 
 /** Inputs that could not be processed, each with its bytes on demand. @param open origins of those whose bytes are shown; kept up to date */
 export const deadLettersTable = (letters: readonly DeadLetter[], tz: string, open: Set<string>): HTMLElement =>
@@ -11,10 +13,14 @@ export const deadLettersTable = (letters: readonly DeadLetter[], tz: string, ope
     'Inputs that could not be processed',
     h(
       'table',
-      { class: 'letters' },
+      { class: 'letters stacks', role: 'table' },
       h('caption', { class: 'sr' }, 'Inputs that could not be processed, newest first'),
-      h('thead', {}, h('tr', {}, ...HEADS.map((name) => h('th', { scope: 'col' }, name || hidden('Content'))))),
-      h('tbody', {}, ...letters.flatMap((letter) => rowsOf(letter, tz, open))),
+      h(
+        'thead',
+        { role: 'rowgroup' },
+        h('tr', ROW, ...HEADS.map((name) => h('th', { scope: 'col', role: 'columnheader' }, name || hidden('Content')))),
+      ),
+      h('tbody', { role: 'rowgroup' }, ...letters.flatMap((letter) => rowsOf(letter, tz, open))),
     ),
   );
 
@@ -23,8 +29,13 @@ function rowsOf(letter: DeadLetter, tz: string, open: Set<string>): HTMLElement[
     letter.body.length < letter.body_bytes ? `The beginning of ${count(letter.body_bytes)} bytes` : `${count(letter.body_bytes)} bytes`;
   const body = h(
     'tr',
-    { class: 'body' },
-    h('td', { colspan: HEADS.length }, h('p', { class: 'dim' }, `${shown}, from ${letter.origin}`), h('pre', {}, letter.body)),
+    { class: 'body', ...ROW },
+    h(
+      'td',
+      { role: 'cell', colspan: HEADS.length },
+      h('p', { class: 'dim' }, `${shown}, from ${letter.origin}`),
+      h('pre', {}, letter.body),
+    ),
   );
   const button = h(
     'button',
@@ -46,14 +57,17 @@ function rowsOf(letter: DeadLetter, tz: string, open: Set<string>): HTMLElement[
   return [
     h(
       'tr',
-      {},
-      h('td', { title: exactTime(letter.received_at, tz) }, dayTime(letter.received_at, tz)),
-      h('td', {}, letter.stage),
-      h('td', {}, letter.reason.replaceAll('_', ' ')),
-      h('td', { class: 'dim' }, letter.source),
-      h('td', { class: 'error' }, letter.error),
-      h('td', {}, button),
+      ROW,
+      cell(0, { title: exactTime(letter.received_at, tz) }, dayTime(letter.received_at, tz)),
+      cell(1, {}, letter.stage),
+      cell(2, {}, letter.reason.replaceAll('_', ' ')),
+      cell(3, { class: 'dim' }, letter.source),
+      cell(4, { class: 'error' }, letter.error),
+      cell(5, {}, button),
     ),
     body,
   ];
 }
+
+const cell = (column: number, props: Record<string, string>, content: Node | string): HTMLElement =>
+  h('td', { role: 'cell', 'data-head': HEADS[column], ...props }, h('div', {}, content));

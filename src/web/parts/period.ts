@@ -1,5 +1,5 @@
 import type { Frame } from '../frame/page.js';
-import { WINDOW_MS, WINDOWS, type Window } from '../frame/state.js';
+import { atMost, WINDOW_MS, WINDOWS, type Window } from '../frame/state.js';
 import { h } from './dom.js';
 import { wallTime, wallTimeToEpoch } from './format.js';
 
@@ -17,6 +17,7 @@ export class PeriodPicker {
   readonly element: HTMLElement;
   readonly #frame: Frame;
   readonly #fallback: Window;
+  readonly #longest: Window;
   readonly #radios: HTMLInputElement[];
   readonly #from: HTMLInputElement;
   readonly #to: HTMLInputElement;
@@ -24,11 +25,12 @@ export class PeriodPicker {
   readonly #form: HTMLFormElement;
   readonly #wrong = h('p', { class: 'wrong', role: 'alert', hidden: true });
 
-  /** @param fallback of the page, when nobody has chosen */
-  constructor(frame: Frame, fallback: Window) {
+  /** @param fallback of the page, when nobody has chosen @param longest of the windows that the page can show in time */
+  constructor(frame: Frame, fallback: Window, longest: Window = '30d') {
     this.#frame = frame;
     this.#fallback = fallback;
-    this.#radios = WINDOWS.map((value) =>
+    this.#longest = longest;
+    this.#radios = WINDOWS.filter((value) => WINDOW_MS[value] <= WINDOW_MS[longest]).map((value) =>
       h('input', { type: 'radio', name: 'window', value, change: () => frame.update({ period: { window: value } }) }),
     );
     const moment = (): HTMLInputElement => h('input', { type: 'datetime-local', step: 60, required: true });
@@ -71,7 +73,7 @@ export class PeriodPicker {
   /** To the frame's state. */
   sync(): void {
     const { period, tz } = this.#frame.state;
-    const shown = period ?? { window: this.#fallback };
+    const shown = atMost(period, this.#longest) ?? { window: this.#fallback };
     for (const radio of this.#radios) radio.checked = 'window' in shown && radio.value === shown.window;
     this.#own.classList.toggle('chosen', 'from' in shown);
     if ('from' in shown) this.#open(true);

@@ -41,7 +41,7 @@ export function revisionsTable(revisions: readonly Call[], tz: string, shown: Sh
             ? 'The first record of this call'
             : 'The oldest record that is kept'
           : changes.length === 0
-            ? 'Nothing that is shown here'
+            ? 'Only its legs, of which the latest state alone is kept; the inputs tell what happened'
             : h('ul', {}, ...changes.map((change) => changeItem(change, call, tz))),
       ),
     );
