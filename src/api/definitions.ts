@@ -241,6 +241,24 @@ export const DEFINITIONS = {
     of: 'requests per second that are allowed',
     definition: 'Requests to the vendor’s API per second, since the reading before, divided by what is allowed.',
   },
+  contact_calls: {
+    label: 'Calls with',
+    unit: 'count',
+    of: 'calls',
+    definition: 'Calls of this period in which both users are, as caller or callee, whatever became of them.',
+  },
+  contact_spoken: {
+    label: 'Spoke',
+    unit: 'count',
+    of: 'calls with both users',
+    definition: 'Calls that both users joined, whoever called.',
+  },
+  contact_talk_ms: {
+    label: 'In calls together',
+    unit: 'ms',
+    of: 'calls that both users joined and that are over',
+    definition: 'From the later join of the two to the earlier leave, over all these calls.',
+  },
   undelivered: {
     label: 'Undelivered',
     unit: 'count',

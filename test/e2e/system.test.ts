@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import axe, { type AxeResults } from 'axe-core';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openClickHouse } from '../../src/cli/parts.js';
 import type { ClickHouse } from '../../src/clickhouse/index.js';
@@ -36,6 +36,14 @@ interface Row {
   missed: boolean;
   started: number;
 }
+
+/** The texts of a row's cells, the first so many. */
+const cells = (rows: Locator, count: number): Promise<string[][]> =>
+  rows.evaluateAll(
+    (found, n) =>
+      found.map((row) => [...row.children].slice(0, n).map((cell) => (cell as { textContent: string | null }).textContent?.trim() ?? '')),
+    count,
+  );
 
 describe.skipIf(!hasBrowser)('the pages of a running system', () => {
   const dir = mkdtempSync(join(tmpdir(), 'callstream-pages-'));
@@ -135,6 +143,99 @@ polling: { sweepEvery: 1s, overlap: 2h, delay: 0s, userEvents: off }
       expect(numberIn(await page.locator(`.legend [data-outcome=${outcome}] b`).textContent()), outcome).toBe(
         over.filter((one) => one.outcome === outcome).length,
       );
+    await page.context().close();
+  });
+
+  it('list who waits for a call back, and how often they tried', async () => {
+    const page = await open(at('/missed'));
+    const waiting = await clickhouse.query<{ caller: string; callee: string; missed_count: number }>(
+      'SELECT caller, callee, missed_count FROM missed_unreturned',
+    );
+    expect(waiting.length).toBeGreaterThan(5);
+    expect(waiting.length).toBe(simulated.verify!.compared.missed_pairs);
+    const rows = page.locator('.missed tbody tr:not(.attempts)');
+    await expect.poll(() => rows.count(), WITHIN).toBe(waiting.length);
+    expect((await cells(rows, 3)).sort()).toEqual(waiting.map((pair) => [pair.caller, pair.callee, String(pair.missed_count)]).sort());
+    const tile = (name: string) => page.locator(`[data-tile=${name}] .value`);
+    await expect.poll(() => tile('missed_unreturned').textContent(), WITHIN).toBe(String(waiting.length));
+    expect(numberIn(await tile('unreturned_calls').textContent())).toBe(waiting.reduce((sum, pair) => sum + Number(pair.missed_count), 0));
+    await page.context().close();
+  });
+
+  it('find every call, and say so', async () => {
+    const page = await open(at('/calls'));
+    await expect.poll(() => page.locator('.found').textContent(), WITHIN).toBe(`${calls.length} calls`);
+    await page.context().close();
+  });
+
+  it('tell of a call what its record, its legs, its inputs and its revisions are', async () => {
+    const [one] = await clickhouse.query<{ call_id: string; revision: number }>(
+      `SELECT call_id, revision FROM calls_latest FINAL WHERE outcome = 'answered' AND status = 'ended' AND end_reason != 'merged' ORDER BY length(legs) DESC, call_id LIMIT 1`,
+    );
+    const id = one!.call_id;
+    const page = await open(`/call?${new URLSearchParams({ provider: 'tencent', app_id: APP, id })}`);
+    await page.locator('table.legs').waitFor(WITHIN);
+    const legs = await clickhouse.query<{ user_id: string; role: string }>(
+      'SELECT user_id, role FROM call_legs WHERE call_id = {id:String}',
+      { id },
+    );
+    const [inputs] = await clickhouse.query<{ n: number }>('SELECT count() AS n FROM call_events WHERE call_id = {id:String}', { id });
+    expect((await cells(page.locator('table.legs tbody tr'), 2)).sort()).toEqual(legs.map(({ user_id, role }) => [user_id, role]).sort());
+    expect(await page.locator('table.events tbody tr:not(.body)').count()).toBe(Number(inputs!.n));
+    expect(await page.locator('table.revisions tbody tr').count()).toBe(Number(one!.revision));
+    await page.context().close();
+  });
+
+  it('tell of a user whom they called, missed and spoke with', async () => {
+    const [busiest] = await clickhouse.query<{ user_id: string }>(
+      'SELECT user_id, count() AS n, uniqExact(role) AS roles FROM call_legs GROUP BY user_id ORDER BY roles DESC, n DESC, user_id LIMIT 1',
+    );
+    const user = busiest!.user_id;
+    const [own] = await clickhouse.query<Record<string, number>>(
+      `SELECT countIf(role = 'caller') AS placed, countIf(role = 'callee') AS called, countIf(missed) AS missed FROM call_legs WHERE user_id = {user:String}`,
+      { user },
+    );
+    const others = await clickhouse.query<{ user_id: string; spoke: number; both: number }>(
+      `SELECT l.user_id AS user_id, countIf(l.outcome = 'answered' AND m.outcome = 'answered') AS spoke, count() AS both
+       FROM call_legs AS l INNER JOIN (SELECT call_id, outcome FROM call_legs WHERE user_id = {user:String}) AS m ON l.call_id = m.call_id
+       WHERE l.user_id != {user:String} GROUP BY user_id ORDER BY spoke DESC, both DESC, user_id LIMIT 10`,
+      { user },
+    );
+    const page = await open(`${at('/people')}&${new URLSearchParams({ app: APP, user })}`);
+    for (const [name, count] of Object.entries(own!))
+      await expect.poll(() => page.locator(`[data-tile=${name}] .value`).textContent(), WITHIN).toBe(String(count));
+    const rows = await cells(page.locator('.contacts tbody tr'), 4);
+    expect(rows.map(([name, spoke, , both]) => [name, spoke, both])).toEqual(
+      others.map((one) => [one.user_id, Number(one.spoke) === 0 ? 'never' : String(one.spoke), String(one.both)]),
+    );
+    expect(others.length).toBeGreaterThan(1);
+    await page.context().close();
+  });
+
+  it('list every recording', async () => {
+    const page = await open(at('/recordings'));
+    const rows = page.locator('.recordings tbody tr[data-task]');
+    await expect.poll(() => rows.count(), WITHIN).toBe(simulated.verify!.compared.recordings);
+    expect(simulated.verify!.compared.recordings).toBeGreaterThan(0);
+    await page.context().close();
+  });
+
+  it('say how much arrived: new, twice, and unreadable', async () => {
+    const page = await open('/health?window=24h');
+    const { received, folded, duplicates, dead } = simulated.verify!.compared;
+    const rows = page.locator('.card', { hasText: 'What arrived' }).locator('tbody tr');
+    await rows.first().waitFor(WITHIN);
+    // A sweep may bring what is known already again, as long as the system runs.
+    const [again] = await clickhouse.query<Record<string, number>>(
+      'SELECT sum(received) AS received, sum(folded) AS folded, sum(duplicates) AS duplicates, sum(dead) AS dead FROM delivery_minutes',
+    );
+    const shown = await cells(rows, 6);
+    const sum = (column: number): number => shown.reduce((total, row) => total + numberIn(row[column] ?? ''), 0);
+    expect([sum(3), sum(5)]).toEqual([folded, dead]);
+    expect([Number(again!.folded), Number(again!.dead)]).toEqual([folded, dead]);
+    expect(sum(2)).toBe(sum(3) + sum(4) + sum(5));
+    expect(sum(2)).toBeGreaterThanOrEqual(received);
+    expect(sum(4)).toBeGreaterThanOrEqual(duplicates);
     await page.context().close();
   });
 

@@ -430,7 +430,36 @@ describe('a user', () => {
         last_call_at: Math.max(...own.map((c) => c.started_at)),
       });
       expect(own.length).toBeGreaterThan(5);
+      const expected = new Map<string, { calls: number; spoken: number; talk_ms: number; last_call_at: number }>();
+      for (const call of own) {
+        const mine = legOf(call);
+        for (const leg of call.legs) {
+          if (leg.user_id === user || leg.user_id === '') continue;
+          const known = expected.get(leg.user_id) ?? { calls: 0, spoken: 0, talk_ms: 0, last_call_at: 0 };
+          const spoke = mine?.outcome === 'answered' && leg.outcome === 'answered';
+          const times = [mine?.joined_at, leg.joined_at, mine?.left_at, leg.left_at];
+          const [mineIn, otherIn, mineOut, otherOut] = times as number[];
+          const measured = spoke && call.status === 'ended' && times.every((at) => typeof at === 'number');
+          expected.set(leg.user_id, {
+            calls: known.calls + 1,
+            spoken: known.spoken + (spoke ? 1 : 0),
+            talk_ms: known.talk_ms + (measured ? Math.max(0, Math.min(mineOut!, otherOut!) - Math.max(mineIn!, otherIn!)) : 0),
+            last_call_at: Math.max(known.last_call_at, call.started_at),
+          });
+        }
+      }
+      const { contacts, total } = await get(`${path}/contacts?limit=100`);
+      expect(Object.fromEntries(contacts.map(({ user_id, ...rest }: { user_id: string }) => [user_id, rest]))).toEqual(
+        Object.fromEntries(expected),
+      );
+      expect(total).toBe(expected.size);
+      const [first] = contacts;
+      expect(first.spoken).toBe(Math.max(...[...expected.values()].map(({ spoken }) => spoken)));
+      expect(first.talk_ms).toBeGreaterThan(0);
     }
+    const one = await get('/api/v1/users/1400000001/ann/contacts?limit=1');
+    expect(one.contacts).toHaveLength(1);
+    expect(one.total).toBeGreaterThan(1);
     expect(await get('/api/v1/users/1400000001/nobody')).toMatchObject({ measures: { calls: { value: 0, n: 0 } }, last_call_at: null });
   });
 });

@@ -18,7 +18,7 @@ import { reasonsStatement, receivedStatement, recordsOnlyStatement, repeatedStat
 import { calleesStatement, pairsStatement } from '../../src/api/routes/missed.js';
 import { countsStatement, openStatement, percentilesStatement, seriesStatement, weekStatement } from '../../src/api/routes/overview.js';
 import { recordingsStatement } from '../../src/api/routes/recordings.js';
-import { historyStatement, totalsStatement } from '../../src/api/routes/users.js';
+import { contactsStatement, historyStatement, totalsStatement } from '../../src/api/routes/users.js';
 
 const NOW = Date.parse('2026-03-04T10:17:23.456Z');
 const HOUR = 3_600_000;
@@ -67,6 +67,7 @@ describe('statements', () => {
     changes: changesStatement(NOW, NOW - HOUR, POISON, 10),
     'history of a user': historyStatement(user, [NOW, POISON, POISON, POISON], 10),
     'totals of a user': totalsStatement(user),
+    'contacts of a user': contactsStatement(user, 10),
     missed: pairsStatement(pair, within, [NOW, POISON, POISON, POISON], 10),
     callees: calleesStatement(pair, within),
     recordings: recordingsStatement(

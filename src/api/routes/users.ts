@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { CALLS, LEG, rowOf, selectOf } from '../../clickhouse/relations.js';
 import { addAfter, NEWEST_FIRST, POSITION, positionOf, toCall, WITH_USER } from '../calls.js';
-import { type Measure, OF_USER } from '../definitions.js';
+import { DEFINITIONS, type Measure, OF_USER } from '../definitions.js';
 import { pageOf } from '../page.js';
 import { decodeCursor, id, listTimes, paging, type times } from '../params.js';
 import { listPeriod } from '../plan.js';
 import { Conditions, num, run, type Statement } from '../query.js';
-import { asOf, CALL, CALL_LEG, MEASURE, nextCursor } from '../records.js';
+import { asOf, CALL, CALL_LEG, count, MEASURE, nextCursor } from '../records.js';
 import { route } from '../route.js';
 
 const user = { app: id.describe('App id.'), user: id.describe('User id, URL-encoded.') };
@@ -45,6 +45,24 @@ export function totalsStatement(wanted: Named): Statement {
       `FROM (SELECT ${OWN_LEG} AS own, own.role AS role, own.outcome AS outcome, own.missed AS missed, own.missed_inclusive AS missed_inclusive, ` +
       `own.talk_ms AS talk_ms, toUnixTimestamp64Milli(t.started_at) AS started_at ${FROM} WHERE ${where.sql})`,
     params: where.params,
+  };
+}
+
+/** Who was in calls with the user, and how long both were there. Whom they spoke with most often comes first; `total`: of all there are. */
+export function contactsStatement(wanted: Named, limit: number): Statement {
+  const where = callsOf(wanted);
+  const both = (field: 'joined_at' | 'left_at'): string => `isNotNull(own.${field}) AND isNotNull(other.${field})`;
+  return {
+    sql:
+      'SELECT user_id, count() AS calls, countIf(together) AS spoken, sum(ms) AS talk_ms, max(started_at) AS last_call_at, count() OVER () AS total ' +
+      "FROM (SELECT other.user_id AS user_id, own.outcome = 'answered' AND other.outcome = 'answered' AS together, " +
+      `if(together AND t.status = 'ended' AND ${both('joined_at')} AND ${both('left_at')}, ` +
+      'greatest(0, toUnixTimestamp64Milli(least(assumeNotNull(own.left_at), assumeNotNull(other.left_at))) - ' +
+      'toUnixTimestamp64Milli(greatest(assumeNotNull(own.joined_at), assumeNotNull(other.joined_at)))), 0) AS ms, ' +
+      `toUnixTimestamp64Milli(t.started_at) AS started_at, ${OWN_LEG} AS own ${FROM} ARRAY JOIN t.legs AS other ` +
+      `WHERE ${where.sql} AND other.user_id NOT IN ('', {user:String})) ` +
+      'GROUP BY user_id ORDER BY spoken DESC, calls DESC, user_id LIMIT {limit:UInt32}',
+    params: { ...where.params, limit },
   };
 }
 
@@ -113,4 +131,38 @@ const history = route({
   },
 });
 
-export const USERS = [totals, history];
+const contacts = route({
+  path: '/api/v1/users/{app}/{user}/contacts',
+  operation: 'listContacts',
+  summary: 'Who was in calls with one user, whom they spoke with most often first.',
+  params: z.strictObject({ ...named, limit: paging.limit }),
+  answer: z.strictObject({
+    as_of: asOf,
+    contacts: z.array(
+      z.strictObject({
+        user_id: z.string(),
+        calls: count.describe(DEFINITIONS.contact_calls.definition),
+        spoken: count.describe(DEFINITIONS.contact_spoken.definition),
+        talk_ms: count.describe(DEFINITIONS.contact_talk_ms.definition),
+        last_call_at: z.int().describe('Start of the last call with both, epoch milliseconds.'),
+      }),
+    ),
+    total: count.describe('How many users there are of whom these are the first.'),
+  }),
+  async read({ query, now }, { limit, ...params }) {
+    const rows = await run(query, contactsStatement(listPeriod(params, now), limit));
+    return {
+      as_of: now,
+      contacts: rows.map((row) => ({
+        user_id: String(row.user_id),
+        calls: num(row.calls),
+        spoken: num(row.spoken),
+        talk_ms: num(row.talk_ms),
+        last_call_at: num(row.last_call_at),
+      })),
+      total: num(rows[0]?.total),
+    };
+  },
+});
+
+export const USERS = [totals, history, contacts];

@@ -2,6 +2,7 @@ import { get } from '../frame/client.js';
 import type { Frame, Page } from '../frame/page.js';
 import { periodParams, type State, samePeriod } from '../frame/state.js';
 import { callKey, newestFirst } from '../parts/call-row.js';
+import { ContactsCard } from '../parts/contacts-card.js';
 import { definitions } from '../parts/definitions.js';
 import { h } from '../parts/dom.js';
 import { count } from '../parts/format.js';
@@ -12,7 +13,7 @@ import { PagedRows } from '../parts/paged-rows.js';
 import { PeriodPicker } from '../parts/period.js';
 import { Refresher } from '../parts/refresher.js';
 import { Tiles, USER_TILES } from '../parts/tiles.js';
-import type { App, Call, MissedPair, UserCall, UserTotals } from '../parts/types.js';
+import type { App, Call, ContactsAnswer, MissedPair, UserCall, UserTotals } from '../parts/types.js';
 import { unreturnedList } from '../parts/unreturned.js';
 import { USER_CALL_HEADS, userCallRow } from '../parts/user-row.js';
 import { WindowedTable } from '../parts/windowed.js';
@@ -21,8 +22,9 @@ const WINDOW = '7d';
 const PAGE = '200';
 /** Pairs of each side that are shown. */
 const PAIRS = '20';
+const CONTACTS = '10';
 
-/** One user: numbers, misses that nobody has returned, and every call. */
+/** One user: numbers, misses that nobody has returned, whom they spoke with, and every call. */
 export class PeoplePage implements Page {
   readonly element: HTMLElement;
   readonly #frame: Frame;
@@ -33,6 +35,7 @@ export class PeoplePage implements Page {
   readonly #tiles = new Tiles(USER_TILES);
   readonly #waiting = { caller: h('div'), callee: h('div') };
   readonly #missedTitle = h('div', { class: 'with-info' }, h('h2', {}, 'Missed and not returned'));
+  readonly #contacts = new ContactsCard();
   readonly #history: WindowedTable<UserCall>;
   readonly #rows: PagedRows<UserCall>;
   readonly #historyTitle = h('h2', {}, 'Calls');
@@ -77,6 +80,7 @@ export class PeoplePage implements Page {
         h('div', { class: 'card-head' }, this.#missedTitle),
         h('div', { class: 'two' }, this.#waiting.caller, this.#waiting.callee),
       ),
+      this.#contacts.element,
       h('section', { class: 'card' }, this.#historyTitle, this.#history.element, this.#rows.notice, this.#empty),
     );
     this.element = h(
@@ -241,16 +245,18 @@ export class PeoplePage implements Page {
           { app, [side]: user, limit: PAIRS, ...this.#period },
           signal,
         );
-      const [totals, byMe, ofMe, { missed_unreturned }] = await Promise.all([
+      const [totals, byMe, ofMe, contacts, words] = await Promise.all([
         get<UserTotals>(this.#path, this.#period, signal),
         missed('callee'),
         missed('caller'),
+        get<ContactsAnswer>(`${this.#path}/contacts`, { ...this.#period, limit: CONTACTS }, signal),
         definitions(),
       ]);
       this.#tiles.show(totals);
       if (this.#missedTitle.childElementCount === 1)
-        this.#missedTitle.append(info(missed_unreturned!.label, missed_unreturned!.definition));
+        this.#missedTitle.append(info(words.missed_unreturned!.label, words.missed_unreturned!.definition));
       const linkOf = (other: string): string => personLink(this.#frame)({ app_id: app }, other);
+      this.#contacts.show(contacts, tz, linkOf, words);
       const list = (title: string, { missed: pairs, next_cursor }: typeof byMe, side: 'caller' | 'callee', none: string): HTMLElement[] => [
         h('h3', {}, title),
         pairs.length === 0 ? h('p', { class: 'dim' }, none) : unreturnedList(pairs, side, tz, linkOf),

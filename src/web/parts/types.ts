@@ -180,6 +180,12 @@ export interface UserTotals {
   last_call_at: number | null;
 }
 
+/** Who was in calls with a user; `total`: of all there are. */
+export interface ContactsAnswer {
+  contacts: { user_id: string; calls: number; spoken: number; talk_ms: number; last_call_at: number }[];
+  total: number;
+}
+
 /** A call of a user, with the user's own leg. */
 export interface UserCall {
   call: Call;
