@@ -21,6 +21,14 @@ beforeAll(async () => {
   writer = new ClickHouse(options);
   reader = new ClickHouse({ ...options, readOnly: true });
   await fillWithSample(writer);
+  // Nobody watches the sample: one alert that has resolved, one that fires.
+  const fired = (hour: number): string => `fromUnixTimestamp64Milli(${SAMPLE.from + hour * 3_600_000})`;
+  const alert = (app: string, state: string, at: string, resolved: string): string =>
+    `('${app}', 'missed-rate', 'tencent', '${app}', '${state}', 'missed-rate', 0.4, 50, 0.3, 900000, ${at}, ${resolved}, false, 1)`;
+  await writer.command(
+    'INSERT INTO alert_rows (alert_id, rule, provider, app_id, state, metric, value, n, threshold, window_ms, fired_at, resolved_at, silenced, version) ' +
+      `VALUES ${alert(SAMPLE.apps.video, 'resolved', fired(9), fired(10))}, ${alert(SAMPLE.apps.support, 'firing', fired(12), 'NULL')}`,
+  );
 });
 afterAll(async () => {
   await Promise.all([writer?.close(), reader?.close()]);

@@ -105,6 +105,9 @@ describe('docker-compose.yml', () => {
     const { config } = parseConfig(text(file), { [TOKEN_HASH]: tokenHash });
     expect(config.ingest.host).toBe('0.0.0.0');
     expect(config.api).toMatchObject({ host: '0.0.0.0', tokenHash });
+    // Every role but the one that asks, by its name among the containers.
+    const roles = ours.map(([name]) => name).filter((name) => !['migrate', 'api'].includes(name));
+    expect(config.api.admins).toEqual(roles.map((name) => `http://${name}:${PORTS.admin}`));
   });
 
   it('has the server versions of the embedded stack', () => {

@@ -10,7 +10,7 @@ const DATASOURCE = { type: 'grafana-clickhouse-datasource', uid: 'callstream' };
 /** Stable relations (docs/clickhouse.md); stored tables may change with any version. */
 const RELATIONS = [
   ...['calls', 'call_legs', 'call_events', 'recordings', 'call_recordings', 'metrics_1m', 'metrics_1h', 'metrics_1d'],
-  ...['concurrency_1m', 'missed_unreturned', 'dead_letters', 'delivery_health', 'delivery_minutes'],
+  ...['concurrency_1m', 'missed_unreturned', 'dead_letters', 'delivery_health', 'delivery_minutes', 'alerts'],
 ];
 const text = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const relationsOf = (sql: string): string[] => [...sql.matchAll(/\b(?:FROM|JOIN)\s+(\w+)/g)].map(([, name]) => name!);
@@ -32,6 +32,7 @@ describe('the expansion of macros and variables', () => {
 describe('the dashboards', () => {
   it('have the uids that links rely on', () => {
     expect(dashboards().map(({ uid }) => uid)).toEqual([
+      'callstream-alerts',
       'callstream-delivery',
       'callstream-missed',
       'callstream-overview',
