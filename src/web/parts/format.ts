@@ -80,3 +80,10 @@ export function wallTimeToEpoch(text: string, zone: string): number {
   const ahead = (at: number): number => Date.parse(`${wallTime(at, zone)}Z`) - at;
   return utc - ahead(utc - ahead(utc));
 }
+
+/** A whole day in the zone, so many days before that of `now`: `[from, to)`, epoch ms. Days in which clocks change are an hour shorter or longer. */
+export function wholeDay(now: number, daysAgo: number, zone: string): { from: number; to: number } {
+  const [year, month, day] = wallTime(now, zone).split(/[-T]/).map(Number) as [number, number, number];
+  const midnight = (of: number): number => wallTimeToEpoch(new Date(Date.UTC(year, month - 1, of)).toISOString().slice(0, 16), zone);
+  return { from: midnight(day - daysAgo), to: midnight(day - daysAgo + 1) };
+}

@@ -1,7 +1,7 @@
 import type { Frame } from '../frame/page.js';
 import { atMost, WINDOW_MS, WINDOWS, type Window } from '../frame/state.js';
 import { h } from './dom.js';
-import { wallTime, wallTimeToEpoch } from './format.js';
+import { wallTime, wallTimeToEpoch, wholeDay } from './format.js';
 
 const WORDS: Record<Window, string> = {
   '15m': '15 min',
@@ -54,6 +54,8 @@ export class PeriodPicker {
       h('label', {}, 'From ', this.#from),
       h('label', {}, 'to ', this.#to),
       h('button', { type: 'submit', class: 'primary' }, 'Show'),
+      this.#day('Today', 0),
+      this.#day('Yesterday', 1),
       this.#wrong,
     );
     this.element = h(
@@ -82,6 +84,12 @@ export class PeriodPicker {
     this.#from.value = wallTime(from, tz);
     this.#to.value = wallTime(to, tz);
     this.#wrong.hidden = true;
+  }
+
+  /** A whole day at once; its evening is two key strokes from there. */
+  #day(name: string, daysAgo: number): HTMLElement {
+    const show = (): void => this.#frame.update({ period: wholeDay(Date.now(), daysAgo, this.#frame.state.tz) });
+    return h('button', { type: 'button', class: 'plain', click: show }, name);
   }
 
   #open(open: boolean): void {
