@@ -1,20 +1,17 @@
 import { Failure, get, post } from '../frame/client.js';
 import type { Frame, Page } from '../frame/page.js';
-import { periodParams, type State, samePeriod } from '../frame/state.js';
+import { type State, samePeriod } from '../frame/state.js';
+import { AlertHistory } from '../parts/alert-history.js';
 import { appText, conditionText, inUnit } from '../parts/alert-words.js';
 import { h } from '../parts/dom.js';
-import { count, dayMinute, dayTime, exactTime, span } from '../parts/format.js';
+import { count, dayMinute, exactTime, span } from '../parts/format.js';
 import { Loader } from '../parts/loader.js';
-import { PeriodPicker } from '../parts/period.js';
 import { type Cell, PlainTable } from '../parts/plain-table.js';
 import { Refresher } from '../parts/refresher.js';
 import { scroller } from '../parts/scroller.js';
 import { SilenceDialog } from '../parts/silence-dialog.js';
 import type { App } from '../parts/types.js';
 import type { Alert, AlertRule, AlertUnit, Silence, Webhook } from '../parts/types-operations.js';
-
-const WINDOW = '7d';
-const PAGE = '50';
 
 interface Alerts {
   as_of: number;
@@ -29,7 +26,6 @@ export class AlertsPage implements Page {
   readonly #frame: Frame;
   readonly #loader = new Loader(() => this.load());
   readonly #refresher = new Refresher(() => this.#loadNow());
-  readonly #picker: PeriodPicker;
   readonly #firing = new PlainTable('Alerts that fire', [
     ['Rule'],
     ['App'],
@@ -48,30 +44,16 @@ export class AlertsPage implements Page {
     { class: 'empty', hidden: true },
     'Nobody is told of alerts: name a receiver under webhooks in the configuration (docs/alerts.md).',
   );
-  readonly #history = new PlainTable('Alerts of the period, the last fired first', [
-    ['Fired'],
-    ['Rule'],
-    ['App'],
-    ['Value', 'n'],
-    ['n', 'n'],
-    ['Threshold', 'n'],
-    ['Lasted', 'n'],
-    ['Silenced'],
-  ]);
-  readonly #historyNone = h('p', { class: 'empty', hidden: true });
-  readonly #period = h('p', { class: 'period' });
-  readonly #more = h('button', { type: 'button', class: 'more', hidden: true, click: () => void this.#loadHistory(true) }, 'Show older');
+  readonly #history: AlertHistory;
   readonly #said = h('p', { class: 'said', role: 'status' });
   readonly #dialog = new SilenceDialog((said) => this.#changed(said));
   #units = new Map<string, AlertUnit>();
   /** As they were last read. */
   #silent: readonly Silence[] = [];
-  #shown: Alert[] = [];
-  #cursor: string | null = null;
 
   constructor(frame: Frame) {
     this.#frame = frame;
-    this.#picker = new PeriodPicker(frame, WINDOW);
+    this.#history = new AlertHistory(frame, this.#loader);
     this.#silencesCard = h(
       'section',
       { class: 'card', hidden: true },
@@ -88,14 +70,7 @@ export class AlertsPage implements Page {
       this.#silencesCard,
       h('section', { class: 'card' }, h('h2', {}, 'Rules'), scroller('Alert rules in force', this.#rules.element)),
       h('section', { class: 'card' }, h('h2', {}, 'Who is told'), scroller('Webhooks', this.#webhooks.element), this.#webhooksNone),
-      h(
-        'section',
-        { class: 'card' },
-        h('div', { class: 'card-head' }, h('h2', {}, 'History'), this.#period, this.#picker.element),
-        scroller('Alerts of the period', this.#history.element),
-        this.#historyNone,
-        this.#more,
-      ),
+      this.#history.element,
       this.#dialog.element,
     );
   }
@@ -103,7 +78,7 @@ export class AlertsPage implements Page {
   load(): void {
     this.#refresher.resume();
     void this.#refresher.now();
-    void this.#loadHistory(false);
+    void this.#history.load();
   }
 
   pause(): void {
@@ -113,10 +88,10 @@ export class AlertsPage implements Page {
 
   stateChanged(before: State): void {
     const { state } = this.#frame;
-    this.#picker.sync();
+    this.#history.picker.sync();
     const elsewhere = before.app !== state.app || before.tz !== state.tz;
     if (elsewhere) void this.#refresher.now();
-    if (elsewhere || !samePeriod(before.period, state.period)) void this.#loadHistory(false);
+    if (elsewhere || !samePeriod(before.period, state.period)) void this.#history.load();
   }
 
   destroy(): void {
@@ -143,7 +118,7 @@ export class AlertsPage implements Page {
       this.#showFiring(alerts, rules, as_of);
       this.#showWebhooks(webhooks);
       this.#showRules(rules, this.#silent, apps);
-      this.#drawHistory();
+      this.#history.redraw(this.#units);
       this.#frame.listen(app, as_of);
       // Kafka may be away while all else is there.
       const { silences } = await get<{ silences: Silence[] }>('/api/v1/alerts/silences', {}, signal);
@@ -151,37 +126,6 @@ export class AlertsPage implements Page {
       this.#showSilences(silences);
       this.#showRules(rules, silences, apps);
     });
-  }
-
-  async #loadHistory(older: boolean): Promise<void> {
-    const { period, app } = this.#frame.state;
-    await this.#loader.run('history', async (signal) => {
-      const cursor = older ? (this.#cursor ?? '') : '';
-      const page = await get<Alerts>('/api/v1/alerts', { ...periodParams(period, WINDOW), app, limit: PAGE, cursor }, signal);
-      this.#shown = older ? [...this.#shown, ...page.alerts] : page.alerts;
-      this.#cursor = page.next_cursor;
-      this.#more.hidden = page.next_cursor === null;
-      this.#history.element.hidden = this.#shown.length === 0;
-      this.#historyNone.hidden = this.#shown.length > 0;
-      this.#historyNone.textContent = `No alert fired in this period${app === '' ? '' : ` in app ${app}`}. Choose a longer one to see earlier ones.`;
-      this.#drawHistory();
-    });
-  }
-
-  #drawHistory(): void {
-    const { tz } = this.#frame.state;
-    this.#history.show(
-      this.#shown.map((alert): Cell[] => [
-        { content: dayTime(alert.fired_at, tz), title: exactTime(alert.fired_at, tz) },
-        alert.rule,
-        alert.app_id,
-        this.#value(alert.value, alert.metric),
-        count(alert.n),
-        this.#value(alert.threshold, alert.metric),
-        alert.resolved_at === null ? h('b', { class: 'bad' }, 'fires') : span(alert.resolved_at - alert.fired_at),
-        alert.silenced ? 'yes' : 'no',
-      ]),
-    );
   }
 
   #value(value: number, metric: string): string {

@@ -6,6 +6,7 @@ import { definitions } from '../parts/definitions.js';
 import { h, hidden } from '../parts/dom.js';
 import { count, dayMinute, dayTime, duration, exactTime, percent, span } from '../parts/format.js';
 import { Loader } from '../parts/loader.js';
+import { OlderRows } from '../parts/older-rows.js';
 import { PeriodPicker } from '../parts/period.js';
 import { PipelineCard } from '../parts/pipeline-card.js';
 import { PlainTable } from '../parts/plain-table.js';
@@ -75,28 +76,31 @@ export class HealthPage implements Page {
     ['!Show'],
   ]);
   readonly #reasonsCard: HTMLElement;
-  readonly #letters = h('div', { class: 'letters-list' });
-  readonly #moreLetters = h(
-    'button',
-    { type: 'button', class: 'more', hidden: true, click: () => void this.#loadLetters(true) },
-    'Show older',
-  );
+  readonly #letters: OlderRows<DeadLetter>;
+  readonly #lettersList = h('div', { class: 'letters-list' });
   readonly #pipeline = new PipelineCard();
   readonly #open = new Set<string>();
   #reasonsKnown: readonly DeadReason[] = [];
-  #found: DeadLetter[] = [];
-  #cursor: string | null = null;
 
   constructor(frame: Frame) {
     this.#frame = frame;
     this.#picker = new PeriodPicker(frame, WINDOW, LONGEST);
+    this.#letters = new OlderRows<DeadLetter>({
+      loader: this.#loader,
+      list: 'dead_letters',
+      question: () => {
+        const wanted = this.#reason();
+        return wanted && { path: '/api/v1/dead-letters', params: { ...this.#asked, ...wanted, app: frame.state.app, limit: PAGE } };
+      },
+      show: (letters) => this.#showLetters(letters),
+    });
     this.#reasonsCard = h(
       'section',
       { class: 'card', hidden: true },
       h('h2', {}, 'Dead letters: what could not be processed'),
       scroller('Reasons', this.#reasons.element),
-      this.#letters,
-      this.#moreLetters,
+      this.#lettersList,
+      this.#letters.button,
     );
     this.element = h(
       'div',
@@ -120,7 +124,7 @@ export class HealthPage implements Page {
   load(): void {
     this.#refresher.resume();
     void this.#refresher.now();
-    if (this.#reason() !== null) void this.#loadLetters(false);
+    if (this.#reason() !== null) void this.#letters.load();
   }
 
   pause(): void {
@@ -134,7 +138,7 @@ export class HealthPage implements Page {
     const elsewhere = before.app !== state.app || before.tz !== state.tz || !samePeriod(before.period, state.period);
     if (elsewhere) void this.#refresher.now();
     else this.#showReasons(this.#reasonsKnown);
-    if (elsewhere || before.own.reason !== state.own.reason) void this.#loadLetters(false);
+    if (elsewhere || before.own.reason !== state.own.reason) void this.#letters.load();
   }
 
   calls(_calls: Call[]): void {
@@ -253,30 +257,14 @@ export class HealthPage implements Page {
     return stage === undefined || reason === undefined || source === undefined ? null : { stage, reason, source };
   }
 
-  async #loadLetters(older: boolean): Promise<void> {
-    const wanted = this.#reason();
-    if (wanted === null) {
-      this.#letters.replaceChildren();
-      this.#moreLetters.hidden = true;
-      return;
-    }
-    const { app, tz } = this.#frame.state;
-    await this.#loader.run('letters', async (signal) => {
-      const cursor = older ? (this.#cursor ?? '') : '';
-      const page = await get<{ dead_letters: DeadLetter[]; next_cursor: string | null }>(
-        '/api/v1/dead-letters',
-        { ...this.#asked, ...wanted, app, limit: PAGE, cursor },
-        signal,
-      );
-      this.#found = older ? [...this.#found, ...page.dead_letters] : page.dead_letters;
-      this.#cursor = page.next_cursor;
-      this.#moreLetters.hidden = page.next_cursor === null;
-      this.#letters.replaceChildren(
-        this.#found.length === 0
+  #showLetters(letters: readonly DeadLetter[]): void {
+    if (this.#reason() === null) this.#lettersList.replaceChildren();
+    else
+      this.#lettersList.replaceChildren(
+        letters.length === 0
           ? h('p', { class: 'empty' }, 'None of these in this period.')
-          : deadLettersTable(this.#found, tz, this.#open),
+          : deadLettersTable(letters, this.#frame.state.tz, this.#open),
       );
-    });
   }
 }
 
