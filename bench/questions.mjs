@@ -53,6 +53,8 @@ export async function questionsOf(reader, [app], until) {
       `missed?window=7d&app=${app}&callee=${user}`,
       'missed/callees?window=24h',
       'missed/callees?window=7d',
+      'missed?window=30d',
+      'missed/callees?window=30d',
     ],
     calls: [
       'calls',
@@ -66,7 +68,7 @@ export async function questionsOf(reader, [app], until) {
       ...filters.filter((filter) => !filter.includes('from=')).map((filter) => `calls/count?${filter}&${month}`),
     ],
     call: [`calls/tencent/${app}/${call}`],
-    people: [`users/${app}/${user}`, `users/${app}/${user}/calls`],
+    people: ['', '/calls', '/contacts', '?window=30d', '/contacts?window=30d'].map((rest) => `users/${app}/${user}${rest}`),
     recordings: ['recordings', 'recordings?exceptions=true', 'recordings?status=finished,failed&exceptions=false'],
     health: [
       'health?window=1h',
