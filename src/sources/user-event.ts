@@ -69,6 +69,8 @@ interface Room {
   commId: string;
   /** Epoch milliseconds. */
   createdAt: number;
+  /** Of a room that is finished; null: not known, or not over. */
+  destroyedAt: number | null;
 }
 
 /** The `cloudApi` section of an app's configuration. */
@@ -188,7 +190,7 @@ function readRooms(plan: UserEventPlan & { what: 'room' }, operation: string, re
   let best = plan.best;
   for (const entry of list) {
     const room = isObject(entry) ? roomOf(entry, plan) : null;
-    if (room !== null && (best === null || distance(room, plan) < distance(best, plan))) best = room;
+    if (room !== null && (best === null || isCloser(room, best, plan))) best = room;
   }
   const { appId, callId, roomId, users, from, to, startedAt } = plan;
   if (list.length >= PAGE_SIZE) {
@@ -204,16 +206,26 @@ function readRooms(plan: UserEventPlan & { what: 'room' }, operation: string, re
   return { kind: 'page', elements: [], next };
 }
 
-const distance = (room: Room, plan: { startedAt: number }): number => Math.abs(room.createdAt - plan.startedAt);
+/**
+ * Ids of rooms are used again. The call's room is the one that was there when the call began, which may have been made long before; of several, or where none is known to
+ * have been, the one made closest to that moment.
+ */
+function isCloser(room: Room, than: Room, { startedAt }: { startedAt: number }): boolean {
+  // A DestroyTime is a whole second.
+  const wasThere = ({ createdAt, destroyedAt }: Room): boolean =>
+    createdAt <= startedAt && destroyedAt !== null && startedAt < destroyedAt + 1000;
+  if (wasThere(room) !== wasThere(than)) return wasThere(room);
+  return Math.abs(room.createdAt - startedAt) < Math.abs(than.createdAt - startedAt);
+}
 
-/** A room that this call may have been held in. Ids of rooms are used again: of several, the one made closest to the start of the call is the call's. */
+/** A room that this call may have been held in. */
 function roomOf(entry: JsonObject, plan: AboutCall): Room | null {
   const commId = idOf(entry, 'CommId');
   const createdAt = timeOf(entry, 'CreateTime');
   if (commId === '' || createdAt === null || idOf(entry, 'RoomString') !== plan.roomId) return null;
   // A DestroyTime alone is no end: the vendor's own sample has one in a room that is not finished.
   const destroyedAt = valueAt(entry, 'IsFinished') === true ? timeOf(entry, 'DestroyTime') : null;
-  return createdAt <= plan.to && (destroyedAt === null || destroyedAt >= plan.from) ? { commId, createdAt } : null;
+  return createdAt <= plan.to && (destroyedAt === null || destroyedAt >= plan.from) ? { commId, createdAt, destroyedAt } : null;
 }
 
 function readData(

@@ -232,6 +232,22 @@ describe('rooms', () => {
     expect(commIdOf(at(-1), at(2), at(-120))).toBe('at-1');
   });
 
+  it('the one that was there when the call began is taken, though another was made closer to that moment', () => {
+    const stay = (from: number, to: number, more = {}) =>
+      room({
+        CommId: `${from} to ${to}`,
+        CreateTime: second(STARTED + from * MINUTE),
+        DestroyTime: second(STARTED + to * MINUTE),
+        ...more,
+      });
+    expect(commIdOf(stay(-30, 1), stay(2, 4))).toBe('-30 to 1');
+    expect(commIdOf(stay(2, 4), stay(-30, 1))).toBe('-30 to 1');
+    expect(commIdOf(stay(-30, 0), stay(-40, -31), stay(0.5, 1))).toBe('-30 to 0');
+    // None is known to have been there.
+    expect(commIdOf(stay(-30, -1), stay(2, 4))).toBe('2 to 4');
+    expect(commIdOf(stay(-30, 1, { IsFinished: false }), stay(2, 4))).toBe('2 to 4');
+  });
+
   it('are read page by page, from 0, until one is not full', () => {
     const full = Array.from({ length: 100 }, (_, i) => room({ CommId: `r${i}`, CreateTime: second(STARTED) - 1000 + i }));
     const first = read(rooms, response({ Total: 100, RoomList: full }));
