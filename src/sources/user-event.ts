@@ -31,6 +31,7 @@ const CONTENT_TYPE = 'application/json';
 const PAGE_SIZE = 100;
 /** Ten thousand rooms of one id within a day are no room's history. */
 const MAX_PAGES = 100;
+const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 /** Media events this far outside of the call still count (semantics.md "Inputs"). */
@@ -52,6 +53,8 @@ export type UserEventPlan =
   | (AboutCall & {
       what: 'room';
       startedAt: number;
+      /** Where it is not known, the end of the question. */
+      endedAt: number;
       /** From 0. */
       page: number;
       /** The best room of the pages before, or null. */
@@ -168,7 +171,7 @@ export function userEventPlan(
   const to = Math.min((call.endedAt ?? now) + SLACK_MS, now);
   if (call.roomId === '' || users.length === 0 || from >= to) return null;
   const { appId, callId, roomId, startedAt } = call;
-  return { what: 'room', appId, callId, roomId, users, from, to, startedAt, page: 0, best: null };
+  return { what: 'room', appId, callId, roomId, users, from, to, startedAt, endedAt: call.endedAt ?? to, page: 0, best: null };
 }
 
 function parametersOf(plan: UserEventPlan): JsonObject {
@@ -192,13 +195,13 @@ function readRooms(plan: UserEventPlan & { what: 'room' }, operation: string, re
     const room = isObject(entry) ? roomOf(entry, plan) : null;
     if (room !== null && (best === null || isCloser(room, best, plan))) best = room;
   }
-  const { appId, callId, roomId, users, from, to, startedAt } = plan;
+  const { appId, callId, roomId, users, from, to } = plan;
   if (list.length >= PAGE_SIZE) {
     if (plan.page + 1 >= MAX_PAGES) return failure('refused', 'too_many_pages', `${operation}: more than ${MAX_PAGES} pages of rooms`);
     return {
       kind: 'page',
       elements: [],
-      next: { what: 'room', appId, callId, roomId, users, from, to, startedAt, page: plan.page + 1, best },
+      next: { ...plan, page: plan.page + 1, best },
     };
   }
   if (best === null) return failure('not_yet', 'absent', `${operation}: the vendor has no room of this call yet`);
@@ -207,16 +210,18 @@ function readRooms(plan: UserEventPlan & { what: 'room' }, operation: string, re
 }
 
 /**
- * Ids of rooms are used again. The call's room is the one that was there when the call began, which may have been made long before; of several, or where none is known to
- * have been, the one made closest to that moment.
+ * Ids of rooms are used again. The call's room is the one that is known to have been there for the longest part of the call, which may have been made long before; of several,
+ * or where none is known to have been there, the one made closest to the call's start.
  */
-function isCloser(room: Room, than: Room, { startedAt }: { startedAt: number }): boolean {
-  // A DestroyTime is a whole second.
-  const wasThere = ({ createdAt, destroyedAt }: Room): boolean =>
-    createdAt <= startedAt && destroyedAt !== null && startedAt < destroyedAt + 1000;
-  if (wasThere(room) !== wasThere(than)) return wasThere(room);
-  return Math.abs(room.createdAt - startedAt) < Math.abs(than.createdAt - startedAt);
+function isCloser(room: Room, than: Room, call: { startedAt: number; endedAt: number }): boolean {
+  const [own, other] = [together(room, call), together(than, call)];
+  if (own !== other) return own > other;
+  return Math.abs(room.createdAt - call.startedAt) < Math.abs(than.createdAt - call.startedAt);
 }
+
+/** For how long room and call are known to have been there at once, ms; the ends of both are whole seconds. */
+const together = ({ createdAt, destroyedAt }: Room, { startedAt, endedAt }: { startedAt: number; endedAt: number }): number =>
+  destroyedAt === null ? 0 : Math.max(0, Math.min(destroyedAt, endedAt) + SECOND_MS - Math.max(createdAt, startedAt));
 
 /** A room that this call may have been held in. */
 function roomOf(entry: JsonObject, plan: AboutCall): Room | null {

@@ -74,6 +74,7 @@ describe('plans', () => {
       from: STARTED - 5 * MINUTE,
       to: STARTED + 15 * MINUTE,
       startedAt: STARTED,
+      endedAt: STARTED + 10 * MINUTE,
       page: 0,
       best: null,
     });
@@ -232,7 +233,7 @@ describe('rooms', () => {
     expect(commIdOf(at(-1), at(2), at(-120))).toBe('at-1');
   });
 
-  it('the one that was there when the call began is taken, though another was made closer to that moment', () => {
+  it('the one that was there for the longest part of the call is taken, though another was made closer to its start', () => {
     const stay = (from: number, to: number, more = {}) =>
       room({
         CommId: `${from} to ${to}`,
@@ -240,12 +241,20 @@ describe('rooms', () => {
         DestroyTime: second(STARTED + to * MINUTE),
         ...more,
       });
-    expect(commIdOf(stay(-30, 1), stay(2, 4))).toBe('-30 to 1');
-    expect(commIdOf(stay(2, 4), stay(-30, 1))).toBe('-30 to 1');
-    expect(commIdOf(stay(-30, 0), stay(-40, -31), stay(0.5, 1))).toBe('-30 to 0');
-    // None is known to have been there.
-    expect(commIdOf(stay(-30, -1), stay(2, 4))).toBe('2 to 4');
-    expect(commIdOf(stay(-30, 1, { IsFinished: false }), stay(2, 4))).toBe('2 to 4');
+    expect(commIdOf(stay(-30, 6), stay(7, 9))).toBe('-30 to 6');
+    expect(commIdOf(stay(7, 9), stay(-30, 6))).toBe('-30 to 6');
+    // What was there only when a wrong clock says that the call began.
+    expect(commIdOf(stay(-1, 1), stay(2, 30))).toBe('2 to 30');
+    // Nobody knows of an open one how long it will have been there.
+    expect(commIdOf(stay(-30, 6, { IsFinished: false }), stay(2, 4, { IsFinished: false }))).toBe('2 to 4');
+  });
+
+  it('a call without a length was held in the room that was there at that moment', () => {
+    const moment = userEventPlan({ ...CALL, endedAt: STARTED }, NOW)!;
+    const stay = (from: number, to: number) =>
+      room({ CommId: `${from}`, CreateTime: second(STARTED) + from, DestroyTime: second(STARTED) + to });
+    const answer = read(moment, response({ RoomList: [stay(-200, 0), stay(5, 60), stay(-300, -210)] }));
+    expect(answer).toMatchObject({ next: { commId: '-200' } });
   });
 
   it('are read page by page, from 0, until one is not full', () => {
