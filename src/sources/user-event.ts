@@ -34,6 +34,8 @@ const MAX_PAGES = 100;
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
+/** Rooms of a call that are asked about at most. */
+const MAX_ROOMS = 4;
 /** Media events this far outside of the call still count (semantics.md "Inputs"). */
 const SLACK_MS = 5 * MINUTE_MS;
 
@@ -57,12 +59,18 @@ export type UserEventPlan =
       endedAt: number;
       /** From 0. */
       page: number;
-      /** The best room of the pages before, or null. */
-      best: Room | null;
+      /** Rooms of the pages before that the call may have been held in, the likeliest first. */
+      rooms: readonly Room[];
+      /** Asked so late that the vendor has the call's events by now, if ever: if nobody was in the likeliest room, the next ones are asked about. */
+      late: boolean;
     })
   | (AboutCall & {
       what: 'user';
       commId: string;
+      /** Of the call, to be asked about again in `others`. */
+      everyone: readonly string[];
+      /** Less likely rooms, while nobody has been found. */
+      others: readonly string[];
       /** A user before this one had events: an empty answer now means that this one never came, not that it is too early. */
       found: boolean;
     });
@@ -171,7 +179,8 @@ export function userEventPlan(
   const to = Math.min((call.endedAt ?? now) + SLACK_MS, now);
   if (call.roomId === '' || users.length === 0 || from >= to) return null;
   const { appId, callId, roomId, startedAt } = call;
-  return { what: 'room', appId, callId, roomId, users, from, to, startedAt, endedAt: call.endedAt ?? to, page: 0, best: null };
+  const endedAt = call.endedAt ?? to;
+  return { what: 'room', appId, callId, roomId, users, from, to, startedAt, endedAt, page: 0, rooms: [], late: now >= endedAt + SLACK_MS };
 }
 
 function parametersOf(plan: UserEventPlan): JsonObject {
@@ -190,33 +199,27 @@ function parametersOf(plan: UserEventPlan): JsonObject {
 function readRooms(plan: UserEventPlan & { what: 'room' }, operation: string, response: JsonObject): PollAnswer<UserEventPlan> {
   const list = listAt(response, 'RoomList');
   if (list === null) return malformed(operation, 'RoomList is no list');
-  let best = plan.best;
-  for (const entry of list) {
-    const room = isObject(entry) ? roomOf(entry, plan) : null;
-    if (room !== null && (best === null || isCloser(room, best, plan))) best = room;
-  }
-  const { appId, callId, roomId, users, from, to } = plan;
+  const found = list.flatMap((entry) => (isObject(entry) ? (roomOf(entry, plan) ?? []) : []));
+  const rooms = [...plan.rooms, ...found].sort((a, b) => likelier(a, b, plan)).slice(0, MAX_ROOMS);
   if (list.length >= PAGE_SIZE) {
     if (plan.page + 1 >= MAX_PAGES) return failure('refused', 'too_many_pages', `${operation}: more than ${MAX_PAGES} pages of rooms`);
-    return {
-      kind: 'page',
-      elements: [],
-      next: { ...plan, page: plan.page + 1, best },
-    };
+    return { kind: 'page', elements: [], next: { ...plan, page: plan.page + 1, rooms } };
   }
-  if (best === null) return failure('not_yet', 'absent', `${operation}: the vendor has no room of this call yet`);
-  const next: UserEventPlan = { what: 'user', appId, callId, roomId, users, from, to, commId: best.commId, found: false };
+  const [best, ...others] = rooms.map(({ commId }) => commId);
+  if (best === undefined) return failure('not_yet', 'absent', `${operation}: the vendor has no room of this call yet`);
+  const { appId, callId, roomId, users, from, to } = plan;
+  const about = { appId, callId, roomId, users, from, to };
+  const next: UserEventPlan = { ...about, what: 'user', commId: best, everyone: users, others: plan.late ? others : [], found: false };
   return { kind: 'page', elements: [], next };
 }
 
 /**
  * Ids of rooms are used again. The call's room is the one that is known to have been there for the longest part of the call, which may have been made long before; of several,
- * or where none is known to have been there, the one made closest to the call's start.
+ * or where none is known to have been there, the one made closest to the call's start. Negative: the first one rather.
  */
-function isCloser(room: Room, than: Room, call: { startedAt: number; endedAt: number }): boolean {
-  const [own, other] = [together(room, call), together(than, call)];
-  if (own !== other) return own > other;
-  return Math.abs(room.createdAt - call.startedAt) < Math.abs(than.createdAt - call.startedAt);
+function likelier(a: Room, b: Room, call: { startedAt: number; endedAt: number }): number {
+  const longer = together(b, call) - together(a, call);
+  return longer !== 0 ? longer : Math.abs(a.createdAt - call.startedAt) - Math.abs(b.createdAt - call.startedAt);
 }
 
 /** For how long room and call are known to have been there at once, ms; the ends of both are whole seconds. */
@@ -246,7 +249,11 @@ function readData(
   const rest = plan.users.slice(1);
   const source = data.length === 0 ? null : sliceAt(text, 'Response', 'Data');
   const found = plan.found || source !== null;
-  if (rest.length === 0 && !found) return failure('not_yet', 'absent', `${operation}: the vendor has no events of this call yet`);
+  if (rest.length === 0 && !found) {
+    const [next, ...others] = plan.others;
+    if (next === undefined) return failure('not_yet', 'absent', `${operation}: the vendor has no events of this call yet`);
+    return { kind: 'page', elements: [], next: { ...plan, users: plan.everyone, commId: next, others } };
+  }
   const query = contextQuery({ call_id: callId, user_id: user, comm_id: commId, room_id: roomId });
   return {
     kind: 'page',

@@ -212,6 +212,8 @@ describe('what a vendor’s API answers', () => {
         from: T,
         to: T + 60_000,
         commId: 'x',
+        everyone: [],
+        others: [],
         found: false,
       }),
     ],

@@ -191,7 +191,7 @@ describe('media events', () => {
   const T = 1_589_975_202_782;
   const plan = (...users: string[]): UserEventPlan => ({
     ...{ what: 'user', appId, callId: 'c 1', roomId: '1400', users, from: T - 60_000, to: T + 3_600_000 },
-    ...{ commId: '1400188366_218695_1590065777', found: false },
+    ...{ commId: '1400188366_218695_1590065777', everyone: [], others: [], found: false },
   });
   const answer = (data: string) => `{"Response":{"Data":${data},"RequestId":"093bffd3-9d27-45ca-8410-c61c0e4cdcb8"}}`;
   const event = (EventId: number, seconds: number, ParamOne = -1) => ({

@@ -182,8 +182,8 @@ describe('DescribeRoomInfo and DescribeUserEvent', () => {
     expect(await codeOf(vendor, { ...plan, from: VENDOR_NOW - 15 * day, to: VENDOR_NOW - 14.5 * day })).toBe(
       'refused InvalidParameter.StartTimeOversize',
     );
-    const { what: _, startedAt: __, endedAt: ___, page: ____, best: _____, ...about } = plan;
-    const user: UserEventPlan = { ...about, what: 'user', commId: `${APP_ID}_4711_1`, found: false };
+    const { what: _, startedAt: __, endedAt: ___, page: ____, rooms: _____, late: ______, ...about } = plan;
+    const user: UserEventPlan = { ...about, what: 'user', commId: `${APP_ID}_4711_1`, everyone: about.users, others: [], found: false };
     expect(await codeOf(vendor, { ...user, from: VENDOR_NOW - 15 * day })).toBe('refused InvalidParameter.StartTsOversize');
     expect(await codeOf(vendor, { ...user, to: user.from - 5_000 })).toBe('refused InvalidParameter.EndTs');
     expect(await codeOf(vendor, { ...user, commId: '' })).toBe('refused MissingParameter.CommId');

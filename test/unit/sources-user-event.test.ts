@@ -36,6 +36,8 @@ const users: UserEventPlan = {
   from: STARTED,
   to: NOW,
   commId: '1400188366_218695_1590065777',
+  everyone: ['alice', 'bob'],
+  others: [],
   found: false,
 };
 const last: UserEventPlan = { ...users, users: ['bob'] };
@@ -76,10 +78,12 @@ describe('plans', () => {
       startedAt: STARTED,
       endedAt: STARTED + 10 * MINUTE,
       page: 0,
-      best: null,
+      rooms: [],
+      late: true,
     });
     expect(userEventPlan({ ...CALL, endedAt: null }, NOW)?.to).toBe(NOW);
     expect(userEventPlan({ ...CALL, users: ['bob', '', 'bob'] }, NOW)?.users).toEqual(['bob']);
+    expect(userEventPlan(CALL, CALL.endedAt + 5 * MINUTE - 1)).toMatchObject({ late: false });
   });
 
   it('keep to 14 days', () => {
@@ -190,6 +194,8 @@ describe('rooms', () => {
         from: rooms.from,
         to: rooms.to,
         commId: '1400353843_563398783_1587959355',
+        everyone: ['alice', 'bob'],
+        others: [],
         found: false,
       },
     });
@@ -257,10 +263,35 @@ describe('rooms', () => {
     expect(answer).toMatchObject({ next: { commId: '-200' } });
   });
 
+  it('are asked about one after the other when nobody was in the likeliest one, once it is too late for that to change', () => {
+    const at = (minutes: number) => room({ CommId: `at${minutes}`, CreateTime: second(STARTED + minutes * MINUTE) });
+    const page = response({ RoomList: [at(8), at(-3), at(2), at(-4), at(-5)] });
+    const first = read(rooms, page);
+    expect(first).toMatchObject({ next: { commId: 'at-3', others: ['at-4', 'at-5', 'at2'], users: ['alice', 'bob'] } });
+    expect(read({ ...rooms, late: false } as UserEventPlan, page)).toMatchObject({ next: { commId: 'at-3', others: [] } });
+    if (first.kind !== 'page' || first.next === null) throw new Error('no room');
+    const nobody = response({ Data: [] });
+    const asked: unknown[] = [];
+    let plan: UserEventPlan | null = first.next;
+    while (plan !== null && plan.what === 'user') {
+      asked.push([plan.commId, plan.users[0]]);
+      const answer = read(plan, plan.commId === 'at-5' && plan.users[0] === 'bob' ? SAMPLE : nobody);
+      if (answer.kind !== 'page') throw new Error(answer.kind);
+      plan = answer.next;
+    }
+    expect(asked).toEqual(
+      ['at-3', 'at-4', 'at-5'].flatMap((commId) => [
+        [commId, 'alice'],
+        [commId, 'bob'],
+      ]),
+    );
+    expect(read({ ...last, others: [] }, nobody)).toMatchObject({ kind: 'not_yet', code: 'absent' });
+  });
+
   it('are read page by page, from 0, until one is not full', () => {
     const full = Array.from({ length: 100 }, (_, i) => room({ CommId: `r${i}`, CreateTime: second(STARTED) - 1000 + i }));
     const first = read(rooms, response({ Total: 100, RoomList: full }));
-    expect(first).toMatchObject({ kind: 'page', elements: [], next: { what: 'room', page: 1, best: { commId: 'r99' } } });
+    expect(first).toMatchObject({ kind: 'page', elements: [], next: { what: 'room', page: 1, rooms: [{ commId: 'r99' }, {}, {}, {}] } });
     if (first.kind !== 'page' || first.next === null) throw new Error('no next page');
     expect(JSON.parse(userEvent.request(first.next, CREDENTIALS, NOW, '00').body)).toMatchObject({ PageNumber: 1, PageSize: 100 });
     expect(read(first.next, response({ Total: 0, RoomList: [] }))).toMatchObject({ next: { what: 'user', commId: 'r99' } });
