@@ -87,6 +87,13 @@ function open(): void {
   page.load();
 }
 
+function go(href: string): void {
+  history.pushState(null, '', href);
+  open();
+  window.scrollTo(0, 0);
+  document.getElementById('main')!.focus({ preventScroll: true });
+}
+
 const apps = new AppSelect(frame);
 const zones = new ZoneSelect(frame);
 const home = h(
@@ -95,9 +102,28 @@ const home = h(
   h('img', { src: '/assets/icon.svg', alt: '', width: 24, height: 24 }),
   'callstream',
 );
+const sought = h('input', { type: 'search', placeholder: 'Search', 'aria-label': 'Search', autocomplete: 'off' });
+/** From every page: ids that somebody was told, of whatever they are. */
+const finder = h(
+  'form',
+  {
+    class: 'finder',
+    role: 'search',
+    title: 'A call, a room or a user, by the exact id',
+    submit: (event: Event) => {
+      event.preventDefault();
+      const q = sought.value.trim();
+      sought.value = '';
+      if (q !== '') go(frame.link('/calls', { q }, { period: { window: '30d' } }));
+    },
+  },
+  sought,
+);
 const links = PLACES.filter(({ name }) => name !== '').map(({ path, name }) =>
   h('a', { href: path, 'data-link': true, 'data-path': path }, name),
 );
+
+const nav = h('nav', { 'aria-label': 'Pages' }, ...links);
 
 /** Links and controls as the state has them. */
 function syncTop(): void {
@@ -108,16 +134,20 @@ function syncTop(): void {
     if (path === place.path) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
+  // Where there is no room for all of them.
+  const current = links.find((link) => link.hasAttribute('aria-current'));
+  if (current !== undefined) nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
   apps.sync();
   zones.sync();
 }
 
 document.getElementById('top')!.append(
   home,
-  h('nav', { 'aria-label': 'Pages' }, ...links),
+  nav,
   h(
     'div',
     { class: 'controls' },
+    finder,
     liveButton,
     apps.element,
     zones.element,
@@ -129,10 +159,7 @@ document.addEventListener('click', (event) => {
   const link = (event.target as Element).closest<HTMLAnchorElement>('a[data-link]');
   if (link === null || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
   event.preventDefault();
-  history.pushState(null, '', link.href);
-  open();
-  window.scrollTo(0, 0);
-  document.getElementById('main')!.focus({ preventScroll: true });
+  go(link.href);
 });
 window.addEventListener('popstate', open);
 

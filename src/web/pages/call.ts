@@ -11,7 +11,7 @@ import { personLink } from '../parts/links.js';
 import { recordingsOfCall, spanText } from '../parts/recordings.js';
 import { revisionsTable } from '../parts/revisions.js';
 import type { Call, CallDetail } from '../parts/types.js';
-import { anomalyName, endReason, outcomeBadge, typeText } from '../parts/words.js';
+import { anomalyName, endReason, nobodyText, outcomeBadge, typeText } from '../parts/words.js';
 
 /** An open call's picture grows by itself. */
 const GROW_MS = 1000;
@@ -124,7 +124,7 @@ export class CallPage implements Page {
       h(
         'div',
         { class: 'head' },
-        h('h1', {}, call.caller || 'Unknown caller', h('span', { class: 'to' }, ' → '), several(call.callees)),
+        h('h1', {}, call.caller || 'Unknown caller', h('span', { class: 'to' }, ' → '), several(call)),
         outcomeBadge(call),
       ),
       h('p', { class: 'id' }, hidden('Call id '), call.call_id),
@@ -245,5 +245,8 @@ const inputCount = (n: number): string =>
   n >= MOST_INPUTS ? `the first ${count(n)} distinct inputs` : n === 1 ? 'one input' : `${count(n)} distinct inputs`;
 
 /** At most three names: a group call's others stand among the participants. */
-const several = (users: string[]): string =>
-  users.length === 0 ? 'nobody yet' : users.length <= 3 ? users.join(', ') : `${users.slice(0, 2).join(', ')} and ${users.length - 2} more`;
+function several(call: Call): string {
+  const users = call.callees;
+  if (users.length === 0) return nobodyText(call);
+  return users.length <= 3 ? users.join(', ') : `${users.slice(0, 2).join(', ')} and ${users.length - 2} more`;
+}

@@ -1,7 +1,7 @@
 import { h } from './dom.js';
 import { clockTime, dayTime, duration, exactTime, sameDay } from './format.js';
 import type { Call } from './types.js';
-import { anomalyName, OUTCOME_WORDS, outcomeBadge, typeText } from './words.js';
+import { anomalyName, nobodyText, OUTCOME_WORDS, outcomeBadge, typeText } from './words.js';
 
 /*
  * A call as a row of a table, wherever calls are listed.
@@ -47,7 +47,7 @@ export interface CallCellOptions {
 export function startCell(call: Call, { zone, today, linkOf }: CallCellOptions): HTMLElement {
   const at = call.started_at;
   const time = sameDay(at, today, zone) ? clockTime(at, zone) : dayTime(at, zone);
-  const words = `${call.status === 'ended' ? OUTCOME_WORDS[call.outcome] : call.status}, ${call.caller || 'unknown caller'} to ${call.callees.join(', ') || 'nobody yet'}`;
+  const words = `${call.status === 'ended' ? OUTCOME_WORDS[call.outcome] : call.status}, ${call.caller || 'unknown caller'} to ${call.callees.join(', ') || nobodyText(call)}`;
   return h(
     'td',
     {},
@@ -69,7 +69,7 @@ export function callCells(call: Call, options: CallCellOptions): HTMLElement[] {
     h(
       'td',
       { class: 'who', title: call.callees.join(', ') },
-      first === undefined ? h('em', {}, 'nobody yet') : name(first),
+      first === undefined ? h('em', {}, nobodyText(call)) : name(first),
       others.length > 0 && h('small', {}, ` +${others.length}`),
     ),
     h('td', { class: 'wide dim' }, typeText(call)),

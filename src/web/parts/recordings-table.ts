@@ -2,7 +2,7 @@ import { h, hidden } from './dom.js';
 import { clockTime, count, dayTime, duration, exactTime } from './format.js';
 import { recordingBadge, sizeText, spanText, videoList } from './recordings.js';
 import type { CallOfRecording, RecordingRow } from './types.js';
-import { outcomeBadge } from './words.js';
+import { nobodyText, outcomeBadge } from './words.js';
 
 type PersonOf = (of: { readonly app_id: string }, user: string) => string;
 
@@ -160,7 +160,7 @@ export class RecordingsTable {
   }
 
   #call(call: CallOfRecording, tz: string): HTMLElement {
-    const users = `${call.caller || 'unknown caller'} → ${call.callees.join(', ') || 'nobody yet'}`;
+    const users = `${call.caller || 'unknown caller'} → ${call.callees.join(', ') || nobodyText(call)}`;
     const until = call.ended_at === null ? 'now' : clockTime(call.ended_at, tz);
     return h(
       'li',

@@ -57,6 +57,9 @@ const EVENTS: Record<string, string> = {
 
 export const eventText = (event: string): string => EVENTS[event] ?? event;
 
+/** Of a call that is over, nobody else will come. */
+export const nobodyText = ({ status }: Pick<Call, 'status'>): string => (status === 'ended' ? 'nobody' : 'nobody yet');
+
 export const typeText = (call: Call): string => [call.call_type, call.media_type].filter((part) => part !== '').join(' · ') || '–';
 
 /** A coloured mark with its words: while a call is not over, its status. */
