@@ -143,9 +143,9 @@ const MOVING = new Set([
 
 /**
  * kafkajs gives a question up at once when the broker that it goes to is away, though another one leads the partition a moment later. (Until a connection stands
- * it tries again by itself.)
+ * it tries again by itself.) Not one that timed out: whoever is silent may stay so, and whoever asks has to begin anew with all of its connections.
  */
-const LOST = new Set(['KafkaJSConnectionError', 'KafkaJSConnectionClosedError', 'KafkaJSBrokerNotFound', 'KafkaJSRequestTimeoutError']);
+const LOST = new Set(['KafkaJSConnectionError', 'KafkaJSConnectionClosedError', 'KafkaJSBrokerNotFound']);
 
 async function disconnect(admin: Promise<Admin> | null): Promise<void> {
   try {

@@ -46,6 +46,18 @@ it('tells at once that nobody can be reached: the client has tried for long enou
   await expect(readerOf([[range(0)]], [refused()]).ranges('t')).rejects.toThrow('connect ECONNREFUSED');
 });
 
+it('tells at once that a broker is silent: the others of its connections are, too', async () => {
+  const silent = new kafkajs.KafkaJSRequestTimeoutError('Request ListOffsets timed out', {
+    broker: '127.0.0.1:1',
+    clientId: 'c',
+    correlationId: 1,
+    createdAt: 0,
+    sentAt: 0,
+    pendingDuration: 15_000,
+  });
+  await expect(readerOf([silent, [range(0)]]).ranges('t')).rejects.toThrow('timed out');
+});
+
 it('tells any other failure as it is', async () => {
   await expect(readerOf([new Error('refused')]).ranges('t')).rejects.toThrow('refused');
 });
