@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { freePort } from '../dist/local/index.js';
-import { APP } from './lab.mjs';
+import { APP, quantile } from './lab.mjs';
 import { calls, events, query } from './traffic.mjs';
 
 const headers = { 'content-type': 'application/json' };
@@ -53,7 +53,6 @@ export async function benchIngest(lab, seconds) {
 }
 
 const TICK_MS = 10;
-const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)];
 
 /** Every role at work at a fixed rate of callbacks; of some new calls, the time from the acknowledgement to the row in `calls`. */
 export async function benchLatency(lab, { perSecond, seconds }) {

@@ -20,6 +20,9 @@ const TICKS = 100;
 export const APP = '1400000001';
 export const PARTITIONS = 4;
 
+/** Nearest rank: the least value that so large a share of the ascending ones does not exceed. */
+export const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)];
+
 /** CPU seconds used so far and resident bytes (now, at most) of a process. */
 export function usage(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { freePort } from '../dist/local/index.js';
-import { APP } from './lab.mjs';
+import { APP, quantile } from './lab.mjs';
 
 const { values } = parseArgs({ options: { calls: { type: 'string', default: '30' }, rate: { type: 'string', default: '5' } } });
 const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
@@ -23,8 +23,7 @@ const dir = mkdtempSync(join(tmpdir(), 'callstream-bench-live-'));
 const config = join(dir, 'callstream.yaml');
 writeFileSync(config, `apps:\n  - { provider: tencent, appId: "${APP}" }\n`);
 const { KAFKA_BROKERS: _k, SCHEMA_REGISTRY_URL: _r, CLICKHOUSE_URL: _c, ...env } = process.env;
-for (const name of ['KAFKA', 'REGISTRY', 'CLICKHOUSE', 'INGEST', 'API', 'ADMIN', 'VENDOR'])
-  env[`CALLSTREAM_${name}_PORT`] = String(await freePort());
+for (const name of ['KAFKA', 'REGISTRY', 'CLICKHOUSE', 'INGEST', 'API', 'ADMIN']) env[`CALLSTREAM_${name}_PORT`] = String(await freePort());
 const servers = {
   ...env,
   KAFKA_BROKERS: `127.0.0.1:${env.CALLSTREAM_KAFKA_PORT}`,
@@ -101,7 +100,7 @@ try {
   }
   for (const [what, times] of Object.entries({ 'a missed call appears': appeared, 'a returned one clears': cleared })) {
     const sorted = times.toSorted((a, b) => a - b);
-    const at = (share) => Math.round(sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)]);
+    const at = (share) => Math.round(quantile(sorted, share));
     console.log(
       `${what.padEnd(22)} p50 ${at(0.5)} ms   p95 ${at(0.95)} ms   most ${at(1)} ms   (${sorted.length} calls beside ${values.rate} a second)`,
     );

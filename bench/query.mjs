@@ -13,7 +13,7 @@ import { ClickHouse, migrateClickHouse } from '../dist/clickhouse/index.js';
 import { startStack } from '../dist/local/index.js';
 import { silentLogger } from '../dist/telemetry/log.js';
 import { createMetrics } from '../dist/telemetry/metrics.js';
-import { quiet, spent } from './lab.mjs';
+import { quantile, quiet, spent } from './lab.mjs';
 import { APPS, keptMillions } from './millions.mjs';
 import { questionsOf } from './questions.mjs';
 
@@ -63,9 +63,15 @@ async function measure(ask) {
   }
   const after = await spent(writer);
   took.sort((a, b) => a - b);
-  const at = (p) => took[Math.ceil(p * took.length) - 1];
   const per = (name) => (after[name] - before[name]) / rounds;
-  return { p50_ms: at(0.5), p95_ms: at(0.95), cpu_ms: per('cpu_ms'), rows: per('rows'), mb: per('bytes') / 1e6, refused };
+  return {
+    p50_ms: quantile(took, 0.5),
+    p95_ms: quantile(took, 0.95),
+    cpu_ms: per('cpu_ms'),
+    rows: per('rows'),
+    mb: per('bytes') / 1e6,
+    refused,
+  };
 }
 
 try {

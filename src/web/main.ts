@@ -84,6 +84,9 @@ function open(): void {
   document.title = `${page.title} – callstream`;
   document.getElementById('main')!.replaceChildren(page.element);
   syncTop();
+  // Where there is no room for all of them.
+  const current = links.find((link) => link.hasAttribute('aria-current'));
+  if (current !== undefined) nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
   page.load();
 }
 
@@ -134,9 +137,6 @@ function syncTop(): void {
     if (path === place.path) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
-  // Where there is no room for all of them.
-  const current = links.find((link) => link.hasAttribute('aria-current'));
-  if (current !== undefined) nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
   apps.sync();
   zones.sync();
 }

@@ -16,7 +16,6 @@ import type { Alert, AlertRule, AlertUnit, Silence, Webhook } from '../parts/typ
 interface Alerts {
   as_of: number;
   alerts: Alert[];
-  next_cursor: string | null;
 }
 
 /** What fires, what fired, the rules, and who is told. */

@@ -36,8 +36,8 @@ export class OlderRows<T> {
   async #read(older: boolean): Promise<void> {
     const { loader, list, question } = this.#o;
     const asked = question();
-    if (asked === null) return this.#take([], null);
     await loader.run(list, async (signal) => {
+      if (asked === null) return this.#take([], null);
       const cursor = older ? (this.#cursor ?? '') : '';
       const page = await get<Record<string, T[]> & { next_cursor: string | null }>(asked.path, { ...asked.params, cursor }, signal);
       const rows = page[list] as T[];
