@@ -1,4 +1,5 @@
-import type { Admin, IResourceConfigEntry, ITopicConfig, ConfigResourceTypes as ResourceType } from 'kafkajs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Admin, IResourceConfig, ITopicConfig } from 'kafkajs';
 import { TOPICS, type TopicSpec } from '../codec/topics.js';
 import { CallstreamError } from '../domain/errors.js';
 import type { Logger } from '../telemetry/log.js';
@@ -6,6 +7,7 @@ import { createClients, type KafkaClients, type KafkaConnection } from './client
 import { checkGroup, type Installation, readInstallation, writeInstallation } from './installation.js';
 import { ConfigResourceTypes } from './kafkajs.js';
 import { type LogRange, OffsetReader } from './offsets.js';
+import { Backoff } from './wait.js';
 
 export interface TopicAdminOptions {
   kafka: KafkaConnection;
@@ -29,6 +31,7 @@ export interface MigrateResult {
 
 /** Call records, dead letters and raw bodies are larger than the broker's default of 1 MB only in odd cases; those must not stop a task. */
 const MAX_MESSAGE_BYTES = 8_388_608;
+const SETTINGS_KNOWN_IN_MS = 10_000;
 /** Where offsets of a group without members are forgotten sooner, a worker that was off for long has lost its place. */
 export const WANTED_OFFSETS_RETENTION_MINUTES = 15 * 24 * 60;
 
@@ -163,14 +166,33 @@ export class TopicAdmin {
     await this.#untilKnown(topics);
   }
 
-  /** The settings of ours that differ; settings of others on the topic are kept (kafkajs's request replaces all of a topic). */
+  /** Returns when the brokers tell the new settings. */
   async #alter(present: readonly TopicSpec[], replicated: boolean): Promise<string[]> {
+    const resources = await this.#differing(present, replicated);
+    if (resources.length === 0) return [];
+    await this.#admin.alterConfigs({ validateOnly: false, resources });
+    const names = resources.map(({ name }) => name);
+    // A broker learns of settings with a delay, as of topics.
+    const backoff = new Backoff(20, 500);
+    const began = performance.now();
+    while ((await this.#differing(present, replicated)).length > 0) {
+      if (performance.now() - began > SETTINGS_KNOWN_IN_MS) {
+        this.#clients.logger.warn({ topics: names }, 'the brokers have taken settings of topics and still tell others');
+        break;
+      }
+      await delay(backoff.next());
+    }
+    return names;
+  }
+
+  /** The settings of ours that differ; settings of others on the topic are kept (kafkajs's request replaces all of a topic). */
+  async #differing(present: readonly TopicSpec[], replicated: boolean): Promise<IResourceConfig[]> {
     if (present.length === 0) return [];
     const { resources } = await this.#admin.describeConfigs({
       includeSynonyms: false,
       resources: present.map(({ name }) => ({ type: ConfigResourceTypes.TOPIC, name })),
     });
-    const changes: { type: ResourceType; name: string; configEntries: IResourceConfigEntry[] }[] = [];
+    const changes: IResourceConfig[] = [];
     for (const spec of present) {
       const entries = resources.find((r) => r.resourceName === spec.name)?.configEntries ?? [];
       const now = new Map(entries.map(({ configName, configValue }) => [configName, configValue]));
@@ -184,8 +206,7 @@ export class TopicAdmin {
         configEntries: [...own].map(([name, value]) => ({ name, value })),
       });
     }
-    if (changes.length > 0) await this.#admin.alterConfigs({ validateOnly: false, resources: changes });
-    return changes.map(({ name }) => name);
+    return changes;
   }
 
   #connect(): Promise<void> {

@@ -54,6 +54,9 @@ export interface StreamWorkerOptions {
  */
 export type WorkerState = 'created' | 'starting' | 'running' | 'failed' | 'stopping' | 'stopped';
 
+/** Brokers tell the ends of topics within milliseconds; one that is being replaced, within seconds. */
+const ENDS_IN_MS = 10_000;
+
 export const WORKER_TRANSITIONS: Readonly<Record<WorkerState, readonly WorkerState[]>> = {
   created: ['starting', 'stopping'],
   starting: ['running', 'failed', 'stopping'],
@@ -81,6 +84,8 @@ export class StreamWorker {
   #ends: NodeJS.Timeout | undefined;
   #asking: Promise<void> = Promise.resolve();
   #endsProblem: string | null = null;
+  /** Since when the ends of topics have been asked without an answer, of this process's clock. */
+  #askedAt: number | null = null;
 
   constructor(options: StreamWorkerOptions) {
     this.#o = options;
@@ -130,7 +135,9 @@ export class StreamWorker {
   problems(): string[] {
     const problems = this.#failure === null ? [] : [this.#failure];
     if (this.#state !== 'running' && this.#failure === null) problems.push(`worker ${this.#o.name} is ${this.#state}`);
+    const silence = this.#askedAt === null ? 0 : performance.now() - this.#askedAt;
     if (this.#endsProblem !== null) problems.push(this.#endsProblem);
+    else if (silence >= ENDS_IN_MS) problems.push(`Kafka has not told the ends of topics for ${Math.floor(silence / 1_000)} s`);
     for (const { partition, state, problem } of this.#tasks.values()) {
       if (problem !== null) problems.push(`task ${partition} is ${state}: ${problem}`);
       else if (state !== 'running') problems.push(`task ${partition} is ${state}`);
@@ -281,6 +288,7 @@ export class StreamWorker {
     const at = this.#clock.now();
     const positions = new Map([...this.#tasks.values()].map((task) => [task, new Map(this.#o.inputs.map((t) => [t, task.position(t)]))]));
     let ends: [string, number[]][];
+    this.#askedAt = performance.now();
     try {
       ends = await Promise.all(
         this.#o.inputs.map(
@@ -291,6 +299,8 @@ export class StreamWorker {
     } catch (error) {
       this.#endsProblem = `Kafka does not tell the ends of topics: ${messageOf(error)}`;
       return;
+    } finally {
+      this.#askedAt = null;
     }
     const lags = new Map<number, number>();
     for (const [topic, byPartition] of ends) {

@@ -31,11 +31,11 @@ function callstream(args: string[], env: NodeJS.ProcessEnv): { child: ChildProce
   return { child, text: () => text, ended: new Promise((resolve) => child.once('exit', resolve)) };
 }
 
-/** Pid of the process that `up` runs whose command line matches. */
-function pidOf(pattern: RegExp): number | null {
-  for (const line of execFileSync('ps', ['-eo', 'pid=,stat=,args='], { encoding: 'utf8', maxBuffer: 2 ** 24 }).split('\n')) {
-    const [, pid, state, args] = /^\s*(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
-    if (args?.includes(dir) && pattern.test(args) && !state?.startsWith('Z')) return Number(pid);
+/** Pid of the process that `up`, of that pid, runs and whose command line matches. A worker that the test itself has started is not one of them. */
+function pidOf(pattern: RegExp, up: number): number | null {
+  for (const line of execFileSync('ps', ['-eo', 'pid=,ppid=,stat=,args='], { encoding: 'utf8', maxBuffer: 2 ** 24 }).split('\n')) {
+    const [, pid, parent, state, args] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
+    if (Number(parent) === up && args !== undefined && pattern.test(args) && !state?.startsWith('Z')) return Number(pid);
   }
   return null;
 }
@@ -55,7 +55,7 @@ it(
 
     const simulate = callstream(['simulate', '--calls', String(CALLS), '--chaos', 'hard', '--seed', String(SEED + 6), '--verify'], env);
     const kill = (pattern: RegExp) => () => {
-      const pid = pidOf(pattern);
+      const pid = pidOf(pattern, up.child.pid ?? 0);
       if (pid !== null) process.kill(pid, 'SIGKILL');
       return pid !== null;
     };
