@@ -53,8 +53,6 @@ export async function questionsOf(reader, [app], until) {
       `missed?window=7d&app=${app}&callee=${user}`,
       'missed/callees?window=24h',
       'missed/callees?window=7d',
-      'missed?window=30d',
-      'missed/callees?window=30d',
     ],
     calls: [
       'calls',
@@ -80,6 +78,8 @@ export async function questionsOf(reader, [app], until) {
     ],
     alerts: ['alerts', 'alerts?state=firing'],
     every: ['apps'],
+    // Pages offer a week of these at most.
+    'API alone': ['missed?window=30d', 'missed/callees?window=30d'],
   };
   const begun = [`calls/export?format=csv&${month}`, 'calls/export?format=ndjson&outcome=failed'];
   return [

@@ -115,6 +115,22 @@ describe.skipIf(!hasBrowser)('the pages about operations', () => {
     await page.context().close();
   });
 
+  it.each(['/missed', '/health'])('%s shows a week at most of a longer window that another page has', async (path) => {
+    const page = await open('/?window=30d');
+    const asked: string[] = [];
+    page.on('request', (request) => {
+      const { pathname, search } = new URL(request.url());
+      if (pathname.startsWith(`/api/v1${path}`)) asked.push(search);
+    });
+    await page.locator(`nav a[href^="${path}"]`).click();
+    await expect.poll(() => asked.length, WITHIN).toBeGreaterThan(0);
+    expect(asked.filter((search) => !search.includes('window=7d'))).toEqual([]);
+    const windows = page.locator('.choose-period .windows label:visible');
+    expect((await windows.allTextContents()).at(-1)).toBe('7 days');
+    expect(await page.locator('.choose-period input[type=radio]:checked').inputValue()).toBe('7d');
+    await page.context().close();
+  });
+
   it('a missed call appears within two seconds, says so when it is returned, and goes', async () => {
     // As in production: the live tail looks once a second.
     const live = await dashboard.serve({ livePollMs: 1000 });
