@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
 import { CallstreamError } from '../domain/errors.js';
 import { type KafkaClients, kafkaErrorType } from './client.js';
-import { Backoff } from './wait.js';
+import { Backoff, within } from './wait.js';
 
 /** Where the log of one partition starts and ends. `end` is the last stable offset: records of open transactions lie above it. */
 export interface LogRange {
@@ -27,6 +27,8 @@ class LeaderUnknown extends CallstreamError {
 
 /** For leaders that move, and new partitions that have none yet: a busy broker takes its time with a hundred of them. */
 const PATIENCE_MS = 20_000;
+/** For one attempt: longer than the client waits for an answer. Should it have lost its question (rule 7), the next client asks. */
+const ATTEMPT_MS = 20_000;
 /** For topics that are new to a broker, or do not exist. */
 const PATIENCE_WITH_MISSING_MS = 5_000;
 
@@ -36,13 +38,16 @@ const PATIENCE_WITH_MISSING_MS = 5_000;
  */
 export class OffsetReader {
   readonly #clients: KafkaClients;
+  readonly #attemptMs: number;
   #admin: Promise<Admin> | null = null;
 
-  constructor(clients: KafkaClients) {
+  /** @param attemptMs how long one client may take for an answer */
+  constructor(clients: KafkaClients, attemptMs = ATTEMPT_MS) {
     this.#clients = clients;
+    this.#attemptMs = attemptMs;
   }
 
-  /** By partition. */
+  /** By partition. @throws CallstreamError STREAM_TOPIC_MISSING, STREAM_LEADER_UNKNOWN, STREAM_NO_ANSWER; Kafka's errors */
   ranges(topic: string): Promise<LogRange[]> {
     return this.#ask(async (admin) => {
       const ranges: LogRange[] = [];
@@ -96,10 +101,12 @@ export class OffsetReader {
       this.#admin ??= this.#connect();
       const used = this.#admin;
       let connected = false;
-      try {
-        const admin = await used;
+      const attempt = used.then((admin) => {
         connected = true;
-        return await question(admin);
+        return question(admin);
+      });
+      try {
+        return await within(attempt, this.#attemptMs, () => noAnswer(this.#attemptMs));
       } catch (error) {
         // Others may be asking by the same connection: the first to fail replaces it for all.
         const replaced = this.#admin !== used;
@@ -126,6 +133,8 @@ export class OffsetReader {
     return admin;
   }
 }
+
+const noAnswer = (ms: number): CallstreamError => new CallstreamError('STREAM_NO_ANSWER', `Kafka has not answered for ${ms} ms.`);
 
 const MISSING = 'UNKNOWN_TOPIC_OR_PARTITION';
 

@@ -5,7 +5,7 @@ import { createClients } from '../../src/stream/client.js';
 import { TaskProducer } from '../../src/stream/task-producer.js';
 import type { OutputRecord } from '../../src/stream/types.js';
 import { silentLogger } from '../../src/telemetry/log.js';
-import { Scene, until } from '../integration/stream-kit.js';
+import { Scene, until, untilReady } from '../integration/stream-kit.js';
 import { startCluster, type TestCluster } from '../support/cluster.js';
 import { Load } from '../support/load.js';
 import { report, sized } from '../support/torture.js';
@@ -131,7 +131,7 @@ describe('workers and producers under load', () => {
         'leaders killed': ROUNDS,
         'brokers restarted': 3 * ROUNDS,
       });
-      await until('readiness', () => workers.every((worker) => worker.problems().length === 0));
+      await untilReady(workers);
     },
     LIMIT_MS,
   );
@@ -158,7 +158,7 @@ describe('workers and producers under load', () => {
       await cluster.inSync(topics());
       await load.stop();
       await load.expectExact('three brokers: min ISR lost and regained', 2);
-      await until('readiness', () => worker.problems().length === 0);
+      await untilReady([worker]);
     },
     LIMIT_MS,
   );

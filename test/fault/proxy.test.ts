@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../src/local/index.js';
-import { type Broker, Scene, startBroker, until } from '../integration/stream-kit.js';
+import { type Broker, Scene, startBroker, until, untilReady } from '../integration/stream-kit.js';
 import { Load } from '../support/load.js';
 import { isProduce, TcpProxy } from '../support/tcp-proxy.js';
 import { sized } from '../support/torture.js';
@@ -46,7 +46,7 @@ describe('workers and producers whose connections to Kafka', () => {
       }
       await load.stop();
       await load.expectExact('answers to produce requests torn', torn);
-      await until('readiness', () => worker.problems().length === 0);
+      await untilReady([worker]);
     },
     LIMIT_MS,
   );
@@ -70,7 +70,7 @@ describe('workers and producers whose connections to Kafka', () => {
       await load.stop();
       await load.expectExact('no produce request answered, until the client gives up', rounds);
       expect(load.renewals.length).toBeGreaterThan(1);
-      await until('readiness', () => worker.problems().length === 0);
+      await untilReady([worker]);
     },
     LIMIT_MS,
   );
@@ -98,7 +98,7 @@ describe('workers and producers whose connections to Kafka', () => {
       await load.stop();
       proxy.delayMs = 0;
       await load.expectExact('slow connections, reset again and again', rounds * resets);
-      await until('readiness', () => worker.problems().length === 0);
+      await untilReady([worker]);
     },
     LIMIT_MS,
   );
@@ -120,7 +120,7 @@ describe('workers and producers whose connections to Kafka', () => {
       }
       await load.stop();
       await load.expectExact('half-open connections', rounds);
-      await until('readiness', () => worker.problems().length === 0, 60_000);
+      await untilReady([worker], 60_000);
     },
     LIMIT_MS,
   );

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FAULT_POINTS, type FaultPointName } from '../../src/stream/types.js';
-import { additions, type Broker, problemsOf, Scene, startBroker, until } from '../integration/stream-kit.js';
+import { additions, type Broker, problemsOf, Scene, startBroker, until, untilReady } from '../integration/stream-kit.js';
 
 let broker: Broker;
 let scene: Scene;
@@ -126,6 +126,6 @@ describe('a broker that is killed and comes back', () => {
     await scene.drained([scene.input], 60_000);
     expect(problemsOf(await scene.published(), all.sums)).toEqual([]);
     expect(scene.fatal).toEqual([]);
-    await until('readiness', () => worker.problems().length === 0);
+    await untilReady([worker]);
   });
 });

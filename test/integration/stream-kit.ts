@@ -63,13 +63,23 @@ export async function startBroker(behind?: { port: number; advertisedPort: numbe
   };
 }
 
-/** Awaits a condition; fails with what it last saw. */
-export async function until<T>(what: string, probe: () => T | Promise<T>, timeoutMs = 30_000): Promise<NonNullable<T>> {
+/** Awaits that workers say nothing is wrong; fails with what they say. */
+export const untilReady = (workers: readonly StreamWorker[], timeoutMs?: number): Promise<boolean> => {
+  const problems = (): string[] => workers.flatMap((worker) => worker.problems());
+  return until(
+    () => `readiness, but ${problems().join('; ')}`,
+    () => problems().length === 0,
+    timeoutMs,
+  );
+};
+
+/** Awaits a condition; fails with what was awaited. */
+export async function until<T>(what: string | (() => string), probe: () => T | Promise<T>, timeoutMs = 30_000): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const value = await probe();
     if (value) return value as NonNullable<T>;
-    if (performance.now() > deadline) throw new Error(`not reached in ${timeoutMs} ms: ${what}`);
+    if (performance.now() > deadline) throw new Error(`not reached in ${timeoutMs} ms: ${typeof what === 'string' ? what : what()}`);
     await delay(10);
   }
 }

@@ -18,6 +18,8 @@ const FUZZ = { env: { CALLSTREAM_FUZZ: '20' }, args: ['--testTimeout=1800000'] }
 /** They measure the machine, and have it to themselves, one after the other; of all others, which come first, two run side by side: most of their time is waiting. */
 const ALONE = /\/(?:soak|restore)\.test\.ts$/;
 const LANES = 2;
+/** Begun first, so that no lane is left alone with one of them. */
+const LONGEST = /\/(?:roles|kill-sweep)\.test\.ts$/;
 
 const { values } = parseArgs({ options: { seed: { type: 'string' }, only: { type: 'string' }, help: { type: 'boolean' } } });
 if (values.help) {
@@ -109,7 +111,7 @@ const done = new Map();
 async function lane(queue) {
   for (let job = queue.shift(); job !== undefined; job = queue.shift()) done.set(job, await run(job));
 }
-const others = jobs.filter(({ name }) => !ALONE.test(name));
+const others = jobs.filter(({ name }) => !ALONE.test(name)).sort((a, b) => LONGEST.test(b.name) - LONGEST.test(a.name));
 await Promise.all(Array.from({ length: LANES }, () => lane(others)));
 await lane(jobs.filter(({ name }) => ALONE.test(name)));
 const files = jobs.map((job) => done.get(job));

@@ -5,8 +5,9 @@ import { OffsetReader } from '../../src/stream/offsets.js';
 
 /** Brokers that answer in this order; what is an error is thrown. @param connects what becomes of each connection */
 const readerOf = (
-  answers: (Error | { partition: number; low: string; high: string }[])[],
+  answers: (Error | 'none' | { partition: number; low: string; high: string }[])[],
   connects: (Error | null)[] = [],
+  attemptMs?: number,
 ): OffsetReader => {
   const admin = {
     connect: async () => {
@@ -16,11 +17,12 @@ const readerOf = (
     disconnect: async () => {},
     fetchTopicOffsets: async () => {
       const answer = answers.shift();
+      if (answer === 'none') return new Promise(() => {});
       if (answer === undefined || answer instanceof Error) throw answer ?? new Error('asked too often');
       return answer;
     },
   };
-  return new OffsetReader({ consumers: { admin: () => admin as unknown as Admin } } as unknown as KafkaClients);
+  return new OffsetReader({ consumers: { admin: () => admin as unknown as Admin } } as unknown as KafkaClients, attemptMs);
 };
 
 const range = (partition: number) => ({ partition, low: '1', high: '5' });
@@ -60,4 +62,12 @@ it('tells at once that a broker is silent: the others of its connections are, to
 
 it('tells any other failure as it is', async () => {
   await expect(readerOf([new Error('refused')]).ranges('t')).rejects.toThrow('refused');
+});
+
+it('does not wait for ever for a client that has lost its question, and asks by another the next time', async () => {
+  const connects: (Error | null)[] = [null, null];
+  const reader = readerOf(['none', [range(0)]], connects, 20);
+  await expect(reader.ranges('t')).rejects.toMatchObject({ code: 'STREAM_NO_ANSWER' });
+  expect(await reader.ranges('t')).toEqual([{ low: 1, end: 5 }]);
+  expect(connects).toEqual([]);
 });
