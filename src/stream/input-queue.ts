@@ -10,6 +10,8 @@ export interface QueuedBatch {
 /** Bounds of the queue of one input partition. */
 const FULL_RECORDS = 20_000;
 const FULL_BYTES = 16_777_216;
+/** Records of one batch of a deferred topic, unless more were fetched together. */
+const GATHERED_RECORDS = 500;
 
 /** What became of a fetched batch: queued; known already; or above the place where the queue ends, so that something may be missing. */
 export type Offered = 'queued' | 'old' | 'ahead';
@@ -23,14 +25,18 @@ export class InputQueue {
   end: number;
   /** The partition is paused because the queue is full. */
   paused = false;
-  readonly #batches: (QueuedBatch & { bytes: number })[] = [];
-  readonly #withHeaders: boolean;
+  readonly #batches: (QueuedBatch & { records: InputRecord[]; bytes: number })[] = [];
+  readonly #deferred: boolean;
   #records = 0;
   #bytes = 0;
 
-  constructor(topic: string, position: number, withHeaders = false) {
+  /**
+   * @param deferred its records have headers; and behind the first batch, what was fetched bit by bit is gathered: each batch is a question to ClickHouse, which
+   * takes about as long for one call as for hundreds
+   */
+  constructor(topic: string, position: number, deferred = false) {
     this.topic = topic;
-    this.#withHeaders = withHeaders;
+    this.#deferred = deferred;
     this.position = position;
     this.end = position;
   }
@@ -38,7 +44,7 @@ export class InputQueue {
   offer(batch: FetchedBatch): Offered {
     if (batch.fetchedOffset > this.end) return 'ahead';
     if (batch.nextOffset <= this.end) return 'old';
-    this.#push(toRecords(batch, this.end, this.#withHeaders), batch.nextOffset);
+    this.#push(toRecords(batch, this.end, this.#deferred), batch.nextOffset);
     return 'queued';
   }
 
@@ -73,7 +79,13 @@ export class InputQueue {
   #push(records: InputRecord[], next: number): void {
     let bytes = 0;
     for (const { value } of records) bytes += value?.length ?? 0;
-    this.#batches.push({ records, next, bytes });
+    const last = this.#batches.at(-1);
+    // The first may be under way already.
+    if (this.#deferred && last !== undefined && this.#batches.length > 1 && last.records.length + records.length <= GATHERED_RECORDS) {
+      last.records.push(...records);
+      last.next = next;
+      last.bytes += bytes;
+    } else this.#batches.push({ records, next, bytes });
     this.#records += records.length;
     this.#bytes += bytes;
     this.end = next;

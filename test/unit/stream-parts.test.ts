@@ -247,6 +247,24 @@ describe('the input queue (rule 3e)', () => {
     expect(queue.position).toBe(13);
   });
 
+  it('gathers what a deferred topic brings bit by bit, behind the batch that may be under way', () => {
+    const queue = new InputQueue('t', 0, true);
+    for (let i = 0; i < 600; i += 1) expect(queue.offer(batch(i, i))).toBe('queued');
+    queue.skip(600, 601);
+    const first = queue.peek();
+    expect(first?.records.map(({ offset }) => offset)).toEqual([0]);
+    queue.shift();
+    expect(queue.position).toBe(1);
+    expect(queue.peek()?.records.map(({ offset }) => offset)).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
+    expect(first?.records).toHaveLength(1);
+    queue.shift();
+    expect(queue.position).toBe(501);
+    expect(queue.peek()?.records.map(({ offset }) => offset)).toEqual(Array.from({ length: 99 }, (_, i) => i + 501));
+    queue.shift();
+    expect(queue.position).toBe(601);
+    expect(queue.peek()).toBeUndefined();
+  });
+
   it('is full by records and has room again at half', () => {
     const queue = new InputQueue('t', 0);
     for (let i = 0; i < 20; i += 1) queue.offer(batch(i * 1_000, i * 1_000 + 999));
