@@ -91,7 +91,7 @@ async function run({ name, project, env: more, args: options }) {
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (line) => {
       lines.push(line);
-      if (/^\s*[✓×↓·]/.test(line)) say(line.trim().replace(/ \|\w+\| \S+ > /, ' '));
+      if (/^\s*[✓×↓·→]/.test(line)) say(line.trim().replace(/ \|\w+\| \S+ > /, ' '));
     });
   }
   const code = await new Promise((resolve) => child.once('close', resolve));

