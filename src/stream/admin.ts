@@ -3,7 +3,7 @@ import type { Admin, IResourceConfig, ITopicConfig } from 'kafkajs';
 import { TOPICS, type TopicSpec } from '../codec/topics.js';
 import { CallstreamError } from '../domain/errors.js';
 import type { Logger } from '../telemetry/log.js';
-import { createClients, type KafkaClients, type KafkaConnection } from './client.js';
+import { connecting, createClients, type KafkaClients, type KafkaConnection } from './client.js';
 import { checkGroup, type Installation, readInstallation, writeInstallation } from './installation.js';
 import { ConfigResourceTypes } from './kafkajs.js';
 import { type LogRange, OffsetReader } from './offsets.js';
@@ -210,7 +210,7 @@ export class TopicAdmin {
   }
 
   #connect(): Promise<void> {
-    this.#connected ??= this.#admin.connect().catch((error: unknown) => {
+    this.#connected ??= connecting(this.#admin.connect()).catch((error: unknown) => {
       this.#connected = null;
       throw error;
     });

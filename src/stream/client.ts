@@ -1,7 +1,9 @@
 import type { ISocketFactory, Kafka as KafkaClient, KafkaConfig, LogEntry, RetryOptions, SASLOptions } from 'kafkajs';
+import { CallstreamError } from '../domain/errors.js';
 import type { Logger } from '../telemetry/log.js';
 import { Kafka, logLevel, openSocket } from './kafkajs.js';
 import { endSilent } from './silent-socket.js';
+import { within } from './wait.js';
 
 /** How to reach Kafka. */
 export interface KafkaConnection {
@@ -48,6 +50,16 @@ export function createClients(connection: KafkaConnection, logger: Logger): Kafk
     logger,
   };
 }
+
+/** Longer than it takes to learn that a broker refuses, and to try the others. */
+const CONNECT_MS = 45_000;
+
+/**
+ * A client's first connection: where brokers take connections and say nothing, kafkajs would try for minutes.
+ * @throws CallstreamError STREAM_NO_ANSWER; Kafka's errors
+ */
+export const connecting = (connection: Promise<void>): Promise<void> =>
+  within(connection, CONNECT_MS, () => new CallstreamError('STREAM_NO_ANSWER', `Kafka has not answered for ${CONNECT_MS} ms.`));
 
 /** What kafkajs calls an error is often tried again by itself: the runtime decides what is one. */
 function logEntry(logger: Logger, { namespace, level, log }: LogEntry): void {

@@ -1,6 +1,6 @@
 import type { Batch, Consumer, KafkaMessage, OffsetsByTopicPartition, PartitionAssigner } from 'kafkajs';
 import { CallstreamError } from '../domain/errors.js';
-import type { KafkaClients } from './client.js';
+import { connecting, type KafkaClients } from './client.js';
 import { PartitionAssigners } from './kafkajs.js';
 import type { InputRecord } from './types.js';
 import { turn } from './wait.js';
@@ -113,7 +113,7 @@ export class GroupMember {
         next,
       );
     });
-    await this.#consumer.connect();
+    await connecting(this.#consumer.connect());
     await this.#consumer.subscribe({ topics: [...this.#options.topics], fromBeginning: true });
     this.#running = true;
     await this.#consumer.run({

@@ -3,7 +3,7 @@ import { type Config, formatDuration } from '../../config/index.js';
 import { hasCredentials } from '../../poll/index.js';
 import { POLLED_SOURCES } from '../../sources/registry.js';
 import { mayHaveMore, TopicAdmin, WANTED_OFFSETS_RETENTION_MINUTES } from '../../stream/admin.js';
-import { createClients } from '../../stream/client.js';
+import { connecting, createClients } from '../../stream/client.js';
 import { TaskProducer } from '../../stream/task-producer.js';
 import type { Logger } from '../../telemetry/log.js';
 import { groupOf, INPUTS, kafkaConnection, openProducer, RAW_TOPICS, STREAM_WORKERS, WORKERS } from '../parts.js';
@@ -148,7 +148,7 @@ async function checkGroups(config: Config, admin: TopicAdmin, logger: Logger): P
 async function countMembers(config: Config, groups: string[], logger: Logger): Promise<Map<string, number>> {
   const admin = createClients(kafkaConnection(config), logger).consumers.admin();
   try {
-    await admin.connect();
+    await connecting(admin.connect());
     const described = await admin.describeGroups(groups);
     return new Map(described.groups.map(({ groupId, members }) => [groupId, members.length]));
   } finally {
