@@ -54,12 +54,12 @@ export function createClients(connection: KafkaConnection, logger: Logger): Kafk
 /** Longer than it takes to learn that a broker refuses, and to try the others. */
 const CONNECT_MS = 45_000;
 
-/**
- * A client's first connection: where brokers take connections and say nothing, kafkajs would try for minutes.
- * @throws CallstreamError STREAM_NO_ANSWER; Kafka's errors
- */
-export const connecting = (connection: Promise<void>): Promise<void> =>
-  within(connection, CONNECT_MS, () => new CallstreamError('STREAM_NO_ANSWER', `Kafka has not answered for ${CONNECT_MS} ms.`));
+/** kafkajs may try for minutes, or for ever. @throws CallstreamError STREAM_NO_ANSWER; what the question throws */
+export const answeredWithin = <T>(question: Promise<T>, ms: number): Promise<T> =>
+  within(question, ms, () => new CallstreamError('STREAM_NO_ANSWER', `Kafka has not answered for ${ms} ms.`));
+
+/** A client's first connection, where brokers may take connections and say nothing. @throws CallstreamError STREAM_NO_ANSWER; Kafka's errors */
+export const connecting = (connection: Promise<void>): Promise<void> => answeredWithin(connection, CONNECT_MS);
 
 /** What kafkajs calls an error is often tried again by itself: the runtime decides what is one. */
 function logEntry(logger: Logger, { namespace, level, log }: LogEntry): void {

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
 import { CallstreamError } from '../domain/errors.js';
-import { type KafkaClients, kafkaErrorType } from './client.js';
-import { Backoff, within } from './wait.js';
+import { answeredWithin, type KafkaClients, kafkaErrorType } from './client.js';
+import { Backoff } from './wait.js';
 
 /** Where the log of one partition starts and ends. `end` is the last stable offset: records of open transactions lie above it. */
 export interface LogRange {
@@ -106,7 +106,7 @@ export class OffsetReader {
         return question(admin);
       });
       try {
-        return await within(attempt, this.#attemptMs, () => noAnswer(this.#attemptMs));
+        return await answeredWithin(attempt, this.#attemptMs);
       } catch (error) {
         // Others may be asking by the same connection: the first to fail replaces it for all.
         const replaced = this.#admin !== used;
@@ -133,8 +133,6 @@ export class OffsetReader {
     return admin;
   }
 }
-
-const noAnswer = (ms: number): CallstreamError => new CallstreamError('STREAM_NO_ANSWER', `Kafka has not answered for ${ms} ms.`);
 
 const MISSING = 'UNKNOWN_TOPIC_OR_PARTITION';
 

@@ -415,5 +415,6 @@ export class Task {
 const NEEDS_A_PERSON = new Set(['STREAM_GAP', 'STREAM_META_LOST', 'STREAM_PARTITIONS_CHANGED', 'STREAM_DEAD_LETTER_LIMIT']);
 
 function isKafka(error: unknown): boolean {
+  if (error instanceof CallstreamError) return error.code === 'STREAM_NO_ANSWER';
   return error instanceof Error && error.name.startsWith('KafkaJS');
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CallstreamError } from '../../src/domain/errors.js';
 import { createClients } from '../../src/stream/client.js';
 import { Collector } from '../../src/stream/collector.js';
 import { DurableProducer } from '../../src/stream/durable-producer.js';
@@ -544,6 +545,25 @@ describe('a position', () => {
     await until(() => stateOf(worker) === 'stopped');
     expect(worker.problems().join()).toContain('is read at 10, and holds 0 to 5');
     expectExact(10);
+  });
+
+  it('that cannot be checked, for the brokers are silent, is taken over anew when they are not', async () => {
+    const worker = await start();
+    add(10);
+    await drained();
+    let silent = true;
+    broker.onStep = (step) => {
+      if (step === 'ranges' && silent) throw new CallstreamError('STREAM_NO_ANSWER', 'Kafka has not answered for 20000 ms.');
+    };
+    add(10);
+    const log = broker.log(INPUT);
+    log.low = 15;
+    await until(() => stateOf(worker) === 'waiting');
+    log.low = 0;
+    silent = false;
+    await drained();
+    expectExact(20);
+    expect(worker.state).toBe('running');
   });
 
   it('goes on from a pause of a full queue (rule 2)', async () => {
