@@ -30,7 +30,7 @@ beforeEach(async () => {
         if (answers) socket.write(bytes);
       });
   });
-  server.listen(0);
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
 });
 afterEach(async () => {

@@ -17,7 +17,7 @@ const GIVEN_UP_MS = 90_000;
  */
 export const networks: Scenario = {
   name: 'networks between every role and what it talks to',
-  calls: sized(100, 2_000),
+  calls: sized(100, 5_000),
   rounds: 1,
   play: async (world, dice) => {
     const { kafka, clickhouse, vendor } = world.proxies;

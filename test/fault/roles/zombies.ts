@@ -124,7 +124,7 @@ class Round {
 class Pauses {
   readonly #world: RoleWorld;
   readonly #longest = new Map<Worker, number>();
-  /** How often a group was seen with something to do. */
+  /** How often a group was seen with something to do, not for the first time: had it stood still, that would have been told. */
   waits = 0;
 
   constructor(world: RoleWorld) {
@@ -170,8 +170,8 @@ class Pauses {
     for (const partitions of (await admin.offsets.committed(group, topics)).values())
       for (const one of partitions) committed += Math.max(0, one?.offset ?? 0);
     const now = performance.now();
-    if (lag > 0) this.waits += 1;
     const last = moved.get(worker);
+    if (last !== undefined && lag > 0) this.waits += 1;
     if (last === undefined || lag === 0 || committed > last.committed) moved.set(worker, { committed, at: now });
     else this.#longest.set(worker, Math.max(this.#longest.get(worker) ?? 0, now - last.at));
   }
