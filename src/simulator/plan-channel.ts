@@ -15,9 +15,11 @@ export interface PlannedChannel {
 }
 
 const CHANNEL_SHARE = 0.1;
-/** Channels that several plans use, a few per run, and how many of the plans use one of those. */
+/** Channels that several plans use, a few at a time, and how many of the plans use one of those. */
 const SHARED_CHANNELS = 6;
 const SHARED = 0.3;
+/** Numbers of a run after which others are used: some 50 plans use each. Channels that are used for ever would make sessions that grow for ever. */
+const SHARED_FOR = 10_000;
 /** A push that holds two events, and a log entry that says "failed" of a push that arrived. */
 const BATCH = 0.1;
 const ANSWER_LOST = 0.03;
@@ -33,7 +35,8 @@ export function planChannel(options: PlanOptions, features: Features, index: num
   const { channelApps, channelGap } = features;
   const app = random.pick(channelApps);
   const shared = random.chance(SHARED);
-  const channel_id = `${options.run}-${shared ? `lounge-${random.int(1, SHARED_CHANNELS)}` : `c${index.toString(36)}`}`;
+  const lounge = (): number => Math.floor(index / SHARED_FOR) * SHARED_CHANNELS + random.int(1, SHARED_CHANNELS);
+  const channel_id = `${options.run}-${shared ? `lounge-${lounge()}` : `c${index.toString(36)}`}`;
   const events = tellChannel(random, { start_at: timing.start_at, maxTalkMs: timing.maxTalkMs, channelGap, userName });
   const dialect: Dialect = {
     app_id: app.app_id,

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../src/local/index.js';
 import { type Broker, Scene, startBroker, until, untilReady } from '../integration/stream-kit.js';
 import { Load } from '../support/load.js';
-import { isProduce, TcpProxy } from '../support/tcp-proxy.js';
+import { isFindCoordinator, isProduce, TcpProxy } from '../support/tcp-proxy.js';
 import { sized } from '../support/torture.js';
 
 const LIMIT_MS = sized(120_000, 900_000);
@@ -98,6 +98,28 @@ describe('workers and producers whose connections to Kafka', () => {
       await load.stop();
       proxy.delayMs = 0;
       await load.expectExact('slow connections, reset again and again', rounds * resets);
+      await untilReady([worker]);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'break while the coordinator is asked for: members join again by themselves',
+    async () => {
+      scene = await new Scene(broker, 2).create();
+      const worker = await scene.worker();
+      const load = new Load(broker.addresses, scene);
+      await load.movesOn();
+      const rounds = sized(1, 5);
+      for (let round = 0; round < rounds; round += 1) {
+        const { cuts } = proxy;
+        proxy.cutAnswers(isFindCoordinator, { times: 12 });
+        proxy.reset();
+        await until('twelve answers are torn', () => proxy.cuts >= cuts + 12, 60_000);
+        await load.movesOn();
+      }
+      await load.stop();
+      await load.expectExact('answers of who the coordinator is torn', rounds * 12);
       await untilReady([worker]);
     },
     LIMIT_MS,

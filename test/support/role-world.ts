@@ -189,10 +189,12 @@ export class RoleWorld {
   /** Every role that runs can do its work. */
   async allReady(timeout = 60_000): Promise<void> {
     for (const one of this.#processes) {
-      await vi.waitFor(async () => expect(await one.ready(), `${one.role}: ${one.text().slice(-2_000)}`).toMatchObject({ ready: true }), {
-        timeout,
-        interval: 50,
-      });
+      const said = (): string => `${one.role}: ${one.text().slice(-2_000)}`;
+      const isReady = async (): Promise<void> => {
+        expect(one.child.exitCode ?? one.child.signalCode, said()).toBeNull();
+        expect(await one.ready(), said()).toMatchObject({ ready: true });
+      };
+      await vi.waitFor(isReady, { timeout, interval: 50 });
     }
   }
 

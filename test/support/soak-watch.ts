@@ -12,8 +12,8 @@ interface Sample {
   at: number;
   page: MetricsPage;
   servers: Record<string, number>;
-  /** Records that the workers have not committed. */
-  lag: number;
+  /** Records that each worker has not committed. */
+  lags: Readonly<Record<string, number>>;
   /** Active parts of the table that has most. */
   parts: number;
   kafkaBytes: number;
@@ -79,7 +79,7 @@ export class SoakWatch {
       at: Date.now(),
       page,
       servers: system.servers(),
-      lag: Object.values(lags).reduce((sum, n) => sum + n, 0),
+      lags,
       parts: Math.max(0, ...tables.map(({ parts }) => Number(parts))),
       kafkaBytes: system.kafkaBytes(),
       ends: ranges.flat().reduce((sum, { end }) => sum + end, 0),

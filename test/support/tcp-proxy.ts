@@ -5,8 +5,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** Whether a piece of what a client sends begins the request that a fault is meant for. */
 export type Matches = (piece: Buffer) => boolean;
 
-/** A Kafka request begins with its size and its API key; 0 is produce. kafkajs writes each request by itself. */
-export const isProduce: Matches = (piece) => piece.length > 6 && piece.readInt16BE(4) === 0;
+/** A Kafka request begins with its size and its API key. kafkajs writes each request by itself. */
+const isRequest =
+  (apiKey: number): Matches =>
+  (piece) =>
+    piece.length > 6 && piece.readInt16BE(4) === apiKey;
+export const isProduce = isRequest(0);
+export const isFindCoordinator = isRequest(10);
 /** A ClickHouse insert into a table, over HTTP. */
 export const isInsertInto =
   (table: string): Matches =>

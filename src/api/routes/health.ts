@@ -34,13 +34,18 @@ export function receivedStatement(plan: Plan, wanted: Filter): Statement {
   const repeated = `SELECT ${name} AS named FROM deliveries AS t WHERE ${where.sql} GROUP BY named HAVING count() > 1`;
   const rows = (dead: string, delay: string): string =>
     `SELECT t.app_id AS app_id, t.source AS source, t.received_at AS at, ${dead} = 1 AS died, if(died, NULL, ${delay}) AS delay FROM deliveries AS t WHERE ${where.sql}`;
+  const delays = 'quantilesExactWeightedIf';
   return {
     sql:
-      `WITH (SELECT groupArray(named) FROM (${repeated})) AS several SELECT grouping(bucket) = 1 AS whole, ${bucket.sql} AS bucket, d.app_id AS app_id, d.source AS source, count() AS received, toUnixTimestamp64Milli(max(d.at)) AS last_at, countIf(d.died) AS dead, ` +
-      'countIf(isNotNull(d.delay)) AS delays, quantilesExactWeightedIf(0.5, 0.95)(assumeNotNull(d.delay), 1, isNotNull(d.delay)) AS delay ' +
+      `WITH (SELECT groupArray(named) FROM (${repeated})) AS several ` +
+      // Counted by bucket; what belongs to the whole period is put together from that, and not counted again.
+      `SELECT grouping(b.at) = 1 AS whole, b.at AS bucket, b.app AS app_id, b.of AS source, sum(b.received) AS received, toUnixTimestamp64Milli(max(b.last)) AS last_at, sum(b.dead) AS dead, ` +
+      `sum(b.delays) AS delays, ${delays}Merge(0.5, 0.95)(b.delay) AS delay FROM (` +
+      `SELECT ${bucket.sql} AS at, d.app_id AS app, d.source AS of, count() AS received, max(d.at) AS last, countIf(d.died) AS dead, ` +
+      `countIf(isNotNull(d.delay)) AS delays, ${delays}State(0.5, 0.95)(assumeNotNull(d.delay), 1, isNotNull(d.delay)) AS delay ` +
       `FROM (${rows('t.dead', 't.delay_ms')} AND (empty(several) OR ${name} NOT IN (SELECT arrayJoin(several))) ` +
       `UNION ALL ${rows('max(t.dead)', 'any(t.delay_ms)')} AND notEmpty(several) AND ${name} IN (SELECT arrayJoin(several)) GROUP BY app_id, source, at, ${DELIVERY}) AS d ` +
-      'GROUP BY GROUPING SETS ((bucket, app_id, source), (app_id, source))',
+      'GROUP BY at, app, of) AS b GROUP BY GROUPING SETS ((b.at, b.app, b.of), (b.app, b.of))',
     params: { ...where.params, ...bucket.params },
   };
 }
@@ -57,15 +62,16 @@ export function repeatedStatement(plan: Plan, wanted: Filter): Statement {
   const where = arrived(plan, wanted).add('t.dead = 0');
   const period = (column: string): string => `SELECT ${column} FROM deliveries AS t WHERE ${where.sql}`;
   const hours = `event_hour IN (${period('t.event_hour')}) OR event_hour = ${UNKNOWN_HOUR} OR (${period('max(t.event_hour)')}) = ${UNKNOWN_HOUR}`;
+  const heard = new Conditions().add('dead = 0').equal('app_id', 'app', wanted.app).sql;
   const several =
-    `SELECT event_hash FROM deliveries PREWHERE (${hours}) AND event_hash IN (${period('t.event_hash')}) ` +
-    'WHERE dead = 0 GROUP BY event_hash HAVING count() > 1 OR max(undelivered) = 1';
+    `SELECT event_hash FROM deliveries PREWHERE ${hours} WHERE ${heard} GROUP BY event_hash HAVING count() > 1 ` +
+    `UNION ALL SELECT event_hash FROM deliveries PREWHERE ${hours} WHERE ${heard} AND undelivered = 1`;
   // An input of which a delivery came by this source may have come by another one first.
   const own = new Conditions().equal('delivery.2', 'source', wanted.source);
   const bucket = bucketOf('toUnixTimestamp(delivery.1)', plan);
   return {
     sql:
-      `WITH (SELECT groupArray((app_id, event_id, undelivered, received_at, source, ${DELIVERY})) FROM deliveries PREWHERE (${hours}) AND event_hash IN (${several}) WHERE dead = 0) AS compared ` +
+      `WITH (SELECT groupArray((app_id, event_id, undelivered, received_at, source, ${DELIVERY})) FROM deliveries PREWHERE (${hours}) AND event_hash IN (${several}) WHERE ${heard}) AS compared ` +
       `SELECT ${bucket.sql} AS bucket, app_id, delivery.2 AS source, countIf(nth > 1) AS repeated, countIf(nth = 1 AND unpushed) AS undelivered FROM (` +
       'SELECT d.1 AS app_id, arraySort(x -> (x.1, x.3, x.4, x.5, x.6), groupUniqArray((d.4, d.5, d.6, d.7, d.8, d.9))) AS delivered, min(d.3) = 1 AS unpushed ' +
       'FROM (SELECT arrayJoin(compared) AS d) ' +
