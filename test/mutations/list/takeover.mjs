@@ -229,8 +229,8 @@ export const TAKEOVER = [
     name: 'records below the position are processed once more',
     guarantee: 'positions: no record is taken twice',
     file: 'src/stream/input-queue.ts',
-    find: 'toRecords(batch, this.end, this.#withHeaders)',
-    replace: 'toRecords(batch, 0, this.#withHeaders)',
+    find: 'toRecords(batch, this.end, this.#deferred)',
+    replace: 'toRecords(batch, 0, this.#deferred)',
     test: parts('takes each record once: what is below its end is skipped, what begins above it is refused'),
   },
   {
@@ -288,5 +288,16 @@ export const TAKEOVER = [
     find: '      mine.push(p);\n      free.delete(p);',
     replace: '      mine.push(p);',
     test: parts('gives every task to one member, evenly'),
+  },
+  {
+    name: 'what the brokers say of the coordinator is dropped, as kafkajs does',
+    guarantee: 'a broken connection ends no worker',
+    file: 'src/stream/kafkajs-coordinator.ts',
+    find: 'if (answer === null) throw reason;',
+    replace: "if (answer === null) throw Object.assign(new Error('no coordinator'), { retriable: false });",
+    test: {
+      file: 'test/unit/stream-coordinator.test.ts',
+      name: 'cannot be told over broken connections: a consumer begins again, as after any other broken connection',
+    },
   },
 ];
