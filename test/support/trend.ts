@@ -29,3 +29,7 @@ export function lowsOf(points: readonly Point[], stretchMs: number): Point[] {
 export const riseOf = (points: readonly Point[]): number => (points.length < 2 ? 0 : slopeOf(points) * (points.at(-1)![0] - points[0]![0]));
 
 export const secondHalf = (points: readonly Point[]): Point[] => points.slice(points.length >> 1);
+
+/** The most that a counter rises in any stretch of so long a time that the points hold, ms; from its first point where they hold less. */
+export const mostWithin = (points: readonly Point[], ms: number): number =>
+  Math.max(0, ...points.map(([at, value]) => value - (points.findLast(([before]) => before <= at - ms) ?? points[0]!)[1]));

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { lowsOf, median, type Point, riseOf, secondHalf, slopeOf } from '../support/trend.js';
+import { lowsOf, median, mostWithin, type Point, riseOf, secondHalf, slopeOf } from '../support/trend.js';
 
 const line = (n: number, f: (i: number) => number): Point[] => Array.from({ length: n }, (_, i) => [i * 1_000, f(i)]);
 
@@ -20,4 +20,13 @@ it('says nothing of too few points', () => {
   expect(riseOf([[5, 5]])).toBe(0);
   expect(median([3, 1, 2, 10])).toBe(2.5);
   expect(secondHalf(line(5, (i) => i)).map(([, v]) => v)).toEqual([2, 3, 4]);
+});
+
+it('finds the most that a counter rises within a time, in the busiest stretch', () => {
+  const counter = [10, 12, 20, 21, 40, 41].map((value, i): Point => [i * 1_000, value]);
+  expect(mostWithin(counter, 1_000)).toBe(19);
+  expect(mostWithin(counter, 2_000)).toBe(20);
+  expect(mostWithin(counter, 3_000)).toBe(28);
+  expect(mostWithin(counter, 60_000)).toBe(31);
+  expect(mostWithin([], 1_000)).toBe(0);
 });
