@@ -62,6 +62,19 @@ describe('whether the numbers can be trusted', () => {
     expect(kinds(health(past))).toEqual([]);
   });
 
+  it.each<[string, number, number, boolean]>([
+    ['a hundred where one comes every second', 3_600, 100, false],
+    ['more than a hundred where one comes every second', 3_600, 101, true],
+    ['what comes in ten seconds', 720_000, 2_000, false],
+    ['more than comes in ten seconds', 720_000, 2_001, true],
+  ])('records on their way: %s', (_, received, lag, late) => {
+    const workers = [
+      { worker: 'sessions', lag: 1 },
+      { worker: 'sink', lag: lag - 1 },
+    ];
+    expect(kinds(health({ sources: [source({ received })] }), pipeline({ workers })).length > 0).toBe(late);
+  });
+
   it.each<[Partial<HealthAnswer>, Partial<Pipeline>, string, string]>([
     [{ sources: [] }, {}, 'warn', 'Nothing arrived in this period'],
     [{ sources: [source({ dead: 3 })] }, {}, 'warn', '3 of 3,600 inputs could not be processed (less than 0.1%)'],

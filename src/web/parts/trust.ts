@@ -10,7 +10,8 @@ export interface Finding {
   detail: string;
 }
 
-/** Fewer records than this are on their way at any moment. */
+/** What arrives in so long a time is on its way at any moment; where little arrives, so many records. */
+const USUAL_LAG_MS = 10_000;
 const USUAL_LAG = 100;
 /** A source is silent when it has been for so many of its usual gaps, and so long at least. */
 const GAPS = 20;
@@ -24,7 +25,7 @@ export function findingsOf(health: HealthAnswer, pipeline: Pipeline | null): Fin
     ...arrivalsOf(health),
     ...deadLettersOf(health),
     ...coverageOf(health),
-    ...(pipeline === null ? [UNKNOWN] : pipelineOf(pipeline, health.as_of)),
+    ...(pipeline === null ? [UNKNOWN] : pipelineOf(pipeline, health)),
   ];
 }
 
@@ -122,7 +123,11 @@ function coverageOf({ coverage, sources }: HealthAnswer): Finding[] {
   return found;
 }
 
-function pipelineOf(pipeline: Pipeline, now: number): Finding[] {
+/** Inputs that arrive in a millisecond, over the period so far. */
+const perMs = ({ sources, from, to, as_of }: HealthAnswer): number =>
+  sources.reduce((sum, { received }) => sum + received, 0) / Math.max(1, Math.min(to, as_of) - from);
+
+function pipelineOf(pipeline: Pipeline, health: HealthAnswer): Finding[] {
   const { admins, workers, spool, sweeps, hosts_away, limits } = pipeline;
   const found: Finding[] = admins.flatMap(({ address, ready, problems }): Finding[] => {
     if (ready === true) return problems.map((problem) => ({ kind: 'warn', title: problem, detail: `Said by ${address}.` }));
@@ -134,11 +139,12 @@ function pipelineOf(pipeline: Pipeline, now: number): Finding[] {
   });
   if (admins.every(({ ready }) => ready === true)) found.unshift({ kind: 'good', title: 'Every role is ready', detail: '' });
   const behind = workers.filter(({ lag }) => lag > 0);
-  const most = behind.reduce((sum, { lag }) => sum + lag, 0);
+  const waiting = behind.reduce((sum, { lag }) => sum + lag, 0);
+  const isLate = waiting > Math.max(USUAL_LAG, perMs(health) * USUAL_LAG_MS);
   if (workers.length > 0)
     found.push({
-      kind: most > USUAL_LAG ? 'bad' : 'good',
-      title: most > USUAL_LAG ? `${count(most)} records are not worked off yet` : 'The workers have caught up',
+      kind: isLate ? 'bad' : 'good',
+      title: isLate ? `${count(waiting)} records are not worked off yet` : 'The workers have caught up',
       detail: behind.length === 0 ? '' : `On their way: ${behind.map(({ worker, lag }) => `${worker} ${count(lag)}`).join(', ')}.`,
     });
   if (spool !== null && spool.events > 0)
@@ -166,10 +172,10 @@ function pipelineOf(pipeline: Pipeline, now: number): Finding[] {
         title: `${named(sweep)} was not swept for ${span(sweep.lost_ms)}`,
         detail: 'The vendor had forgotten that time before it could be asked again.',
       });
-    if (sweep.swept_to !== null && now - sweep.swept_to > 3 * 3_600_000)
+    if (sweep.swept_to !== null && health.as_of - sweep.swept_to > 3 * 3_600_000)
       found.push({
         kind: 'warn',
-        title: `${named(sweep)} was last swept ${span(now - sweep.swept_to)} ago`,
+        title: `${named(sweep)} was last swept ${span(health.as_of - sweep.swept_to)} ago`,
         detail: 'What its callbacks have lost since then is not known yet.',
       });
   }
