@@ -46,7 +46,7 @@ async function askBrokers(this: Cluster, question: Question): Promise<unknown> {
 
 /**
  * kafkajs asks for the coordinator before each step of a transaction: four of its nine round trips. Clusters (kafkajs: the connections of one
- * producer) that have asked for a transaction's coordinator remember answers for a second; all others ask each time.
+ * producer) that have asked for a transaction's coordinator remember answers for a second; all others ask each time. Whoever asks does it by {@link askBrokers}.
  */
 export function rememberCoordinators(require: NodeJS.Require): void {
   const { prototype } = require('kafkajs/src/cluster/index.js') as { prototype: Cluster };

@@ -25,14 +25,20 @@ afterAll(async () => {
   await proxy?.close();
 });
 
+/** A worker, and producers whose numbers it works off. */
+async function underLoad() {
+  scene = await new Scene(broker, 2).create();
+  const worker = await scene.worker();
+  const load = new Load(broker.addresses, scene);
+  await load.movesOn();
+  return { worker, load };
+}
+
 describe('workers and producers whose connections to Kafka', () => {
   it(
     'are torn in the middle of answers to produce requests: nothing lost, nothing twice',
     async () => {
-      scene = await new Scene(broker, 2).create();
-      const worker = await scene.worker();
-      const load = new Load(broker.addresses, scene);
-      await load.movesOn();
+      const { worker, load } = await underLoad();
       let torn = 0;
       for (const afterBytes of sized(
         [0, 1, 20, 0, 40, 0],
@@ -54,10 +60,7 @@ describe('workers and producers whose connections to Kafka', () => {
   it(
     'answer no produce request until kafkajs gives up: its next records are not swallowed as repeats (rule 4)',
     async () => {
-      scene = await new Scene(broker, 2).create();
-      const worker = await scene.worker();
-      const load = new Load(broker.addresses, scene);
-      await load.movesOn();
+      const { worker, load } = await underLoad();
       const rounds = sized(2, 5);
       for (let round = 0; round < rounds; round += 1) {
         const takeovers = scene.processors.length;
@@ -78,10 +81,7 @@ describe('workers and producers whose connections to Kafka', () => {
   it(
     'are slow, and reset again and again: nothing lost, nothing twice',
     async () => {
-      scene = await new Scene(broker, 2).create();
-      const worker = await scene.worker();
-      const load = new Load(broker.addresses, scene);
-      await load.movesOn();
+      const { worker, load } = await underLoad();
       proxy.delayMs = 30;
       await load.movesOn();
       const rounds = sized(1, 10);
@@ -106,10 +106,7 @@ describe('workers and producers whose connections to Kafka', () => {
   it(
     'break while the coordinator is asked for: members join again by themselves',
     async () => {
-      scene = await new Scene(broker, 2).create();
-      const worker = await scene.worker();
-      const load = new Load(broker.addresses, scene);
-      await load.movesOn();
+      const { worker, load } = await underLoad();
       const rounds = sized(1, 5);
       for (let round = 0; round < rounds; round += 1) {
         const { cuts } = proxy;
@@ -129,10 +126,7 @@ describe('workers and producers whose connections to Kafka', () => {
   it(
     'hang half-open: readiness tells, and work goes on by itself on new connections',
     async () => {
-      scene = await new Scene(broker, 2).create();
-      const worker = await scene.worker();
-      const load = new Load(broker.addresses, scene);
-      await load.movesOn();
+      const { worker, load } = await underLoad();
       const rounds = sized(1, 3);
       for (let round = 0; round < rounds; round += 1) {
         proxy.hang();

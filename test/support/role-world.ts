@@ -93,6 +93,7 @@ export class RoleWorld {
     return [...this.#processes].filter((one) => one.role === role);
   }
 
+  /** Those that run now. */
   get processes(): RoleProcess[] {
     return [...this.#processes];
   }
@@ -189,10 +190,9 @@ export class RoleWorld {
   /** Every role that runs can do its work. */
   async allReady(timeout = 60_000): Promise<void> {
     for (const one of this.#processes) {
-      const said = (): string => `${one.role}: ${one.text().slice(-2_000)}`;
       const isReady = async (): Promise<void> => {
-        expect(one.child.exitCode ?? one.child.signalCode, said()).toBeNull();
-        expect(await one.ready(), said()).toMatchObject({ ready: true });
+        expectRunning([one]);
+        expect(await one.ready(), saidBy(one)).toMatchObject({ ready: true });
       };
       await vi.waitFor(isReady, { timeout, interval: 50 });
     }
@@ -325,6 +325,13 @@ polling: { sweepEvery: 1s, overlap: 2h, delay: 0s }
 
 /** From one callback of a sender to its next, while a scenario plays. */
 export const PACE_MS = 100;
+
+const saidBy = (one: RoleProcess): string => `${one.role}: ${one.text().slice(-2_000)}`;
+
+/** None of these has ended. The world forgets those that have: whom it is asked of, is asked for beforehand. */
+export function expectRunning(processes: readonly RoleProcess[]): void {
+  for (const one of processes) expect(one.child.exitCode ?? one.child.signalCode, saidBy(one)).toBeNull();
+}
 
 /** What a comparison counted, by kind; what was not compared at all counts as lost. */
 export function figuresOf({ verify, sent }: SimulationReport & { verify: VerifyReport }): {

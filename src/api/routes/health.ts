@@ -34,15 +34,15 @@ export function receivedStatement(plan: Plan, wanted: Filter): Statement {
   const repeated = `SELECT ${name} AS named FROM deliveries AS t WHERE ${where.sql} GROUP BY named HAVING count() > 1`;
   const rows = (dead: string, delay: string): string =>
     `SELECT t.app_id AS app_id, t.source AS source, t.received_at AS at, ${dead} = 1 AS died, if(died, NULL, ${delay}) AS delay FROM deliveries AS t WHERE ${where.sql}`;
-  const delays = 'quantilesExactWeightedIf';
+  const quantiles = 'quantilesExactWeightedIf';
   return {
     sql:
       `WITH (SELECT groupArray(named) FROM (${repeated})) AS several ` +
       // Counted by bucket; what belongs to the whole period is put together from that, and not counted again.
       `SELECT grouping(b.at) = 1 AS whole, b.at AS bucket, b.app AS app_id, b.of AS source, sum(b.received) AS received, toUnixTimestamp64Milli(max(b.last)) AS last_at, sum(b.dead) AS dead, ` +
-      `sum(b.delays) AS delays, ${delays}Merge(0.5, 0.95)(b.delay) AS delay FROM (` +
+      `sum(b.delays) AS delays, ${quantiles}Merge(0.5, 0.95)(b.delay) AS delay FROM (` +
       `SELECT ${bucket.sql} AS at, d.app_id AS app, d.source AS of, count() AS received, max(d.at) AS last, countIf(d.died) AS dead, ` +
-      `countIf(isNotNull(d.delay)) AS delays, ${delays}State(0.5, 0.95)(assumeNotNull(d.delay), 1, isNotNull(d.delay)) AS delay ` +
+      `countIf(isNotNull(d.delay)) AS delays, ${quantiles}State(0.5, 0.95)(assumeNotNull(d.delay), 1, isNotNull(d.delay)) AS delay ` +
       `FROM (${rows('t.dead', 't.delay_ms')} AND (empty(several) OR ${name} NOT IN (SELECT arrayJoin(several))) ` +
       `UNION ALL ${rows('max(t.dead)', 'any(t.delay_ms)')} AND notEmpty(several) AND ${name} IN (SELECT arrayJoin(several)) GROUP BY app_id, source, at, ${DELIVERY}) AS d ` +
       'GROUP BY at, app, of) AS b GROUP BY GROUPING SETS ((b.at, b.app, b.of), (b.app, b.of))',

@@ -19,6 +19,9 @@ const SILENT_MS = 5 * 60_000;
 
 const named = ({ source, app_id }: { source: string; app_id: string }): string => `${source} of app ${app_id}`;
 
+const sumOf = (sources: readonly SourceHealth[], name: 'received' | 'dead' | 'undelivered'): number =>
+  sources.reduce((sum, source) => sum + source[name], 0);
+
 /** What there is to say about the numbers of a period. @param pipeline null: the server does not know it */
 export function findingsOf(health: HealthAnswer, pipeline: Pipeline | null): Finding[] {
   return [
@@ -87,7 +90,7 @@ const isSilent = ({ last_at, received }: SourceHealth, length: number, now: numb
 const shareText = (share: number): string => (share < 0.001 ? 'less than 0.1%' : percent(share));
 
 function deadLettersOf({ sources }: HealthAnswer): Finding[] {
-  const [dead, received] = [sources.reduce((sum, s) => sum + s.dead, 0), sources.reduce((sum, s) => sum + s.received, 0)];
+  const [dead, received] = [sumOf(sources, 'dead'), sumOf(sources, 'received')];
   if (dead === 0)
     return [{ kind: 'good', title: 'Every input could be processed', detail: `No dead letter among ${count(received)} inputs.` }];
   return [
@@ -101,7 +104,7 @@ function deadLettersOf({ sources }: HealthAnswer): Finding[] {
 }
 
 function coverageOf({ coverage, sources }: HealthAnswer): Finding[] {
-  const undelivered = sources.reduce((sum, s) => sum + s.undelivered, 0);
+  const undelivered = sumOf(sources, 'undelivered');
   const found = coverage.flatMap(({ app_id, value, n }): Finding[] =>
     value === null
       ? []
@@ -124,8 +127,7 @@ function coverageOf({ coverage, sources }: HealthAnswer): Finding[] {
 }
 
 /** Inputs that arrive in a millisecond, over the period so far. */
-const perMs = ({ sources, from, to, as_of }: HealthAnswer): number =>
-  sources.reduce((sum, { received }) => sum + received, 0) / Math.max(1, Math.min(to, as_of) - from);
+const perMs = ({ sources, from, to, as_of }: HealthAnswer): number => sumOf(sources, 'received') / Math.max(1, Math.min(to, as_of) - from);
 
 function pipelineOf(pipeline: Pipeline, health: HealthAnswer): Finding[] {
   const { admins, workers, spool, sweeps, hosts_away, limits } = pipeline;

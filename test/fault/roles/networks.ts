@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
-import type { RoleProcess, RoleWorld } from '../../support/role-world.js';
+import { expectRunning, type RoleProcess, type RoleWorld } from '../../support/role-world.js';
 import { isProduce, type Matches, type TcpProxy } from '../../support/tcp-proxy.js';
 import { sized } from '../../support/torture.js';
 import type { Scenario } from './scenario.js';
@@ -26,6 +26,7 @@ export const networks: Scenario = {
   play: async (world, dice) => {
     const { kafka, clickhouse, vendor } = world.proxies;
     const all = [kafka, clickhouse, vendor];
+    const running = world.processes;
     const [poller] = world.of('poll');
     const faults = { slow: 0, torn: 0, reset: 0, 'half-open': 0 };
     for (let round = 0; round < sized(1, 12); round += 1) {
@@ -60,7 +61,7 @@ export const networks: Scenario = {
       await world.allReady(GIVEN_UP_MS);
     }
     await world.allReady();
-    for (const one of world.processes) expect(one.child.exitCode, one.text().slice(-2_000)).toBeNull();
+    expectRunning(running);
     return { faults };
   },
 };
