@@ -1,7 +1,7 @@
 import type { TopicCodec } from '../codec/codec.js';
 import type { RawEvent } from '../codec/generated.js';
 import type { AnyPolledSource, PolledElement } from '../sources/polled.js';
-import { sha256Hex } from '../sources/sign/digest.js';
+import { sha256 } from '../sources/sign/digest.js';
 import type { Environment } from '../stream/environment.js';
 import { partitionOf } from '../stream/partition.js';
 import type { OutputRecord } from '../stream/types.js';
@@ -34,9 +34,14 @@ export interface OutletDeps {
 /** What still fits into a Kafka message of ours, key and envelope aside. */
 const MAX_BODY_BYTES = 7 * 1024 * 1024;
 
-/** The id of a polled delivery: equal for equal text of one app, so that asking again is a repeat. 128 bits. */
+/** Bytes of the digest that make an id. */
+const ID_BYTES = 16;
+
+/** The id of a polled delivery: equal for equal text of one app, so that asking again is a repeat. Hundreds of thousands are remembered: a slice of a longer text would hold on to all of it. */
 export const polledId = (source: string, appId: string, { query, body }: PolledElement): string =>
-  sha256Hex(JSON.stringify([source, appId, query, body])).slice(0, 32);
+  sha256(JSON.stringify([source, appId, query, body]))
+    .subarray(0, ID_BYTES)
+    .toString('hex');
 
 /** Elements onto the raw topics, durable. What has been acknowledged lately is not sent again: sweeps overlap. */
 export class PollOutlet {
