@@ -1,7 +1,7 @@
 /** The one place where the parts meet: each role, made of real Kafka, registry, ClickHouse and files. */
 import { join } from 'node:path';
 import { startApi } from '../api/index.js';
-import { lookupCalls, lookupChannels, lookupRecordings } from '../clickhouse/index.js';
+import { jointly, lookupCalls, lookupChannels, lookupRecordings } from '../clickhouse/index.js';
 import { openCodec, type TopicCodec } from '../codec/codec.js';
 import type { RawEvent } from '../codec/generated.js';
 import { TOPICS, type Topic } from '../codec/topics.js';
@@ -180,7 +180,7 @@ async function sessions({ config, logger, metrics, clock, fault }: RoleContext):
       recordSample: config.polling.recordSample,
     },
     codecs: { ...codecs, call, task: await openCodec(TOPICS.tasks, registry) },
-    lookup: (keys) => lookupCalls(clickhouse, keys),
+    lookup: jointly((keys) => lookupCalls(clickhouse, keys)),
   });
   const recordings = new RecordingsWorker({
     ...common,
@@ -188,7 +188,7 @@ async function sessions({ config, logger, metrics, clock, fault }: RoleContext):
     faultPoint: faultPointOf('recordings', fault),
     retention: config.sessions.retention,
     codecs: { ...codecs, recording: await openCodec(TOPICS.recordings, registry) },
-    lookup: (keys) => lookupRecordings(clickhouse, keys),
+    lookup: jointly((keys) => lookupRecordings(clickhouse, keys)),
   });
   const channels = new ChannelsWorker({
     ...common,
@@ -196,7 +196,7 @@ async function sessions({ config, logger, metrics, clock, fault }: RoleContext):
     faultPoint: faultPointOf('channels', fault),
     settings: config.sessions,
     codecs: { ...codecs, call },
-    lookup: (keys, from) => lookupChannels(clickhouse, keys, from),
+    lookup: jointly((keys, from) => lookupChannels(clickhouse, keys, from)),
   });
   return startWorkers([calls, recordings, channels], failure, async () => {
     await Promise.all([close(), clickhouse.close()]);

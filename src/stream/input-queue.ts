@@ -10,13 +10,16 @@ export interface QueuedBatch {
 /** Bounds of the queue of one input partition. */
 const FULL_RECORDS = 20_000;
 const FULL_BYTES = 16_777_216;
-/** Records of one batch of a deferred topic, unless more were fetched together. */
+/** Records of one batch, unless more were fetched together. */
 const GATHERED_RECORDS = 500;
 
 /** What became of a fetched batch: queued; known already; or above the place where the queue ends, so that something may be missing. */
 export type Offered = 'queued' | 'old' | 'ahead';
 
-/** What is fetched and not yet processed of one input partition of a task. */
+/**
+ * What is fetched and not yet processed of one input partition of a task. Behind the first batch, what was fetched bit by bit is gathered: a batch may be a question to
+ * ClickHouse, which takes about as long for one call or channel as for hundreds.
+ */
 export class InputQueue {
   readonly topic: string;
   /** Everything below is processed. */
@@ -31,8 +34,7 @@ export class InputQueue {
   #bytes = 0;
 
   /**
-   * @param deferred its records have headers; and behind the first batch, what was fetched bit by bit is gathered: each batch is a question to ClickHouse, which
-   * takes about as long for one call as for hundreds
+   * @param deferred its records have headers
    */
   constructor(topic: string, position: number, deferred = false) {
     this.topic = topic;
@@ -81,7 +83,7 @@ export class InputQueue {
     for (const { value } of records) bytes += value?.length ?? 0;
     const last = this.#batches.at(-1);
     // The first may be under way already.
-    if (this.#deferred && last !== undefined && this.#batches.length > 1 && last.records.length + records.length <= GATHERED_RECORDS) {
+    if (last !== undefined && this.#batches.length > 1 && last.records.length + records.length <= GATHERED_RECORDS) {
       last.records.push(...records);
       last.next = next;
       last.bytes += bytes;

@@ -247,8 +247,8 @@ describe('the input queue (rule 3e)', () => {
     expect(queue.position).toBe(13);
   });
 
-  it('gathers what a deferred topic brings bit by bit, behind the batch that may be under way', () => {
-    const queue = new InputQueue('t', 0, true);
+  it('gathers what comes bit by bit, behind the batch that may be under way', () => {
+    const queue = new InputQueue('t', 0);
     for (let i = 0; i < 600; i += 1) expect(queue.offer(batch(i, i))).toBe('queued');
     queue.skip(600, 601);
     const first = queue.peek();
