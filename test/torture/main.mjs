@@ -15,7 +15,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGE = join(ROOT, 'docs/reliability.md');
 /** Twenty times the runs take twenty times as long, and longer on a busy machine: that is no failure. */
 const FUZZ = { env: { CALLSTREAM_FUZZ: '20' }, args: ['--testTimeout=1800000'] };
-/** They measure the machine, and have it to themselves, one after the other; of all others, which come first, two run side by side: most of their time is waiting. */
+/** They measure the machine, and come first, one after the other; of all others two run side by side: most of their time is waiting. */
 const ALONE = /\/(?:soak|restore)\.test\.ts$/;
 const LANES = 2;
 /** Begun first, so that no lane is left alone with one of them. */
@@ -111,9 +111,9 @@ const done = new Map();
 async function lane(queue) {
   for (let job = queue.shift(); job !== undefined; job = queue.shift()) done.set(job, await run(job));
 }
+await lane(jobs.filter(({ name }) => ALONE.test(name)));
 const others = jobs.filter(({ name }) => !ALONE.test(name)).sort((a, b) => LONGEST.test(b.name) - LONGEST.test(a.name));
 await Promise.all(Array.from({ length: LANES }, () => lane(others)));
-await lane(jobs.filter(({ name }) => ALONE.test(name)));
 const files = jobs.map((job) => done.get(job));
 
 const figures = existsSync(reportFile)
