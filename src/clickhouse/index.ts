@@ -3,7 +3,7 @@ export { ClickHouse } from './client.js';
 export { ClickHouseFailure, type FailureKind, SERVER_CODES, TOO_MANY_PARTS } from './errors.js';
 export { STORE_FAULT_POINTS, type StoreFault, type StoreFaultPoint } from './fault.js';
 export { Flush } from './flush.js';
-export { jointly, type Lookup } from './jointly.js';
+export { jointly } from './jointly.js';
 export {
   type FinishedCall,
   findCalls,

@@ -2,7 +2,7 @@
 const MAX_KEYS = 10_000;
 
 /** What is stored under these keys; of what has a time, from `from` on (epoch ms). An answer may hold more than was asked for. */
-export type Lookup<K, V> = (keys: readonly K[], from?: number) => Promise<ReadonlyMap<string, V>>;
+type Lookup<K, V> = (keys: readonly K[], from?: number) => Promise<ReadonlyMap<string, V>>;
 
 interface Question<K, V> {
   keys: readonly K[];
