@@ -13,7 +13,8 @@ interface Question<K, V> {
 
 /**
  * The lookups of all tasks of a process as one question at a time: what is asked while one is under way goes together into the next. Few keys make ClickHouse read
- * nearly as much as many do, so tasks that ask side by side only take its time from one another. A question never gets an answer that was under way before it.
+ * nearly as much as many do, so tasks that ask side by side only take its time from one another. A question never gets an answer that was under way before it;
+ * an error it does get: whoever waits behind a question fails with it.
  */
 export function jointly<K, V>(ask: (keys: readonly K[], from: number) => Promise<ReadonlyMap<string, V>>): Lookup<K, V> {
   const waiting: Question<K, V>[] = [];
@@ -37,7 +38,8 @@ export function jointly<K, V>(ask: (keys: readonly K[], from: number) => Promise
         const answer = await ask(keys, Math.min(...questions.map(({ from }) => from)));
         for (const { resolve } of questions) resolve(answer);
       } catch (error) {
-        for (const { reject } of questions) reject(error);
+        // Those who wait as well: ClickHouse may have taken its whole time to fail, and asking again now would keep them for as long once more.
+        for (const { reject } of [...questions, ...waiting.splice(0)]) reject(error);
       }
     }
     asking = false;
