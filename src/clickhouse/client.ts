@@ -1,10 +1,12 @@
-import { Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import {
   ClickHouseError,
   ClickHouseLogLevel,
   type ClickHouseSettings,
   type ClickHouseClient as Client,
   createClient,
+  type ExecParams,
 } from '@clickhouse/client';
 import { ClickHouseFailure, type FailureKind, SERVER_CODES, SOCKET_CODES } from './errors.js';
 
@@ -115,19 +117,16 @@ export class ClickHouse {
         abort_signal,
         clickhouse_settings,
       });
-      return result.json<T>();
+      const rows: T[] = [];
+      for await (const some of addAbortSignal(abort_signal, result.stream<T>())) for (const row of some) rows.push(row.json());
+      return rows;
     });
   }
 
   /** A statement without output. */
   async command(sql: string, params: QueryParams = {}, timeoutMs?: number): Promise<void> {
     await this.#guarded(sql, timeoutMs, (abort_signal) =>
-      this.#client.command({
-        query: sql,
-        query_params: params,
-        abort_signal,
-        clickhouse_settings: { async_insert: 0, insert_deduplicate: 0 },
-      }),
+      this.#acknowledged({ query: sql, query_params: params, abort_signal, clickhouse_settings: DURABLE }),
     );
   }
 
@@ -137,16 +136,20 @@ export class ClickHouse {
    */
   async insert(table: string, columns: readonly string[], rows: readonly Buffer[]): Promise<void> {
     const sql = `INSERT INTO ${table} (${columns.join(', ')}) FORMAT RowBinary`;
-    await this.#guarded(sql, undefined, async (abort_signal) => {
-      const { stream } = await this.#client.exec({
+    await this.#guarded(sql, undefined, (abort_signal) =>
+      this.#acknowledged({
         query: sql,
         values: Readable.from(rows, { objectMode: false }),
         abort_signal,
         clickhouse_settings: { ...DURABLE, max_partitions_per_insert_block: '0' },
-      });
-      stream.resume();
-      await new Promise<void>((resolve, reject) => stream.once('end', resolve).once('error', reject).once('close', resolve));
-    });
+      }),
+    );
+  }
+
+  /** Resolves at the end of the answer, of which there is nothing to read. */
+  async #acknowledged(params: ExecParams & { abort_signal: AbortSignal; values?: Readable }): Promise<void> {
+    const { stream } = await this.#client.exec(params);
+    await finished(addAbortSignal(params.abort_signal, stream).resume());
   }
 
   /** True when the server takes queries. */
@@ -173,6 +176,7 @@ export class ClickHouse {
     }
   }
 
+  /** The client heeds a signal until an answer begins; that it ends in time as well, `run` sees to. */
   async #guarded<T>(sql: string, timeoutMs: number | undefined, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const limit = timeoutMs ?? this.#options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
     const signal = AbortSignal.timeout(limit);

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ClickHouse, Roller } from '../../src/clickhouse/index.js';
 
 let server: Server;
+let url: string;
 let client: ClickHouse;
 let answer: (response: ServerResponse, body: string) => void;
 const asked: { settings: URLSearchParams; body: string }[] = [];
@@ -19,7 +20,7 @@ beforeEach(async () => {
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   client = new ClickHouse({ url, username: 'default', password: '', database: 'd' });
 });
 afterEach(async () => {
@@ -68,6 +69,25 @@ test('an insert whose answer breaks off has failed, and may be tried again (§3)
   };
   await expect(client.insert('calls_latest', ['app_id'], [Buffer.from('rows')])).rejects.toMatchObject({ kind: 'retriable' });
 });
+
+test.each([
+  ['a question', (impatient: ClickHouse) => impatient.query('SELECT 1 AS one')],
+  ['a statement', (impatient: ClickHouse) => impatient.command('OPTIMIZE TABLE calls_latest')],
+  ['an insert', (impatient: ClickHouse) => impatient.insert('calls_latest', ['app_id'], [Buffer.from('rows')])],
+])(
+  '%s whose answer begins and never ends has failed within its time, and may be asked again; its connection is gone (§7)',
+  async (_, ask) => {
+    const gone = new Promise<void>((resolve) => {
+      answer = (response) => {
+        response.once('close', resolve).write('{"one":1}\n{"one":');
+      };
+    });
+    const impatient = new ClickHouse({ url, username: 'default', password: '', database: 'd', requestTimeoutMs: 200 });
+    await expect(ask(impatient)).rejects.toMatchObject({ kind: 'retriable', message: expect.stringContaining('no answer within 200 ms') });
+    await gone;
+    await impatient.close();
+  },
+);
 
 test('the roller looks back from the beginning of its last pass, not from its end (§3)', async () => {
   let now = 1_000_000;
