@@ -33,9 +33,7 @@ export class InputQueue {
   #records = 0;
   #bytes = 0;
 
-  /**
-   * @param deferred its records have headers
-   */
+  /** @param deferred its records have headers */
   constructor(topic: string, position: number, deferred = false) {
     this.topic = topic;
     this.#deferred = deferred;

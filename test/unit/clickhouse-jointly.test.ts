@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { jointly } from '../../src/clickhouse/jointly.js';
+import { turn } from '../../src/stream/wait.js';
 
 /** A store that answers when it is told to. */
 function store() {
@@ -12,8 +13,6 @@ function store() {
   );
   return { asked, lookup };
 }
-
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('joint lookups', () => {
   it('ask at once when nothing is under way, and put together what comes meanwhile', async () => {
