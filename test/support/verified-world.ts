@@ -122,7 +122,8 @@ function traffic(plan: PlanOptions, pieces: number, users?: ShownUsers) {
       if (data.length > 0) poll('user-event', app_id, query.toString(), JSON.stringify(data));
     }
   }
-  for (const text of log.found(CHANNEL_APP, null, 0, NOW, NOW)) poll('aliyun-rtc', CHANNEL_APP, '', text);
+  const { texts } = log.page(CHANNEL_APP, { subscribeId: null, from: 0, to: NOW }, { number: 1, size: Number.MAX_SAFE_INTEGER }, NOW);
+  for (const text of texts) poll('aliyun-rtc', CHANNEL_APP, '', text);
   const book: VendorBook = {
     owedRecords: (now) => archive.owed(now),
     owedEvents: (now) => log.owed(now),

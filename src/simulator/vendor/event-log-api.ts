@@ -77,10 +77,9 @@ export class EventSubscriptionApi implements Api {
     const subscription = query.get('SubscribeId');
     if (subscription !== null && !app.api.subscribeIds.includes(subscription))
       return this.#refuse(refusal(404, 'ResourceNotExist', 'the subscription does not exist'));
-    const found = this.log.found(app.app_id, subscription, from, to, now);
-    const logs = found.slice((page - 1) * size, page * size);
-    for (const text of logs) this.served.note('aliyun-rtc', app.app_id, text);
-    const fields = `"Count":${logs.length},"HasMore":${page * size < found.length},"Logs":[${logs.join()}]`;
+    const { texts, more } = this.log.page(app.app_id, { subscribeId: subscription, from, to }, { number: page, size }, now);
+    for (const text of texts) this.served.note('aliyun-rtc', app.app_id, text);
+    const fields = `"Count":${texts.length},"HasMore":${more},"Logs":[${texts.join()}]`;
     return { kind: 'ok', status: 200, body: `{"RequestId":"${this.#id()}",${fields}}` };
   }
 

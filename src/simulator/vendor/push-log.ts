@@ -48,11 +48,24 @@ export class PushLog {
     if (entries.length > this.#capacity) entries.splice(0, Math.ceil(this.#capacity / 10));
   }
 
-  /** Texts of the entries of pushes made in [from, to), epoch ms, of one subscription; in order of time. */
-  found(app_id: string, subscribeId: string | null, from: number, to: number, now: number): string[] {
+  /** One page of the entries of pushes made in [from, to), epoch ms, of one subscription or, null, of any, in order of time; pages from 1. */
+  page(
+    app_id: string,
+    range: { subscribeId: string | null; from: number; to: number },
+    page: { number: number; size: number },
+    now: number,
+  ): { texts: string[]; more: boolean } {
     const entries = this.#apps.get(app_id) ?? [];
-    const [first, end] = [Math.max(from, now - LOG_KEPT_MS), to].map((at) => lowerBound(entries, pushedAt, at));
-    return entries.slice(first, end).flatMap(({ push, text }) => (subscribeId === null || push.subscribe_id === subscribeId ? [text] : []));
+    const texts: string[] = [];
+    let before = (page.number - 1) * page.size;
+    for (let i = lowerBound(entries, pushedAt, Math.max(range.from, now - LOG_KEPT_MS)); i < entries.length; i++) {
+      const { push, text } = entries[i]!;
+      if (push.at >= range.to) break;
+      if ((range.subscribeId !== null && push.subscribe_id !== range.subscribeId) || before-- > 0) continue;
+      if (texts.length === page.size) return { texts, more: true };
+      texts.push(text);
+    }
+    return { texts, more: false };
   }
 
   *owed(now: number): Iterable<OwedEvent> {
