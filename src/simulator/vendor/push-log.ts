@@ -57,11 +57,15 @@ export class PushLog {
   ): { texts: string[]; more: boolean } {
     const entries = this.#apps.get(app_id) ?? [];
     const texts: string[] = [];
-    let before = (page.number - 1) * page.size;
+    let toSkip = (page.number - 1) * page.size;
     for (let i = lowerBound(entries, pushedAt, Math.max(range.from, now - LOG_KEPT_MS)); i < entries.length; i++) {
       const { push, text } = entries[i]!;
       if (push.at >= range.to) break;
-      if ((range.subscribeId !== null && push.subscribe_id !== range.subscribeId) || before-- > 0) continue;
+      if (range.subscribeId !== null && push.subscribe_id !== range.subscribeId) continue;
+      if (toSkip > 0) {
+        toSkip--;
+        continue;
+      }
       if (texts.length === page.size) return { texts, more: true };
       texts.push(text);
     }
