@@ -168,17 +168,19 @@ function operationOf(plan: UserEventPlan): string {
 
 /**
  * What to ask about the users of a call. Times in epoch milliseconds; `endedAt` null: not known. Null when there is nothing that could be asked: no room,
- * no user, or a call older than the vendor's look-back.
+ * no user, or a call older than the vendor's look-back. A start after the end is the moment at which a callback without a time of its own came late: such
+ * a call is looked for at its end.
  */
 export function userEventPlan(
   call: { appId: string; callId: string; roomId: string; users: readonly string[]; startedAt: number; endedAt: number | null },
   now: number,
 ): UserEventPlan | null {
   const users = [...new Set(call.users)].filter((user) => user !== '');
-  const from = Math.max(call.startedAt - SLACK_MS, oldestAt(now, LIMITS));
+  const startedAt = Math.min(call.startedAt, call.endedAt ?? Number.POSITIVE_INFINITY);
+  const from = Math.max(startedAt - SLACK_MS, oldestAt(now, LIMITS));
   const to = Math.min((call.endedAt ?? now) + SLACK_MS, now);
   if (call.roomId === '' || users.length === 0 || from >= to) return null;
-  const { appId, callId, roomId, startedAt } = call;
+  const { appId, callId, roomId } = call;
   const endedAt = call.endedAt ?? to;
   return { what: 'room', appId, callId, roomId, users, from, to, startedAt, endedAt, page: 0, rooms: [], late: now >= endedAt + SLACK_MS };
 }

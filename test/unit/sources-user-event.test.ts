@@ -263,6 +263,15 @@ describe('rooms', () => {
     expect(answer).toMatchObject({ next: { commId: '-200' } });
   });
 
+  it('a call that ended before its start arrived was held in the room that was there at its end', () => {
+    const late = userEventPlan({ ...CALL, startedAt: STARTED + 2 * MINUTE, endedAt: STARTED }, NOW)!;
+    expect(late).toMatchObject({ from: STARTED - 5 * MINUTE, to: STARTED + 5 * MINUTE });
+    const stay = (from: number, to: number) =>
+      room({ CommId: `${from}`, CreateTime: second(STARTED) + from, DestroyTime: second(STARTED) + to });
+    const answer = read(late, response({ RoomList: [stay(115, 125), stay(8, 65), stay(-10, 0)] }));
+    expect(answer).toMatchObject({ next: { commId: '-10' } });
+  });
+
   it('are asked about one after the other when nobody was in the likeliest one, once it is too late for that to change', () => {
     const at = (minutes: number) => room({ CommId: `at${minutes}`, CreateTime: second(STARTED + minutes * MINUTE) });
     const page = response({ RoomList: [at(8), at(-3), at(2), at(-4), at(-5)] });

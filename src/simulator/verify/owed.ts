@@ -95,7 +95,8 @@ const agreeOnRoom = (inputs: OwnCall['inputs']): boolean =>
 
 const reaches = (task: TaskRecord, truth: { started_at: number; ended_at: number | null }): boolean =>
   task.started_at !== null &&
-  task.started_at - NEAR <= truth.started_at &&
+  // A start after the end is a moment of arrival: the end is where the call is looked for.
+  Math.min(task.started_at, task.ended_at ?? Number.POSITIVE_INFINITY) - NEAR <= truth.started_at &&
   (task.ended_at === null || truth.ended_at === null || task.ended_at + NEAR >= truth.ended_at);
 
 /** The task of each call for its media; attempts repeat it. */
