@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -39,6 +39,18 @@ function callstream(args: string[], env: NodeJS.ProcessEnv): { child: ChildProce
   return { child, text: () => text, ended: new Promise((resolve) => child.once('exit', resolve)) };
 }
 
+/** What a role has said last, and all that it called an error: the folder is gone when somebody asks why. */
+function lastWords(): string {
+  const logs = join(dir, 'data', 'log');
+  return readdirSync(logs)
+    .map((name) => {
+      const lines = readFileSync(join(logs, name), 'utf8').trimEnd().split('\n');
+      const told = [...lines.filter((line) => /"level":[56]0/.test(line)).slice(0, 20), ...lines.slice(-20)];
+      return `${name}, ${lines.length} lines:\n${told.join('\n')}`;
+    })
+    .join('\n\n');
+}
+
 it(
   `every role on three brokers of which leaders are killed and each is restarted, under ${CALLS} chaotic calls: nothing lost, doubled or changed`,
   async () => {
@@ -67,7 +79,7 @@ it(
       faults += 1;
     }
     const code = await simulate.ended;
-    if (code !== 0) console.error(simulate.text().slice(-8_000));
+    if (code !== 0) console.error(`${simulate.text().slice(-8_000)}\n${lastWords()}`);
     report({ scenario: 'the whole road on three brokers', faults, ...verifiedFigures(simulate.text()) });
     expect(simulate.text()).toMatch(/\n0 differences\s*$/);
     expect(code).toBe(0);
