@@ -2,7 +2,7 @@ import { type ClientRequestArgs, get } from 'node:http';
 
 /** Images of the suite's container variant; the versions are those of docker-compose.yml, the registry without its need for a Kafka. */
 export const IMAGES = {
-  kafka: 'apache/kafka:4.1.1',
+  kafka: 'apache/kafka:4.2.2',
   registry: 'quay.io/apicurio/apicurio-registry-mem:2.6.13.Final',
   clickhouse: 'clickhouse/clickhouse-server:26.3',
 };
