@@ -152,10 +152,13 @@ export interface OddIds {
 
 const plainIds: OddIds = { call_id: (id) => id, room_id: (id) => id, user: (id) => id };
 
-/** Ids of one call: mostly plain, sometimes very long, in other scripts, or digits beyond 2^53. Every call id keeps the run's own part. */
-export function chooseIds(random: Random, level: ChaosLevel): OddIds {
+/**
+ * Ids of one call: mostly plain, sometimes very long, in other scripts, or digits beyond 2^53. Every call id keeps the run's own part. So does a room's name that is used
+ * again: the vendor of one run does not know the rooms of another, and whoever still asks it about a call of that would be shown somebody else's.
+ */
+export function chooseIds(random: Random, level: ChaosLevel, run: string): OddIds {
   const rates = RATES[level];
-  const room = random.chance(rates.perCallReusedRoom) ? () => `lobby-${random.int(1, 12)}` : (id: string) => id;
+  const room = random.chance(rates.perCallReusedRoom) ? () => `lobby-${random.int(1, 12)}-${run}` : (id: string) => id;
   if (!random.chance(rates.perCallOddIds)) return { ...plainIds, room_id: room };
   const decorate = random.pick<(id: string) => string>([
     (id) => `${id}-${'long'.repeat(random.int(60, 400))}`,

@@ -61,7 +61,7 @@ export interface CallTiming {
 /** Call number `index` of a run: a pure function of the options, the index and the timing. */
 export function planCall(options: PlanOptions, index: number, timing: CallTiming): PlannedCall {
   const random = new Random(`${options.seed}:call:${index}`);
-  const ids = chooseIds(random, options.chaos);
+  const ids = chooseIds(random, options.chaos, options.run);
   // Their own dice: which generation a call speaks, and what becomes of its callbacks, changes nothing in the story.
   const v4 = new Random(`${options.seed}:v4:${index}`);
   const fate = new Random(`${options.seed}:fate:${index}`);

@@ -48,6 +48,13 @@ describe('the plan', () => {
     expect(play(chaos, {}, '8').all.map(text)).not.toEqual(once);
   });
 
+  it('uses names of rooms again in a run, and none of another run', () => {
+    const rooms = (seed: string) => play('hard', {}, seed).calls.flatMap(({ facts }) => facts?.room_id.match(/lobby.*/)?.[0] ?? []);
+    const [one, other] = [rooms('7'), rooms('8')];
+    expect(one.length).toBeGreaterThan(2 * new Set(one).size);
+    expect(one.filter((room) => other.includes(room))).toEqual([]);
+  });
+
   it('sends in order of time, compressed calls only in the past', () => {
     const { deliveries } = play('hard');
     for (const list of deliveries) expect(list.every((d, i) => i === 0 || list[i - 1]!.send_at <= d.send_at)).toBe(true);
