@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { CallstreamError } from '../domain/errors.js';
 import { type Clock, passingTime } from '../telemetry/clock.js';
 import type { KafkaClients } from './client.js';
@@ -8,6 +9,7 @@ import { StreamTime } from './stream-time.js';
 import { newestMeta } from './task-meta.js';
 import { TaskProducer } from './task-producer.js';
 import type { FaultPointName, Processor, TaskMeta } from './types.js';
+import { firstUnknownOutput, SETTLED_MS } from './unknown-output.js';
 
 /** What a task works with between a takeover and its first failure; then all of it is thrown away. */
 export interface Session {
@@ -31,8 +33,10 @@ export interface TakeoverRequest {
   deferred: string | null;
   outputTopic: string;
   outputPartition: number;
+  /** Reads the output topic. */
+  restorer: Restorer;
   /** The output topic is the processor's changelog. */
-  restorer: Restorer | null;
+  restores: boolean;
   createProcessor: () => Processor;
   clients: KafkaClients;
   offsets: OffsetReader;
@@ -47,35 +51,41 @@ export interface TakeoverRequest {
  * Rule 3, in this order; the input partitions are paused all the while:
  *   (a) fence the old owner and end its open transaction,
  *   (b) read committed offsets and metadata: stable only now,
- *   (c) check that every offset lies inside its log,
+ *   (c) check that every offset lies inside its log, and that the output holds nothing that they do not know,
  *   (d) restore the state from the output partition.
  * Then the caller seeks and resumes (e).
- * @throws CallstreamError STREAM_GAP, STREAM_META_LOST, STREAM_PARTITIONS_CHANGED: the task cannot go on without a person.
+ * @throws CallstreamError STREAM_GAP, STREAM_META_LOST, STREAM_COMMIT_LOST, STREAM_PARTITIONS_CHANGED: the task cannot go on without a person;
+ *   STREAM_OVERTAKEN: the offsets moved meanwhile
  */
 export async function takeOver(request: TakeoverRequest): Promise<Session> {
   const { partition, groupId, inputs, deferred, outputTopic, outputPartition, offsets, fault, proceed } = request;
+  const topics = [...inputs, outputTopic];
+  const metaOf = (committed: ReadonlyMap<string, CommittedOffset[]>): TaskMeta | null =>
+    newestMeta([
+      ...inputs.map((topic) => committed.get(topic)?.[partition]?.metadata ?? null),
+      committed.get(outputTopic)?.[outputPartition]?.metadata ?? null,
+    ]);
   await fault('before-fence');
   const producer = await TaskProducer.fence(request);
   try {
     await fault('after-fence');
     proceed();
 
-    const topics = [...inputs, outputTopic];
     const committed = await offsets.committed(groupId, topics);
     const at = request.clock.now();
     const ranges = new Map(
       await Promise.all(topics.map(async (topic): Promise<[string, LogRange[]]> => [topic, await offsets.ranges(topic)])),
     );
     proceed();
-    const meta = newestMeta([
-      ...inputs.map((topic) => committed.get(topic)?.[partition]?.metadata ?? null),
-      committed.get(outputTopic)?.[outputPartition]?.metadata ?? null,
-    ]);
+    const meta = metaOf(committed);
     checkPartitions(inputs, ranges, meta);
-    checkOutput(outputTopic, outputPartition, rangeOf(ranges, outputTopic, outputPartition), meta);
+    const output = rangeOf(ranges, outputTopic, outputPartition);
+    checkOutput(outputTopic, outputPartition, output, meta);
     const positions = new Map(
       inputs.map((topic) => [topic, positionOf(topic, partition, committed.get(topic)?.[partition], rangeOf(ranges, topic, partition))]),
     );
+    if (meta !== null) await checkNothingUnknown(request, output, meta, async () => metaOf(await offsets.committed(groupId, topics)));
+    proceed();
 
     const processor = request.createProcessor();
     await fault('before-restore');
@@ -107,11 +117,11 @@ export async function takeOver(request: TakeoverRequest): Promise<Session> {
 }
 
 async function restore(
-  { restorer, outputPartition, proceed }: TakeoverRequest,
+  { restorer, restores, outputPartition, proceed }: TakeoverRequest,
   processor: Processor,
   meta: TaskMeta | null,
 ): Promise<number> {
-  if (restorer === null || meta === null || meta.restoreFrom === null || meta.lastOutput === null) return 0;
+  if (!restores || meta === null || meta.restoreFrom === null || meta.lastOutput === null) return 0;
   let count = 0;
   await restorer.restore(outputPartition, meta.restoreFrom, meta.lastOutput, (records) => {
     proceed();
@@ -155,6 +165,26 @@ function checkOutput(topic: string, partition: number, { low, end }: LogRange, m
   }
   if (meta.restoreFrom !== null && meta.restoreFrom < low)
     throw gap(topic, partition, `begins at ${low}, and the state is needed from ${meta.restoreFrom}`);
+}
+
+/** What is found may have come meanwhile, of an heir that has taken over from this very task: its commit is known then. */
+async function checkNothingUnknown(
+  { restorer, outputTopic, outputPartition }: TakeoverRequest,
+  range: LogRange,
+  meta: TaskMeta,
+  askAgain: () => Promise<TaskMeta | null>,
+): Promise<void> {
+  const first = await firstUnknownOutput(restorer, outputPartition, range, meta);
+  if (first === null) return;
+  await delay(SETTLED_MS);
+  const place = `Partition ${outputPartition} of ${outputTopic}`;
+  if (((await askAgain())?.lastOutput ?? -1) >= first) {
+    throw new CallstreamError('STREAM_OVERTAKEN', `${place} was written while the task was taken over: it is taken over anew.`);
+  }
+  throw new CallstreamError(
+    'STREAM_COMMIT_LOST',
+    `${place} has records from offset ${first} on that no commit of the group knows, which ends at ${meta.lastOutput ?? 'none'}: Kafka has lost the commit that they came with, or another program writes there. callstream doctor says how to go on.`,
+  );
 }
 
 function positionOf(topic: string, partition: number, committed: CommittedOffset | undefined, { low, end }: LogRange): number {

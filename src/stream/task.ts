@@ -35,7 +35,8 @@ export interface TaskOptions {
   outputTopic: string;
   /** The one that this task alone writes. */
   outputPartition: number;
-  restorer: Restorer | null;
+  restorer: Restorer;
+  restores: boolean;
   createProcessor: (context: TaskContext) => Processor;
   clients: KafkaClients;
   member: GroupMember;
@@ -412,7 +413,13 @@ export class Task {
   }
 }
 
-const NEEDS_A_PERSON = new Set(['STREAM_GAP', 'STREAM_META_LOST', 'STREAM_PARTITIONS_CHANGED', 'STREAM_DEAD_LETTER_LIMIT']);
+const NEEDS_A_PERSON = new Set([
+  'STREAM_GAP',
+  'STREAM_META_LOST',
+  'STREAM_COMMIT_LOST',
+  'STREAM_PARTITIONS_CHANGED',
+  'STREAM_DEAD_LETTER_LIMIT',
+]);
 
 function isKafka(error: unknown): boolean {
   if (error instanceof CallstreamError) return error.code === 'STREAM_NO_ANSWER';

@@ -76,7 +76,7 @@ export class StreamWorker {
   readonly #watchdog: Watchdog;
   readonly #member: GroupMember;
   readonly #offsets: OffsetReader;
-  readonly #restorer: Restorer | null;
+  readonly #restorer: Restorer;
   readonly #clients;
   #state: WorkerState = 'created';
   #failure: string | null = null;
@@ -100,9 +100,7 @@ export class StreamWorker {
       sessionTimeoutMs: options.sessionTimeoutMs ?? 10_000,
     });
     const session = options.sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs: options.sessionTimeoutMs };
-    this.#restorer = options.restores
-      ? new Restorer({ clients: this.#clients, groupId: options.groupId, topic: options.outputTopic, ...session })
-      : null;
+    this.#restorer = new Restorer({ clients: this.#clients, groupId: options.groupId, topic: options.outputTopic, ...session });
     this.#member = new GroupMember(
       {
         clients: this.#clients,
@@ -172,7 +170,7 @@ export class StreamWorker {
     this.#to('stopping');
     clearTimeout(this.#ends);
     for (const task of this.#tasks.values()) this.#close(task);
-    await this.#restorer?.close();
+    await this.#restorer.close();
     await Promise.all(this.#closing);
     await this.#member.stop();
     await this.#asking;
@@ -218,7 +216,8 @@ export class StreamWorker {
   }
 
   #open(partition: number): void {
-    const { name, groupId, inputs, deferred, outputTopic, createProcessor, faultPoint, transactionTimeoutMs, deadLetterLimit } = this.#o;
+    const { name, groupId, inputs, deferred, outputTopic, restores, createProcessor, faultPoint, transactionTimeoutMs, deadLetterLimit } =
+      this.#o;
     for (const topic of inputs) this.#member.pause(topic, [partition]);
     this.#watchdog.forget(partition);
     this.#tasks.set(
@@ -232,6 +231,7 @@ export class StreamWorker {
         outputTopic,
         outputPartition: this.#share * this.#partitions + partition,
         restorer: this.#restorer,
+        restores,
         createProcessor,
         clients: this.#clients,
         member: this.#member,

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { Gaps } from '../../src/cli/doctor/gap.js';
+import { type Gap, Gaps } from '../../src/cli/doctor/gap.js';
 import { TOPICS } from '../../src/codec/topics.js';
 import { parseConfig } from '../../src/config/index.js';
 import { TopicAdmin } from '../../src/stream/admin.js';
@@ -93,6 +93,56 @@ it('finds the gap of a task, says what is lost, and lets it go on with a state r
       horizon: 5_000,
       restoreFrom: 0,
       lastOutput: (ranges[1]?.end ?? 0) - 1,
+    });
+
+    // Task 0 of sessions and of events have published what no commit knows; task 1 of events only what was aborted.
+    for (const [worker, output, partition, isKept] of [
+      ['sessions', TOPICS.calls.name, 0, true],
+      ['events', TOPICS.callEvents.name, 0, true],
+      ['events', TOPICS.callEvents.name, 1, false],
+    ] as const) {
+      const group = `callstream-${worker}`;
+      const task = await TaskProducer.fence({
+        clients: createClients(kafka, logger),
+        transactionalId: `${group}-${partition}`,
+        transactionTimeoutMs: 10_000,
+      });
+      const none: TaskMeta = { ...meta, group, restoreFrom: null, lastOutput: null };
+      const transaction = { outputTopic: output, outputPartition: partition, groupId: group, fault: () => {} };
+      await task.transact({
+        ...transaction,
+        outputs: [],
+        offsets: () => [{ topic: RAW, partition, offset: 0, metadata: encodeMeta(none) }],
+      });
+      const outputs = [{ topic: output, partition, key: 'k', value: Buffer.from('v') }];
+      const offsets = () => {
+        if (!isKept) throw new Error('it dies before it commits');
+        return [];
+      };
+      await task.transact({ ...transaction, outputs, offsets }).catch(() => {});
+      task.close();
+    }
+    // What the last one left open is ended by whoever comes next.
+    (
+      await TaskProducer.fence({
+        clients: createClients(kafka, logger),
+        transactionalId: 'callstream-events-1',
+        transactionTimeoutMs: 10_000,
+      })
+    ).close();
+    const said = 'Kafka has lost the commit that the records from offset 0 on came with; inputs are read again, and';
+    const unknown: Gap[] = [
+      { worker: 'sessions', topic: TOPICS.calls.name, partition: 0, lost: `${said} repeats change nothing` },
+      { worker: 'events', topic: TOPICS.callEvents.name, partition: 0, lost: `${said} their events are published a second time` },
+    ];
+    expect(await gaps.find()).toEqual(unknown);
+    for (const gap of unknown) expect(await gaps.accept(gap.topic, gap.partition, 6_000)).toEqual([gap]);
+    expect(await gaps.find()).toEqual([]);
+    const after = await admin.offsets.committed('callstream-events', [TOPICS.callEvents.name]);
+    expect(JSON.parse(after.get(TOPICS.callEvents.name)?.[0]?.metadata ?? '')).toMatchObject({
+      horizon: null,
+      restoreFrom: null,
+      lastOutput: 1,
     });
   } finally {
     await gaps.close();

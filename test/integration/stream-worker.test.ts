@@ -5,7 +5,7 @@ import { TaskProducer } from '../../src/stream/task-producer.js';
 import type { InputRecord, Observe, OutputRecord } from '../../src/stream/types.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { createMetrics } from '../../src/telemetry/metrics.js';
-import { additions, type Broker, problemsOf, Scene, SumProcessor, startBroker, until } from './stream-kit.js';
+import { additions, type Broker, problemsOf, Scene, type Sum, SumProcessor, startBroker, until } from './stream-kit.js';
 
 let broker: Broker;
 let scene: Scene;
@@ -87,6 +87,54 @@ describe('a stream worker', () => {
     expect(scene.processors[0]?.restoredRecords).toBe(0);
     expect(scene.processors[1]?.restoredRecords).toBe(3);
     expect(scene.processors[1]?.meta0).toMatchObject({ lastOutput: (scene.processors[1]?.meta0?.restoreFrom ?? 0) + 2 });
+  });
+
+  it('stops where a transaction was committed of which no offsets are known, and goes on behind an aborted one', async () => {
+    scene = await new Scene(broker).create();
+    const all = additions(400, 20);
+    const first = await scene.worker();
+    await scene.add(all.list.slice(0, 200));
+    await scene.drained();
+    await first.stop();
+    // Key 0 is of task 0, key 1 of task 1.
+    const leave = async (partition: number, offsets: () => never[]) => {
+      const producer = await TaskProducer.fence({
+        clients: clients(),
+        transactionalId: `${scene.group}-${partition}`,
+        transactionTimeoutMs: 10_000,
+      });
+      const outputs = [
+        { topic: scene.output, partition, key: String(partition), value: Buffer.from('{"sum":0,"count":0,"revision":2,"at":0}') },
+      ];
+      const transaction = {
+        outputs,
+        outputTopic: scene.output,
+        outputPartition: partition,
+        groupId: scene.group,
+        offsets,
+        fault: () => {},
+      };
+      await producer.transact(transaction).catch(() => {});
+      producer.close();
+    };
+    const [unknown] = await scene.ends(scene.output);
+    await leave(0, () => []);
+    await leave(1, () => {
+      throw new Error('it dies before it commits');
+    });
+    await scene.add(all.list.slice(200));
+    const heir = await scene.worker();
+    await until('both takeovers', () => heir.tasks().get(0)?.state === 'stopped' && heir.tasks().get(1)?.state === 'running');
+    expect(heir.problems()).toEqual([
+      `task 0 is stopped: Partition 0 of ${scene.output} has records from offset ${unknown} on that no commit of the group knows, which ends at ${(unknown ?? 0) - 2}: Kafka has lost the commit that they came with, or another program writes there. callstream doctor says how to go on.`,
+    ]);
+    const end = (await scene.ends(scene.input))[1];
+    await until('task 1 at its end', async () => (await scene.committed())[1]?.offset === end);
+    const odd = (of: Map<string, unknown>) => [...of].filter(([key]) => Number(key) % 2 === 1);
+    const published = await scene.published();
+    expect(problemsOf(new Map(odd(published) as [string, Sum[]][]), new Map(odd(all.sums) as [string, number][]))).toEqual([]);
+    expect(published.get('0')?.map(({ revision }) => revision)).toEqual([1, 2]);
+    expect(scene.fatal).toEqual([]);
   });
 
   it('reads what its own transactions leave behind: aborted records and control records move it on', async () => {

@@ -299,10 +299,100 @@ describe('a takeover (rule 3)', () => {
     add(5);
     await drained();
     await first.stop();
-    broker.append(OUTPUT, 'k', '{"sum":1000,"count":1,"revision":9,"at":0}');
-    await start();
+    await start({
+      faultPoint: (point) => {
+        if (point === 'before-restore') broker.append(OUTPUT, 'k', '{"sum":1000,"count":1,"revision":9,"at":0}');
+      },
+    });
     await until(() => processors[1]?.meta0);
     expect(processors[1]?.state.get('k')?.sum).toBe(5);
+  });
+
+  it.each([{ restores: true }, { restores: false }])('stops where Kafka has lost a commit whose outputs it kept (%o)', async (mode) => {
+    const first = await start(mode);
+    add(5);
+    await drained();
+    const before = [INPUT, OUTPUT].map((at) => broker.committed(GROUP, at));
+    add(5);
+    await drained();
+    await first.stop();
+    for (const [i, at] of [INPUT, OUTPUT].entries()) broker.commit(GROUP, at, Number(before[i]?.offset), before[i]?.metadata);
+    const outputs = published();
+    const heir = await start(mode);
+    await takenOver(heir);
+    expect(stateOf(heir)).toBe('stopped');
+    expect(heir.problems().join()).toContain(
+      'Partition 0 of out has records from offset 2 on that no commit of the group knows, which ends at 0',
+    );
+    expect(published()).toEqual(outputs);
+    expect(fatal).toEqual([]);
+  });
+
+  it('stops where Kafka has lost the first commit that came with outputs', async () => {
+    const first = await start();
+    await until(() => position() === 0);
+    const before = [INPUT, OUTPUT].map((at) => broker.committed(GROUP, at));
+    add(5);
+    await drained();
+    await first.stop();
+    for (const [i, at] of [INPUT, OUTPUT].entries()) broker.commit(GROUP, at, Number(before[i]?.offset), before[i]?.metadata);
+    const heir = await start();
+    await takenOver(heir);
+    expect(heir.problems().join()).toContain('has records from offset 0 on that no commit of the group knows');
+    expect(published()).toHaveLength(1);
+  });
+
+  it.each([{ restores: true }, { restores: false }])('goes on behind what an aborted transaction has left (%o)', async (mode) => {
+    const first = await start(mode);
+    add(5);
+    await drained();
+    let failures = 3;
+    broker.onStep = (step) => {
+      if (step === 'offsets' && failures-- > 0) throw new FakeProtocolError('REQUEST_TIMED_OUT');
+    };
+    add(5);
+    await drained();
+    await first.stop();
+    const { lastOutput } = decodeMeta(broker.committed(GROUP, OUTPUT)?.metadata ?? null) ?? {};
+    for (const state of ['aborted', 'aborted', 'control'] as const)
+      broker.log(OUTPUT).records.push({ state, key: Buffer.from('k'), value: Buffer.from('{}'), headers: {}, timestamp: 0 });
+    const heir = await start(mode);
+    await takenOver(heir);
+    expect(heir.problems()).toEqual([]);
+    expect(processors.at(-1)?.meta0).toMatchObject({ lastOutput });
+    add(5);
+    await drained();
+    expect(failures).toBeLessThan(0);
+    if (mode.restores) expectExact(15);
+  });
+
+  it('is done anew, and by nobody else’s hand, where an heir has committed meanwhile', async () => {
+    const first = await start();
+    add(5);
+    await drained();
+    await first.stop();
+    broker.steps.length = 0;
+    let overtaken = 0;
+    const meta = decodeMeta(broker.committed(GROUP, OUTPUT)?.metadata ?? null);
+    broker.onStep = (step, of) => {
+      // After the offsets are read, and before the ends of the logs are.
+      const fenced = broker.steps.indexOf(`fence ${GROUP}-0`);
+      if (step !== 'ranges' || of !== 'out' || overtaken > 0 || fenced === -1) return;
+      if (broker.steps.lastIndexOf(`committed ${GROUP}`) < fenced) return;
+      overtaken += 1;
+      const at = broker.log(OUTPUT).records.length;
+      broker.append(OUTPUT, 'k', '{"sum":7,"count":6,"revision":2,"at":0}');
+      for (const place of [INPUT, OUTPUT]) {
+        const offset = place === INPUT ? position() : at + 1;
+        broker.commit(GROUP, place, offset, JSON.stringify({ ...meta, lastOutput: at }));
+      }
+    };
+    const worker = await start();
+    await takenOver(worker);
+    expect(overtaken).toBe(1);
+    expect(stateOf(worker)).toBe('running');
+    expect(processors.at(-1)?.state.get('k')).toMatchObject({ sum: 7, revision: 2 });
+    expect(worker.problems()).toEqual([]);
   });
 
   it('goes on where it was when an input topic is added, which is read from its start, and counts nothing twice when it was taken away meanwhile', async () => {

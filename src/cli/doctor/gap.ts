@@ -1,11 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { TOPICS } from '../../codec/topics.js';
 import type { Config } from '../../config/index.js';
 import { CallstreamError } from '../../domain/errors.js';
 import { createClients } from '../../stream/client.js';
 import { type CommittedOffset, type LogRange, OffsetReader } from '../../stream/offsets.js';
+import { Restorer } from '../../stream/restorer.js';
 import { encodeMeta, newestMeta } from '../../stream/task-meta.js';
 import { type OffsetCommit, TaskProducer } from '../../stream/task-producer.js';
 import type { TaskMeta } from '../../stream/types.js';
+import { firstUnknownOutput, SETTLED_MS } from '../../stream/unknown-output.js';
 import type { Logger } from '../../telemetry/log.js';
 import { CALLS_SHARE } from '../../workers/channels/worker.js';
 import { groupOf, INPUTS, kafkaConnection, STREAM_WORKERS } from '../parts.js';
@@ -36,7 +39,8 @@ interface TaskPlace {
   /** Of every input topic. */
   partitions: number;
   inputs: readonly { topic: string; committed: number; range: LogRange }[];
-  output: { topic: string; partition: number; range: LogRange };
+  /** `unknown`: offset of the first record that no commit knows. */
+  output: { topic: string; partition: number; range: LogRange; unknown: number | null };
   meta: TaskMeta | null;
 }
 
@@ -60,6 +64,13 @@ function gapsOf({ worker, partition, inputs, output, meta }: TaskPlace): Gap[] {
     gaps.push(gapOfOutput(`${meta.lastOutput + 1 - end} published records are gone from the log`));
   } else if (meta.restoreFrom !== null && meta.restoreFrom < low) {
     gaps.push(gapOfOutput(`the state last written before offset ${low} is gone; ClickHouse has it as last published`));
+  } else if (output.unknown !== null) {
+    const again = LAYOUTS[worker].restores ? 'repeats change nothing' : 'their events are published a second time';
+    gaps.push(
+      gapOfOutput(
+        `Kafka has lost the commit that the records from offset ${output.unknown} on came with; inputs are read again, and ${again}`,
+      ),
+    );
   }
   return gaps;
 }
@@ -94,6 +105,8 @@ export class Gaps {
   readonly #config: Config;
   readonly #clients;
   readonly #offsets: OffsetReader;
+  /** By topic. */
+  readonly #readers = new Map<string, Restorer>();
 
   constructor(config: Config, logger: Logger) {
     this.#config = config;
@@ -125,7 +138,7 @@ export class Gaps {
   }
 
   async close(): Promise<void> {
-    await this.#offsets.close();
+    await Promise.all([this.#offsets.close(), ...[...this.#readers.values()].map((reader) => reader.close())]);
   }
 
   /** Offsets are stable only once the task's old producer is fenced, so they are read again then. */
@@ -140,6 +153,7 @@ export class Gaps {
       const place = (await this.#places(worker)).find((p) => p.partition === partition);
       if (place === undefined) return [];
       const gaps = gapsOf(place);
+      if (gaps.length === 0) return [];
       const { offsets, meta } = placeAfterGap(place, group, now);
       const metadata = encodeMeta(meta);
       await producer.transact({
@@ -157,6 +171,30 @@ export class Gaps {
   }
 
   async #places(worker: StreamRole): Promise<TaskPlace[]> {
+    const places = await this.#asCommitted(worker);
+    const unknown = await Promise.all(places.map((place) => this.#unknownOutput(place)));
+    if (unknown.every((first) => first === null)) return places;
+    // Perhaps the task is at work.
+    await delay(SETTLED_MS);
+    const later = await this.#asCommitted(worker);
+    return later.map((place, p) => {
+      const first = unknown[p] ?? null;
+      const isKnown = first === null || (place.meta?.lastOutput ?? -1) >= first;
+      return { ...place, output: { ...place.output, unknown: isKnown ? null : first } };
+    });
+  }
+
+  async #unknownOutput({ output: { topic, partition, range }, meta }: TaskPlace): Promise<number | null> {
+    if (meta === null) return null;
+    let reader = this.#readers.get(topic);
+    if (reader === undefined) {
+      reader = new Restorer({ clients: this.#clients, groupId: `${this.#config.kafka.groupPrefix}.doctor`, topic });
+      this.#readers.set(topic, reader);
+    }
+    return firstUnknownOutput(reader, partition, range, meta);
+  }
+
+  async #asCommitted(worker: StreamRole): Promise<TaskPlace[]> {
     const { inputs, output, share } = LAYOUTS[worker];
     const topics = [...inputs, output];
     const committed = await this.#offsets.committed(groupOf(this.#config, worker), topics);
@@ -171,7 +209,7 @@ export class Gaps {
         partition: p,
         partitions,
         inputs: inputs.map((topic) => ({ topic, committed: at(topic, p)?.offset ?? -1, range: rangeOf(topic, p) })),
-        output: { topic: output, partition: own, range: rangeOf(output, own) },
+        output: { topic: output, partition: own, range: rangeOf(output, own), unknown: null },
         meta: newestMeta([...inputs.map((topic) => at(topic, p)?.metadata ?? null), at(output, own)?.metadata ?? null]),
       };
     });

@@ -1,6 +1,7 @@
 /** Rule 3 of docs/DESIGN.md, step by step, and who owns what. */
 const TAKEOVER_TS = 'src/stream/takeover.ts';
 const TASK = 'src/stream/task.ts';
+const UNKNOWN_TS = 'src/stream/unknown-output.ts';
 const runtime = (name) => ({ file: 'test/unit/stream-runtime.test.ts', name });
 const parts = (name) => ({ file: 'test/unit/stream-parts.test.ts', name });
 
@@ -119,6 +120,38 @@ export const TAKEOVER = [
     find: 'if (end > low) {',
     replace: 'if (end < low) {',
     test: runtime('stops at an output without metadata'),
+  },
+  {
+    name: 'outputs that no commit knows are not looked for',
+    guarantee: 'takeover: a commit that Kafka has lost stops the task',
+    file: TAKEOVER_TS,
+    find: 'if (meta !== null) await checkNothingUnknown(',
+    replace: 'if (meta === undefined) await checkNothingUnknown(',
+    test: runtime('stops where Kafka has lost a commit whose outputs it kept'),
+  },
+  {
+    name: 'outputs are looked for only behind known ones',
+    guarantee: 'takeover: a commit that Kafka has lost stops the task',
+    file: UNKNOWN_TS,
+    find: 'if (lastOutput !== null && end <= lastOutput + 2) return null;',
+    replace: 'if (lastOutput === null || end <= lastOutput + 2) return null;',
+    test: runtime('stops where Kafka has lost the first commit that came with outputs'),
+  },
+  {
+    name: 'what was aborted counts as an output',
+    guarantee: 'takeover: an aborted transaction stops nothing',
+    file: UNKNOWN_TS,
+    find: 'return first;',
+    replace: 'return first ?? end - 1;',
+    test: runtime('goes on behind what an aborted transaction has left'),
+  },
+  {
+    name: 'what an heir has committed meanwhile is taken for lost',
+    guarantee: 'takeover: only what is lost stops the task',
+    file: TAKEOVER_TS,
+    find: '?? -1) >= first) {',
+    replace: '?? -1) < 0) {',
+    test: runtime('is done anew, and by nobody else’s hand, where an heir has committed meanwhile'),
   },
   {
     name: 'the number of partitions is not checked',
