@@ -34,8 +34,33 @@ export class TaskQueue {
 
   push(entry: QueuedTask): void {
     this.#questions += questionsOf(entry);
+    this.#heap.push(entry);
+    this.#rise(entry, this.#heap.length - 1);
+  }
+
+  /** Takes out one that is there. */
+  remove(entry: QueuedTask): void {
+    const at = this.#heap.indexOf(entry);
+    this.#questions -= questionsOf(entry);
+    const last = this.#heap.pop()!;
+    if (at === this.#heap.length) return;
+    this.#rise(last, at);
+    if (this.#heap[at] === last) this.#sink(last, at);
+  }
+
+  /** Takes out the one that has been due for longest; null when none is. */
+  pop(now: number): QueuedTask | null {
+    const first = this.#heap[0];
+    if (first === undefined || first.dueAt > now) return null;
+    this.#questions -= questionsOf(first);
+    const last = this.#heap.pop()!;
+    if (this.#heap.length > 0) this.#sink(last, 0);
+    return first;
+  }
+
+  #rise(entry: QueuedTask, from: number): void {
     const heap = this.#heap;
-    let at = heap.push(entry) - 1;
+    let at = from;
     while (at > 0) {
       const parent = (at - 1) >> 1;
       if (heap[parent]!.dueAt <= entry.dueAt) break;
@@ -45,19 +70,9 @@ export class TaskQueue {
     heap[at] = entry;
   }
 
-  /** Takes out the one that has been due for longest; null when none is. */
-  pop(now: number): QueuedTask | null {
-    const first = this.#heap[0];
-    if (first === undefined || first.dueAt > now) return null;
-    this.#questions -= questionsOf(first);
-    const last = this.#heap.pop()!;
-    if (this.#heap.length > 0) this.#sink(last);
-    return first;
-  }
-
-  #sink(entry: QueuedTask): void {
+  #sink(entry: QueuedTask, from: number): void {
     const heap = this.#heap;
-    let at = 0;
+    let at = from;
     for (;;) {
       let child = 2 * at + 1;
       if (child + 1 < heap.length && heap[child + 1]!.dueAt < heap[child]!.dueAt) child += 1;

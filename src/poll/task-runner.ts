@@ -9,6 +9,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 import { Complaints } from './complaints.js';
 import type { Line } from './line.js';
 import type { PollOutlet } from './outlet.js';
+import { TaskCopies } from './task-copies.js';
 import { type QueuedTask, TaskQueue } from './task-queue.js';
 import type { Timing } from './timing.js';
 import { type WalkEnd, walk } from './walk.js';
@@ -25,6 +26,8 @@ export type TaskResult =
   | 'refused'
   /** Older than the vendor's look-back. */
   | 'too_old'
+  /** A later copy of it waits, too. */
+  | 'superseded'
   /** Left out for the sake of newer ones. */
   | 'dropped'
   /** Of an app or a kind that the configuration does not serve. */
@@ -59,6 +62,7 @@ export class TaskRunner {
   readonly queue = new TaskQueue();
   readonly #deps: TaskRunnerDeps;
   readonly #log: Logger;
+  readonly #copies = new TaskCopies();
   readonly #signal = new Signal();
   readonly #complaints = new Complaints();
   #running = 0;
@@ -70,6 +74,10 @@ export class TaskRunner {
 
   push(entry: QueuedTask): void {
     this.queue.push(entry);
+    for (const spare of this.#copies.add(entry)) {
+      this.queue.remove(spare);
+      this.#end(spare, 'superseded');
+    }
     this.#signal.notify();
   }
 
@@ -101,6 +109,7 @@ export class TaskRunner {
     while (!signal.aborted) {
       const now = clock.now();
       const entry = this.#running < AT_ONCE ? this.queue.pop(now) : null;
+      if (entry !== null) this.#copies.delete(entry);
       if (entry === null) {
         const due = this.#running < AT_ONCE ? this.queue.nextDue : null;
         await this.#signal.wait(Math.max(1, Math.min(LOOK_EVERY_MS, (due ?? Number.POSITIVE_INFINITY) - now)));

@@ -131,7 +131,7 @@ export const METRICS = {
   callstream_poll_tasks_total: {
     type: 'counter',
     labels: ['kind', 'result'],
-    help: 'Tasks by what became of them (done, put_off, given_up, refused, too_old, dropped, unserved, unreadable).',
+    help: 'Tasks by what became of them (done, put_off, given_up, refused, too_old, superseded, dropped, unserved, unreadable).',
   },
   callstream_poll_tasks_waiting: { type: 'gauge', labels: [], help: 'Tasks in memory that are not done.' },
   callstream_poll_stopped: {

@@ -277,6 +277,22 @@ describe('tasks', () => {
     expect(wait).toBeLessThan(60_000 * 1.15);
   });
 
+  it('are asked once where a takeover has read a task and all that it was put off to', async () => {
+    const tasks = runner();
+    const due = { started_at: Date.now() - 60_000, due_at: Date.now() + 400 };
+    for (const attempt of [0, 1, 1, 2]) tasks.push(entry('late', { ...due, attempt }));
+    expect(settled).toEqual(Array.from({ length: 3 }, () => ['late', 'superseded']));
+    addRecords(1);
+    tasks.push(entry('call-0'));
+    await untilSettled(5);
+    expect(settled.slice(3)).toEqual([
+      ['call-0', 'done'],
+      ['late', 'put_off'],
+    ]);
+    expect(putOff).toEqual([expect.objectContaining({ call_id: 'late', attempt: 3 })]);
+    expect(vendor.requests(BY_ID)).toBe(2);
+  });
+
   it('are given up after the last attempt, refused where nothing could be asked, and not asked for beyond the look-back', async () => {
     const records = runner();
     records.push(entry('nobody', { attempt: TIMING.notYet.length }));

@@ -8,6 +8,7 @@ import { Complaints } from '../../src/poll/complaints.js';
 import { Pace } from '../../src/poll/pace.js';
 import { periodOf, rangeOf, type SweepSettings } from '../../src/poll/sweep-range.js';
 import { piecesOf } from '../../src/poll/sweeper.js';
+import { TaskCopies } from '../../src/poll/task-copies.js';
 import { TaskLedger } from '../../src/poll/task-ledger.js';
 import { type QueuedTask, TaskQueue } from '../../src/poll/task-queue.js';
 import { aliyunRtc } from '../../src/sources/aliyun-rtc.js';
@@ -219,6 +220,22 @@ describe('the queue', () => {
     );
   });
 
+  it('gives back whatever is removed from anywhere, and everything else in order', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 50 }), fc.boolean()), { maxLength: 40 }), (list) => {
+        const queue = new TaskQueue();
+        const all = list.map(([due, stays]) => ({ entry: queued(due), stays }));
+        for (const { entry } of all) queue.push(entry);
+        for (const { entry, stays } of all) if (!stays) queue.remove(entry);
+        const left = all.filter(({ stays }) => stays).map(({ entry }) => entry.dueAt);
+        expect([queue.size, queue.questions]).toEqual([left.length, left.length]);
+        const out: number[] = [];
+        for (let next = queue.pop(50); next !== null; next = queue.pop(50)) out.push(next.dueAt);
+        expect(out).toEqual(left.sort((a, b) => a - b));
+      }),
+    );
+  });
+
   it('counts the questions that its tasks will take', () => {
     const queue = new TaskQueue();
     queue.push(queued(1, { users: ['a', 'b', 'c'] }));
@@ -229,6 +246,43 @@ describe('the queue', () => {
     expect(queue.pop(0)).toBeNull();
     queue.pop(1);
     expect(queue.questions).toBe(2);
+  });
+});
+
+describe('copies of a task', () => {
+  const at = (offset: number, attempt: number, more: Partial<PollTask> = {}): QueuedTask => ({
+    ...queued(0, { attempt, due_at: offset, ...more }),
+    offset,
+  });
+
+  it('stand for what they were made of, and for copies of as many attempts or fewer that were published before', () => {
+    const copies = new TaskCopies();
+    const [first, second, again, third] = [at(1, 0), at(5, 1), at(8, 1), at(9, 2)];
+    expect([first, second, again, third].map((entry) => copies.add(entry!))).toEqual([[], [first], [second], [again]]);
+  });
+
+  it('are told whatever comes back last', () => {
+    const copies = new TaskCopies();
+    const [first, second] = [at(1, 0), at(5, 1)];
+    expect(copies.add(second)).toEqual([]);
+    expect(copies.add(first)).toEqual([first]);
+  });
+
+  it('are not what asks for the first time, of somebody else, for another reason, or fewer times', () => {
+    const copies = new TaskCopies();
+    const all = [at(1, 3), at(2, 0), at(3, 1, { reason: 'conflict' }), at(4, 1, { call_id: 'another' }), at(5, 1, { user_id: 'u' })];
+    for (const entry of all) expect(copies.add(entry)).toEqual([]);
+    expect(copies.add(at(6, 0))).toEqual([]);
+    expect(copies.add({ ...at(6, 3), partition: 1 })).toEqual([]);
+    expect(copies.add(at(7, 2)).map(({ offset }) => offset)).toEqual([2, 6]);
+  });
+
+  it('stand for nothing that waits no more', () => {
+    const copies = new TaskCopies();
+    const first = at(1, 0);
+    copies.add(first);
+    copies.delete(first);
+    expect(copies.add(at(5, 1))).toEqual([]);
   });
 });
 

@@ -94,6 +94,22 @@ export const POLL = [
     test: order('is done with a task only when Kafka has what it asked for'),
   },
   {
+    name: 'a copy of a task stands for nothing',
+    guarantee: 'a takeover does not double what waits',
+    file: 'src/poll/task-copies.ts',
+    find: 'copy.task.attempt > 0 &&',
+    replace: 'copy.task.attempt < 0 &&',
+    test: engine('are asked once where a takeover has read a task and all that it was put off to'),
+  },
+  {
+    name: 'whoever asks for the first time once more is taken for a copy',
+    guarantee: 'what is asked for anew is asked at once',
+    file: 'src/poll/task-copies.ts',
+    find: 'copy.task.attempt > 0 &&',
+    replace: 'copy.task.attempt >= 0 &&',
+    test: parts('are not what asks for the first time, of somebody else, for another reason, or fewer times'),
+  },
+  {
     name: 'offsets of tasks are committed beyond one that is not done',
     guarantee: 'offsets of tasks move after what they led to',
     file: 'src/poll/task-ledger.ts',
