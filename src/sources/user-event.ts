@@ -38,6 +38,8 @@ const DAY_MS = 86_400_000;
 const MAX_ROOMS = 4;
 /** Media events this far outside of the call still count (semantics.md "Inputs"). */
 const SLACK_MS = 5 * MINUTE_MS;
+/** Rooms and calls are told of in whole seconds, and not at once. */
+const NEAR_MS = 5_000;
 
 interface AboutCall {
   appId: string;
@@ -61,7 +63,10 @@ export type UserEventPlan =
       page: number;
       /** Rooms of the pages before that the call may have been held in, the likeliest first. */
       rooms: readonly Room[];
-      /** Asked so late that the vendor has the call's events by now, if ever: if nobody was in the likeliest room, the next ones are asked about. */
+      /**
+       * Asked so late that the vendor has the call's room and events by now, if ever: a room counts that was there within five minutes of the call, whose times may be those of late
+       * callbacks, and if nobody was in the likeliest one, the next ones are asked about.
+       */
       late: boolean;
     })
   | (AboutCall & {
@@ -201,7 +206,9 @@ function parametersOf(plan: UserEventPlan): JsonObject {
 function readRooms(plan: UserEventPlan & { what: 'room' }, operation: string, response: JsonObject): PollAnswer<UserEventPlan> {
   const list = listAt(response, 'RoomList');
   if (list === null) return malformed(operation, 'RoomList is no list');
-  const found = list.flatMap((entry) => (isObject(entry) ? (roomOf(entry, plan) ?? []) : []));
+  const found = list
+    .flatMap((entry) => (isObject(entry) ? (roomOf(entry, plan) ?? []) : []))
+    .filter((room) => plan.late || wasThere(room, plan));
   const rooms = [...plan.rooms, ...found].sort((a, b) => likelier(a, b, plan)).slice(0, MAX_ROOMS);
   if (list.length >= PAGE_SIZE) {
     if (plan.page + 1 >= MAX_PAGES) return failure('refused', 'too_many_pages', `${operation}: more than ${MAX_PAGES} pages of rooms`);
@@ -227,6 +234,10 @@ function likelier(a: Room, b: Room, call: { startedAt: number; endedAt: number }
 /** For how long room and call are known to have been there at once, ms; the ends of both are whole seconds. */
 const together = ({ createdAt, destroyedAt }: Room, { startedAt, endedAt }: { startedAt: number; endedAt: number }): number =>
   destroyedAt === null ? 0 : Math.max(0, Math.min(destroyedAt, endedAt) + SECOND_MS - Math.max(createdAt, startedAt));
+
+/** Not only before or after the call: until the vendor has the call's own room, it shows that of the call before, with the same people maybe. */
+const wasThere = ({ createdAt, destroyedAt }: Room, { startedAt, endedAt }: { startedAt: number; endedAt: number }): boolean =>
+  createdAt <= endedAt + NEAR_MS && (destroyedAt === null || destroyedAt >= startedAt - NEAR_MS);
 
 /** A room that this call may have been held in. */
 function roomOf(entry: JsonObject, plan: AboutCall): Room | null {

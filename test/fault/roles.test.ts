@@ -52,7 +52,8 @@ for (const [i, scenarios] of TOGETHER.entries()) {
         expectNoDifference(simulated);
       }
     },
-    rounds * 600_000,
+    // Longer than play and comparison may take: what it waited for in vain is told, and the next one begins when this one is over.
+    rounds * 1_500_000,
   );
 }
 askers(() => world);

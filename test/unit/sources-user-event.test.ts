@@ -272,6 +272,31 @@ describe('rooms', () => {
     expect(answer).toMatchObject({ next: { commId: '-10' } });
   });
 
+  it('of the call before or after are not its own, as long as the vendor may not have that yet', () => {
+    const started = second(STARTED) * 1_000;
+    const ended = started + MINUTE;
+    const early = userEventPlan({ ...CALL, startedAt: started, endedAt: ended }, ended + MINUTE)!;
+    const late = userEventPlan({ ...CALL, startedAt: started, endedAt: ended }, ended + 5 * MINUTE)!;
+    const stay = (from: number, to: number | null) =>
+      room({
+        CommId: `${from}`,
+        CreateTime: second(started + from),
+        ...(to === null ? { IsFinished: false } : { DestroyTime: second(started + to) }),
+      });
+    const found = (plan: UserEventPlan, ...list: unknown[]) => {
+      const answer = read(plan, response({ RoomList: list }));
+      return answer.kind === 'page' && answer.next?.what === 'user' ? answer.next.commId : answer.kind;
+    };
+    for (const other of [stay(-200_000, -6_000), stay(66_000, null)]) {
+      expect(found(early, other)).toBe('not_yet');
+      expect(found(late, other)).toBe(other.CommId);
+      expect(found(early, other, stay(2_000, 60_000))).toBe('2000');
+    }
+    expect(found(early, stay(-200_000, -5_000))).toBe('-200000');
+    expect(found(early, stay(65_000, null))).toBe('65000');
+    expect(found(early, stay(-200_000, null))).toBe('-200000');
+  });
+
   it('are asked about one after the other when nobody was in the likeliest one, once it is too late for that to change', () => {
     const at = (minutes: number) => room({ CommId: `at${minutes}`, CreateTime: second(STARTED + minutes * MINUTE) });
     const page = response({ RoomList: [at(8), at(-3), at(2), at(-4), at(-5)] });
