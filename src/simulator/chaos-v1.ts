@@ -153,8 +153,8 @@ export interface OddIds {
 const plainIds: OddIds = { call_id: (id) => id, room_id: (id) => id, user: (id) => id };
 
 /**
- * Ids of one call: mostly plain, sometimes very long, in other scripts, or digits beyond 2^53. Every call id keeps the run's own part. So does a room's name that is used
- * again: the vendor of one run does not know the rooms of another, and whoever still asks it about a call of that would be shown somebody else's.
+ * Ids of one call: mostly plain, sometimes very long, in other scripts, or digits beyond 2^53. Every call id keeps the run's own part, and so does the name of a room that is used
+ * again, as numbers of rooms do (`planCall`).
  */
 export function chooseIds(random: Random, level: ChaosLevel, run: string): OddIds {
   const rates = RATES[level];
