@@ -38,9 +38,10 @@ export class TaskQueue {
     this.#rise(entry, this.#heap.length - 1);
   }
 
-  /** Takes out one that is there. */
+  /** Takes one out, if it is there. */
   remove(entry: QueuedTask): void {
     const at = this.#heap.indexOf(entry);
+    if (at === -1) return;
     this.#questions -= questionsOf(entry);
     const last = this.#heap.pop()!;
     if (at === this.#heap.length) return;

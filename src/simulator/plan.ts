@@ -53,10 +53,9 @@ const HOUR = 3_600_000;
 const RECORDED_SHARE = 0.4;
 
 /**
- * Below a run's own numbers of rooms, which the vendors' 32 bits hold. The vendor of one run does not know the rooms of another: who still asks it about a call of that would be shown
- * somebody else's.
+ * Below a run's own numbers of rooms. The vendor of one run does not know the rooms of another: who still asks it about a call of that would be shown somebody else's.
  */
-const firstRoom = (run: string): number => new Random(`${run}:rooms`).int(0, 40_000) * 100_000;
+const firstRoom = (run: string): number => new Random(`${run}:rooms`).int(0, 4_999) * 100_000;
 
 export interface CallTiming {
   start_at: number;

@@ -235,9 +235,14 @@ function likelier(a: Room, b: Room, call: { startedAt: number; endedAt: number }
 const together = ({ createdAt, destroyedAt }: Room, { startedAt, endedAt }: { startedAt: number; endedAt: number }): number =>
   destroyedAt === null ? 0 : Math.max(0, Math.min(destroyedAt, endedAt) + SECOND_MS - Math.max(createdAt, startedAt));
 
-/** Not only before or after the call: until the vendor has the call's own room, it shows that of the call before, with the same people maybe. */
-const wasThere = ({ createdAt, destroyedAt }: Room, { startedAt, endedAt }: { startedAt: number; endedAt: number }): boolean =>
-  createdAt <= endedAt + NEAR_MS && (destroyedAt === null || destroyedAt >= startedAt - NEAR_MS);
+/**
+ * Not only before or after the call: until the vendor has the call's own room, it shows that of the call before, with the same people maybe. Where the end is not known, it is never late,
+ * and any room counts.
+ */
+const wasThere = (
+  { createdAt, destroyedAt }: Room,
+  { startedAt, endedAt, to }: { startedAt: number; endedAt: number; to: number },
+): boolean => endedAt === to || (createdAt <= endedAt + NEAR_MS && (destroyedAt === null || destroyedAt >= startedAt - NEAR_MS));
 
 /** A room that this call may have been held in. */
 function roomOf(entry: JsonObject, plan: AboutCall): Room | null {

@@ -12,6 +12,8 @@ export interface RestorerOptions {
   sessionTimeoutMs?: number;
 }
 
+const CLOSING = 'the restorer is closing';
+
 interface Restore {
   next: number;
   last: number;
@@ -30,6 +32,7 @@ export class Restorer {
   readonly #active = new Map<number, Restore>();
   #member: GroupMember | null = null;
   #joined: Promise<void> | null = null;
+  #closed = false;
 
   constructor(options: RestorerOptions) {
     this.#options = options;
@@ -41,6 +44,8 @@ export class Restorer {
     await this.#join();
     // Never moved while under way: a batch already fetched for the old place could be taken for the new one.
     while (this.#active.has(partition)) await this.#active.get(partition)?.done.catch(() => {});
+    // Nobody would tell those that come after the close.
+    if (this.#closed) throw new Error(CLOSING);
     let settle: Pick<Restore, 'resolve' | 'reject'> | null = null;
     const done = new Promise<void>((resolve, reject) => {
       settle = { resolve, reject };
@@ -51,7 +56,8 @@ export class Restorer {
   }
 
   async close(): Promise<void> {
-    for (const { reject } of this.#active.values()) reject(new Error('the restorer is closing'));
+    this.#closed = true;
+    for (const { reject } of this.#active.values()) reject(new Error(CLOSING));
     this.#active.clear();
     await this.#member?.stop();
   }

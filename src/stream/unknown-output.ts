@@ -22,8 +22,14 @@ export async function firstUnknownOutput(
   // The marker that ends its transaction comes right after the last output.
   if (lastOutput !== null && end <= lastOutput + 2) return null;
   let first: number | null = null;
-  await restorer.restore(partition, Math.max(low, (lastOutput ?? -1) + 1), end - 1, (records) => {
-    first ??= records[0]?.offset ?? null;
-  });
+  const enough = new Error('one is found');
+  try {
+    await restorer.restore(partition, Math.max(low, (lastOutput ?? -1) + 1), end - 1, (records) => {
+      first = records[0]?.offset ?? null;
+      if (first !== null) throw enough;
+    });
+  } catch (error) {
+    if (error !== enough) throw error;
+  }
   return first;
 }

@@ -293,6 +293,19 @@ describe('tasks', () => {
     expect(vendor.requests(BY_ID)).toBe(2);
   });
 
+  it('that are under way, or done, are no copies of what comes then', async () => {
+    const tasks = runner();
+    const started_at = Date.now() - 60_000;
+    tasks.push(entry('late', { started_at }));
+    await untilSettled(1);
+    tasks.push(entry('late', { started_at, attempt: 1 }));
+    await untilSettled(2);
+    expect(settled).toEqual([
+      ['late', 'put_off'],
+      ['late', 'put_off'],
+    ]);
+  });
+
   it('are given up after the last attempt, refused where nothing could be asked, and not asked for beyond the look-back', async () => {
     const records = runner();
     records.push(entry('nobody', { attempt: TIMING.notYet.length }));

@@ -226,7 +226,7 @@ describe('the queue', () => {
         const queue = new TaskQueue();
         const all = list.map(([due, stays]) => ({ entry: queued(due), stays }));
         for (const { entry } of all) queue.push(entry);
-        for (const { entry, stays } of all) if (!stays) queue.remove(entry);
+        for (const { entry, stays } of all) if (!stays) for (let i = 0; i < 2; i += 1) queue.remove(entry);
         const left = all.filter(({ stays }) => stays).map(({ entry }) => entry.dueAt);
         expect([queue.size, queue.questions]).toEqual([left.length, left.length]);
         const out: number[] = [];

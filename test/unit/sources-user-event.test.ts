@@ -295,6 +295,8 @@ describe('rooms', () => {
     expect(found(early, stay(-200_000, -5_000))).toBe('-200000');
     expect(found(early, stay(65_000, null))).toBe('65000');
     expect(found(early, stay(-200_000, null))).toBe('-200000');
+    const endless = userEventPlan({ ...CALL, startedAt: started, endedAt: null }, started + 10 * MINUTE)!;
+    expect(found(endless, stay(-200_000, -100_000))).toBe('-200000');
   });
 
   it('are asked about one after the other when nobody was in the likeliest one, once it is too late for that to change', () => {

@@ -527,6 +527,13 @@ describe('the restorer', () => {
     await made.close();
     await failed;
   });
+
+  it('leaves nobody waiting when it is closed while it joins', async () => {
+    const made = restorer();
+    const failed = expect(made.restore(0, 0, 100, () => {})).rejects.toThrow('closing');
+    await made.close();
+    await failed;
+  });
 });
 
 describe('a member of a group', () => {

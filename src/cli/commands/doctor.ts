@@ -28,8 +28,8 @@ export const doctor: Register = (program, action) => {
     .addHelpText(
       'after',
       `
-A task stops at a gap: inputs that were deleted before it had read them, or a place that Kafka has forgotten. --accept-gap says what is
-lost, has the task rebuild its state from callstream.calls, and lets it go on.
+A task stops at a gap: inputs that were deleted before it had read them, or a place or a commit that Kafka has forgotten. --accept-gap says
+what is lost, has the task rebuild its state from what it has published, and lets it go on.
 
 The exit code is 1 when there is a problem; warnings alone leave it 0.
 

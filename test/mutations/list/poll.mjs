@@ -102,6 +102,14 @@ export const POLL = [
     test: engine('are asked once where a takeover has read a task and all that it was put off to'),
   },
   {
+    name: 'a task that is under way counts among those that wait',
+    guarantee: 'a task is done with once',
+    file: 'src/poll/task-runner.ts',
+    find: 'if (entry !== null) this.#copies.delete(entry);',
+    replace: '',
+    test: engine('that are under way, or done, are no copies of what comes then'),
+  },
+  {
     name: 'whoever asks for the first time once more is taken for a copy',
     guarantee: 'what is asked for anew is asked at once',
     file: 'src/poll/task-copies.ts',
