@@ -382,7 +382,8 @@ describe('sweeps', () => {
   const run = (made: Sweeper): void => void made.run(stage.abort.signal).catch(() => {});
 
   it('find what callbacks never told, again and again, with a cursor that moves on', async () => {
-    addRecords(2);
+    // Well within the first sweep, which reaches back a minute from a moment after this one.
+    addRecords(2, nowS() - 30);
     run(await sweeper('trailing'));
     await vi.waitFor(() => expect(stage.events()).toHaveLength(2), 5_000);
     vendor.records.push({ callId: 'new', startCallTs: nowS() - 2 });
