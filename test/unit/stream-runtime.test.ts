@@ -124,7 +124,8 @@ describe('a takeover (rule 3)', () => {
       release();
       await until(() => position() >= 20);
     };
-    const heir = await start();
+    const metrics = createMetrics();
+    const heir = await start({ metrics });
     memberOf(GROUP).join([INPUT]);
     await until(() => stateOf(heir) === 'running');
     broker.members.find((m) => m.groupId === GROUP)?.join([]);
@@ -132,6 +133,9 @@ describe('a takeover (rule 3)', () => {
     add(10);
     await drained();
     expectExact(30);
+    // Not by the check that comes after, which would have found what it did not know.
+    const takeovers = (await metrics.callstream_task_takeovers_total.get()).values;
+    expect(takeovers.map(({ labels, value }) => [labels.result, value])).toEqual([['ok', 1]]);
   });
 
   it('writes, and restores from, the share of the output that is the worker’s own', async () => {
