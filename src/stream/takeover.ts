@@ -6,7 +6,7 @@ import { InputQueue } from './input-queue.js';
 import type { CommittedOffset, LogRange, OffsetReader } from './offsets.js';
 import type { Restorer } from './restorer.js';
 import { StreamTime } from './stream-time.js';
-import { newestMeta } from './task-meta.js';
+import { committedMeta } from './task-meta.js';
 import { TaskProducer } from './task-producer.js';
 import type { FaultPointName, Processor, TaskMeta } from './types.js';
 import { firstUnknownOutput, SETTLED_MS } from './unknown-output.js';
@@ -61,10 +61,7 @@ export async function takeOver(request: TakeoverRequest): Promise<Session> {
   const { partition, groupId, inputs, deferred, outputTopic, outputPartition, offsets, fault, proceed } = request;
   const topics = [...inputs, outputTopic];
   const metaOf = (committed: ReadonlyMap<string, CommittedOffset[]>): TaskMeta | null =>
-    newestMeta([
-      ...inputs.map((topic) => committed.get(topic)?.[partition]?.metadata ?? null),
-      committed.get(outputTopic)?.[outputPartition]?.metadata ?? null,
-    ]);
+    committedMeta(committed, inputs, partition, outputTopic, outputPartition);
   await fault('before-fence');
   const producer = await TaskProducer.fence(request);
   try {

@@ -1,4 +1,5 @@
 import { CallstreamError } from '../domain/errors.js';
+import type { CommittedOffset } from './offsets.js';
 import type { ProcessorMeta, TaskMeta } from './types.js';
 
 /** Limit of the broker (offset.metadata.max.bytes). */
@@ -36,6 +37,20 @@ export function newestMeta(texts: Iterable<string | null>): TaskMeta | null {
     if (meta !== null && (newest === null || isNewer(meta, newest))) newest = meta;
   }
   return newest;
+}
+
+/** What the group has committed of a task; null: nothing. */
+export function committedMeta(
+  committed: ReadonlyMap<string, readonly CommittedOffset[]>,
+  inputs: readonly string[],
+  partition: number,
+  outputTopic: string,
+  outputPartition: number,
+): TaskMeta | null {
+  return newestMeta([
+    ...inputs.map((topic) => committed.get(topic)?.[partition]?.metadata ?? null),
+    committed.get(outputTopic)?.[outputPartition]?.metadata ?? null,
+  ]);
 }
 
 function isNewer(a: TaskMeta, b: TaskMeta): boolean {

@@ -5,7 +5,7 @@ import { CallstreamError } from '../../domain/errors.js';
 import { createClients } from '../../stream/client.js';
 import { type CommittedOffset, type LogRange, OffsetReader } from '../../stream/offsets.js';
 import { Restorer } from '../../stream/restorer.js';
-import { encodeMeta, newestMeta } from '../../stream/task-meta.js';
+import { committedMeta, encodeMeta } from '../../stream/task-meta.js';
 import { type OffsetCommit, TaskProducer } from '../../stream/task-producer.js';
 import type { TaskMeta } from '../../stream/types.js';
 import { firstUnknownOutput, SETTLED_MS } from '../../stream/unknown-output.js';
@@ -210,7 +210,7 @@ export class Gaps {
         partitions,
         inputs: inputs.map((topic) => ({ topic, committed: at(topic, p)?.offset ?? -1, range: rangeOf(topic, p) })),
         output: { topic: output, partition: own, range: rangeOf(output, own), unknown: null },
-        meta: newestMeta([...inputs.map((topic) => at(topic, p)?.metadata ?? null), at(output, own)?.metadata ?? null]),
+        meta: committedMeta(committed, inputs, p, output, own),
       };
     });
   }

@@ -60,7 +60,7 @@ export const TAKEOVER = [
   {
     name: 'metadata is taken from the input topics only',
     guarantee: 'takeover: the newest metadata counts, wherever it stands',
-    file: TAKEOVER_TS,
+    file: 'src/stream/task-meta.ts',
     find: 'committed.get(outputTopic)?.[outputPartition]?.metadata ?? null,',
     replace: '',
     test: runtime('finds its state by the metadata of the output where its inputs were made anew'),
