@@ -219,6 +219,11 @@ export function toRecords({ topic, partition, messages }: FetchedBatch, from: nu
   return records;
 }
 
+/** Whether the record came in a transaction. kafkajs keeps each record's batch on it; its types leave it out. */
+export function isTransactional(message: KafkaMessage): boolean {
+  return (message as KafkaMessage & { batchContext?: { inTransaction: boolean } }).batchContext?.inTransaction === true;
+}
+
 /** The first value of each. */
 function toHeaders(headers: KafkaMessage['headers']): Record<string, string> {
   const named = Object.entries(headers ?? {}).map(([name, value]): [string, string] => [

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CallstreamError } from '../domain/errors.js';
 import type { KafkaClients } from './client.js';
-import { type FetchedBatch, GroupMember, toRecords } from './group-member.js';
+import { type FetchedBatch, GroupMember, isTransactional, toRecords } from './group-member.js';
 import type { InputRecord } from './types.js';
 
 export interface RestorerOptions {
@@ -12,11 +12,15 @@ export interface RestorerOptions {
   sessionTimeoutMs?: number;
 }
 
+/** Records of all producers, or of those that write in transactions, as tasks do. */
+type Which = 'all' | 'transactional';
+
 const CLOSING = 'the restorer is closing';
 
 interface Restore {
   next: number;
   last: number;
+  which: Which;
   sink: (records: InputRecord[]) => void;
   done: Promise<void>;
   resolve: () => void;
@@ -39,7 +43,13 @@ export class Restorer {
   }
 
   /** Hands the committed records of [from, last] to `sink`, in order; whatever `sink` throws ends the restore. */
-  async restore(partition: number, from: number, last: number, sink: (records: InputRecord[]) => void): Promise<void> {
+  async restore(
+    partition: number,
+    from: number,
+    last: number,
+    sink: (records: InputRecord[]) => void,
+    which: Which = 'all',
+  ): Promise<void> {
     if (from > last) return;
     await this.#join();
     // Never moved while under way: a batch already fetched for the old place could be taken for the new one.
@@ -50,7 +60,7 @@ export class Restorer {
     const done = new Promise<void>((resolve, reject) => {
       settle = { resolve, reject };
     });
-    this.#active.set(partition, { next: from, last, sink, done, ...(settle as unknown as Pick<Restore, 'resolve' | 'reject'>) });
+    this.#active.set(partition, { next: from, last, which, sink, done, ...(settle as unknown as Pick<Restore, 'resolve' | 'reject'>) });
     this.#read(partition, from);
     await done;
   }
@@ -111,7 +121,8 @@ export class Restorer {
       return false;
     }
     try {
-      const records = toRecords(batch, restore.next);
+      const messages = restore.which === 'all' ? batch.messages : batch.messages.filter(isTransactional);
+      const records = toRecords({ ...batch, messages }, restore.next);
       const beyond = records.findIndex((r) => r.offset > restore.last);
       restore.sink(beyond === -1 ? records : records.slice(0, beyond));
       this.#advance(batch.partition, restore, batch.nextOffset);

@@ -180,7 +180,7 @@ async function checkNothingUnknown(
   }
   throw new CallstreamError(
     'STREAM_COMMIT_LOST',
-    `${place} has records from offset ${first} on that no commit of the group knows, which ends at ${meta.lastOutput ?? 'none'}: Kafka has lost the commit that they came with, or another program writes there. callstream doctor says how to go on.`,
+    `${place} has records from offset ${first} on that no commit of the group knows, which ends at ${meta.lastOutput ?? 'none'}: Kafka has lost the commit that they came with, or another program writes there in transactions. callstream doctor says how to go on.`,
   );
 }
 

@@ -1,6 +1,6 @@
 import type { LogRange } from './offsets.js';
 import type { Restorer } from './restorer.js';
-import type { TaskMeta } from './types.js';
+import type { InputRecord, TaskMeta } from './types.js';
 
 /** The offsets of a commit are visible a moment after the records that they came with. The brokers need milliseconds, unless they are in trouble. */
 export const SETTLED_MS = 500;
@@ -10,7 +10,8 @@ export const SETTLED_MS = 500;
  *
  * Brokers can acknowledge a commit and then forget its offsets (KAFKA-20634: a group coordinator that has lost its lead), or tell old ones. A task that
  * believed them would do that work again, and publish the same revisions with other contents. Outputs and offsets are of one transaction, and nobody else
- * writes the partition: so a record above the last that is known says so. Records of aborted transactions are none.
+ * writes the partition in one: so a record above the last that is known says so. Records of aborted transactions are none, nor is what another
+ * program has put there outside of any: that was never a task's.
  * @param range of the output partition
  */
 export async function firstUnknownOutput(
@@ -24,10 +25,11 @@ export async function firstUnknownOutput(
   let first: number | null = null;
   const enough = new Error('one is found');
   try {
-    await restorer.restore(partition, Math.max(low, (lastOutput ?? -1) + 1), end - 1, (records) => {
+    const look = (records: InputRecord[]): void => {
       first = records[0]?.offset ?? null;
       if (first !== null) throw enough;
-    });
+    };
+    await restorer.restore(partition, Math.max(low, (lastOutput ?? -1) + 1), end - 1, look, 'transactional');
   } catch (error) {
     if (error !== enough) throw error;
   }

@@ -223,7 +223,7 @@ async function fillSpool(): Promise<void> {
   await processOf('ingest').kill();
 }
 
-/** A record that the sink cannot read. Nothing else reads this topic. */
+/** A record that the sink cannot read. Takeovers of `events`, whose topic it is, look past it: it is of no transaction. */
 async function poison(): Promise<void> {
   await producer.send([{ topic: TOPICS.callEvents.name, partition: POISONED, key: 'poison', value: Buffer.from('not Avro') }]);
 }

@@ -89,7 +89,7 @@ describe('a stream worker', () => {
     expect(scene.processors[1]?.meta0).toMatchObject({ lastOutput: (scene.processors[1]?.meta0?.restoreFrom ?? 0) + 2 });
   });
 
-  it('stops where a transaction was committed of which no offsets are known, and goes on behind an aborted one', async () => {
+  it('stops where a transaction was committed of which no offsets are known, and goes on behind an aborted one and what came in none', async () => {
     scene = await new Scene(broker).create();
     const all = additions(400, 20);
     const first = await scene.worker();
@@ -122,11 +122,15 @@ describe('a stream worker', () => {
     await leave(1, () => {
       throw new Error('it dies before it commits');
     });
+    const stranger = broker.kafka.producer();
+    await stranger.connect();
+    await stranger.send({ topic: scene.output, messages: [{ partition: 1, key: 'of another program', value: '{}' }] });
+    await stranger.disconnect();
     await scene.add(all.list.slice(200));
     const heir = await scene.worker();
     await until('both takeovers', () => heir.tasks().get(0)?.state === 'stopped' && heir.tasks().get(1)?.state === 'running');
     expect(heir.problems()).toEqual([
-      `task 0 is stopped: Partition 0 of ${scene.output} has records from offset ${unknown} on that no commit of the group knows, which ends at ${(unknown ?? 0) - 2}: Kafka has lost the commit that they came with, or another program writes there. callstream doctor says how to go on.`,
+      `task 0 is stopped: Partition 0 of ${scene.output} has records from offset ${unknown} on that no commit of the group knows, which ends at ${(unknown ?? 0) - 2}: Kafka has lost the commit that they came with, or another program writes there in transactions. callstream doctor says how to go on.`,
     ]);
     const end = (await scene.ends(scene.input))[1];
     await until('task 1 at its end', async () => (await scene.committed())[1]?.offset === end);

@@ -36,6 +36,8 @@ interface Logged {
   value: Buffer | null;
   headers: Record<string, string>;
   timestamp: number;
+  /** It came in a transaction. */
+  transactional?: boolean;
 }
 interface Log {
   low: number;
@@ -266,6 +268,7 @@ export class FakeKafka {
                 value: bytes(value),
                 headers: headers ?? {},
                 timestamp: Date.now(),
+                transactional: transaction !== null,
               }),
             );
           const at = sequences.get(nameOf(place)) ?? 0;
@@ -524,9 +527,11 @@ export class FakeConsumer {
     const records = this.#broker.log(place).records.slice(from, Math.min(end, from + RECORDS_PER_FETCH));
     if (records.length === 0) return false;
     const last = from + records.length - 1;
-    const messages = records.flatMap(({ state, key, value, headers, timestamp }, i) =>
-      state === 'committed' ? [{ offset: String(from + i), key, value, headers, timestamp: String(timestamp), attributes: 0 }] : [],
-    );
+    const messages = records.flatMap(({ state, key, value, headers, timestamp, transactional = false }, i) => {
+      if (state !== 'committed') return [];
+      const batchContext = { inTransaction: transactional };
+      return [{ offset: String(from + i), key, value, headers, timestamp: String(timestamp), attributes: 0, batchContext }];
+    });
     this.fetched.push({ place: name, from });
     if (messages.length === 0) {
       this.#positions.set(name, last + 1);

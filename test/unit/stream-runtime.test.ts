@@ -353,6 +353,23 @@ describe('a takeover (rule 3)', () => {
     expect(published()).toHaveLength(1);
   });
 
+  it.each([{ restores: true }, { restores: false }])(
+    'goes on behind what another program has put there outside of transactions (%o)',
+    async (mode) => {
+      const first = await start(mode);
+      add(5);
+      await drained();
+      await first.stop();
+      broker.append(OUTPUT, 'k', 'nothing that a task would write');
+      const heir = await start(mode);
+      await takenOver(heir);
+      expect(heir.problems()).toEqual([]);
+      add(5);
+      await drained();
+      expect(position()).toBe(10);
+    },
+  );
+
   it.each([{ restores: true }, { restores: false }])('goes on behind what an aborted transaction has left (%o)', async (mode) => {
     const first = await start(mode);
     add(5);
@@ -392,7 +409,8 @@ describe('a takeover (rule 3)', () => {
       if (broker.steps.lastIndexOf(`committed ${GROUP}`) < fenced) return;
       overtaken += 1;
       const at = broker.log(OUTPUT).records.length;
-      broker.append(OUTPUT, 'k', '{"sum":7,"count":6,"revision":2,"at":0}');
+      const value = Buffer.from('{"sum":7,"count":6,"revision":2,"at":0}');
+      broker.log(OUTPUT).records.push({ state: 'committed', key: Buffer.from('k'), value, headers: {}, timestamp: 0, transactional: true });
       for (const place of [INPUT, OUTPUT]) {
         const offset = place === INPUT ? position() : at + 1;
         broker.commit(GROUP, place, offset, JSON.stringify({ ...meta, lastOutput: at }));

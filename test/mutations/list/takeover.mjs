@@ -146,6 +146,14 @@ export const TAKEOVER = [
     test: runtime('goes on behind what an aborted transaction has left'),
   },
   {
+    name: 'what another program has put there counts as an output',
+    guarantee: 'takeover: only what is lost stops the task',
+    file: UNKNOWN_TS,
+    find: "look, 'transactional'",
+    replace: "look, 'all'",
+    test: runtime('goes on behind what another program has put there outside of transactions'),
+  },
+  {
     name: 'what an heir has committed meanwhile is taken for lost',
     guarantee: 'takeover: only what is lost stops the task',
     file: TAKEOVER_TS,
