@@ -113,7 +113,10 @@ export class SweptProcess {
     return (await life?.ended) ?? null;
   }
 
+  /** Its last errors, which warnings of many lines may have followed, and the end of its log. */
   #lastWords(): string {
-    return readFileSync(this.#o.logFile, 'utf8').slice(-3_000);
+    const log = readFileSync(this.#o.logFile, 'utf8');
+    const errors = log.split('\n').filter((line) => /^\{"level":[56]0,/.test(line));
+    return [...errors.slice(-3).map((line) => line.slice(0, 1_000)), log.slice(-3_000)].join('\n');
   }
 }
