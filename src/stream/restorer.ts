@@ -42,7 +42,10 @@ export class Restorer {
     this.#options = options;
   }
 
-  /** Hands the committed records of [from, last] to `sink`, in order; whatever `sink` throws ends the restore. */
+  /**
+   * Hands the committed records of [from, last] to `sink`, in order; whatever `sink` throws ends the restore.
+   * @param which of them; the others are passed over
+   */
   async restore(
     partition: number,
     from: number,

@@ -6,7 +6,7 @@ import type { InputRecord, TaskMeta } from './types.js';
 export const SETTLED_MS = 500;
 
 /**
- * Offset of the first committed record on a task's output partition that is not of a commit its metadata knows; null: there is none.
+ * Offset of the first record on a task's output partition that was committed in a transaction which its metadata does not know; null: there is none.
  *
  * Brokers can acknowledge a commit and then forget its offsets (KAFKA-20634: a group coordinator that has lost its lead), or tell old ones. A task that
  * believed them would do that work again, and publish the same revisions with other contents. Outputs and offsets are of one transaction, and nobody else
