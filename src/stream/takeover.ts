@@ -49,8 +49,8 @@ export interface TakeoverRequest {
 
 /**
  * Rule 3, in this order; the input partitions are paused all the while:
- *   (a) fence the old owner and end its open transaction,
- *   (b) read committed offsets and metadata: stable only now,
+ *   (a) fence the old owner and end its open transaction, with a read barrier,
+ *   (b) read committed offsets and metadata: stable, and the last ones, only now,
  *   (c) check that every offset lies inside its log, and that the output holds nothing that they do not know,
  *   (d) restore the state from the output partition.
  * Then the caller seeks and resumes (e).
@@ -63,7 +63,7 @@ export async function takeOver(request: TakeoverRequest): Promise<Session> {
   const metaOf = (committed: ReadonlyMap<string, CommittedOffset[]>): TaskMeta | null =>
     committedMeta(committed, inputs, partition, outputTopic, outputPartition);
   await fault('before-fence');
-  const producer = await TaskProducer.fence(request);
+  const producer = await TaskProducer.fence({ ...request, readBarrier: { groupId, topic: outputTopic, partition: outputPartition } });
   try {
     await fault('after-fence');
     proceed();

@@ -11,8 +11,17 @@ export interface TaskProducerOptions {
   transactionalId: string;
   /** The broker aborts a transaction that is open for longer. */
   transactionTimeoutMs: number;
+  /** Whose committed offsets are read next. */
+  readBarrier?: ReadBarrier;
   /** For tests. */
   fault?(point: FaultPointName): void | Promise<void>;
+}
+
+/** A group, and any partition that exists: what is said of it is taken back. */
+export interface ReadBarrier {
+  groupId: string;
+  topic: string;
+  partition: number;
 }
 
 /** One partition's next offset to commit, with metadata. */
@@ -51,8 +60,12 @@ export class TaskProducer {
   /**
    * Rule 3a: a new producer that has fenced every older one of the same id and ended its open transaction.
    * `connect()` alone does not: only beginning a transaction asks for the new epoch.
+   *
+   * With a read barrier, the transaction says an offset before it is aborted. A coordinator that has just come into office tells the committed offsets that its
+   * high watermark covered then, older ones than were acknowledged, and may do so until the group's next commit. This is one: when it is acknowledged, all before
+   * it are told.
    */
-  static async fence({ clients, transactionalId, transactionTimeoutMs, fault }: TaskProducerOptions): Promise<TaskProducer> {
+  static async fence({ clients, transactionalId, transactionTimeoutMs, readBarrier, fault }: TaskProducerOptions): Promise<TaskProducer> {
     const producer = clients.producers.producer({
       idempotent: true,
       transactionalId,
@@ -67,6 +80,10 @@ export class TaskProducer {
       await self.#limited(async () => {
         await producer.connect();
         const transaction = await producer.transaction();
+        if (readBarrier !== undefined) {
+          const { groupId, topic, partition } = readBarrier;
+          await sendOffsets(transaction, groupId, [{ topic, partition, offset: 0, metadata: '' }]);
+        }
         await fault?.('before-abort');
         await transaction.abort();
         await fault?.('after-abort');

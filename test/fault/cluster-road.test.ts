@@ -79,7 +79,7 @@ it(
       faults += 1;
     }
     const code = await simulate.ended;
-    if (code !== 0) console.error(`${simulate.text().slice(-8_000)}\n${lastWords()}`);
+    if (code !== 0) console.error(`${simulate.text().slice(-8_000)}\n${lastWords()}\n\n${cluster.lastWords()}`);
     report({ scenario: 'the whole road on three brokers', faults, ...verifiedFigures(simulate.text()) });
     expect(simulate.text()).toMatch(/\n0 differences\s*$/);
     expect(code).toBe(0);

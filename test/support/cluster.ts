@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Admin } from 'kafkajs';
@@ -15,6 +15,8 @@ export interface TestCluster extends Brokers, Pick<KafkaCluster, 'kill' | 'stop'
   leaders(topic: string): Promise<number[]>;
   /** Waits until every partition of the topics has all of its copies in sync again. */
   inSync(topics: readonly string[]): Promise<void>;
+  /** What each broker has logged last: the folder is gone when somebody asks why. */
+  lastWords(): string;
   close(): Promise<void>;
 }
 
@@ -60,6 +62,17 @@ export async function startCluster(options: Pick<KafkaClusterOptions, 'advertise
         60_000,
       );
     },
+    lastWords: () =>
+      cluster.ports
+        .map(
+          (_, index) =>
+            `broker ${index + 1}:\n${readFileSync(join(dir, `kafka-${index + 1}.log`), 'utf8')
+              .trimEnd()
+              .split('\n')
+              .slice(-60)
+              .join('\n')}`,
+        )
+        .join('\n\n'),
     close: async () => {
       await offsets.close();
       await cluster.close();

@@ -83,6 +83,8 @@ export class FakeBroker {
   readonly members: FakeConsumer[] = [];
   readonly #logs = new Map<string, Log[]>();
   readonly #offsets = new Map<string, Map<string, Committed>>();
+  /** By group: what its coordinator tells, where that is not what was committed last. */
+  readonly #told = new Map<string, Map<string, Committed>>();
   readonly #epochs = new Map<string, number>();
   readonly #open = new Map<string, Open>();
   /** By producer and place: the sequence number that comes next. */
@@ -139,6 +141,20 @@ export class FakeBroker {
 
   committed(group: string, place: Place): Committed | undefined {
     return this.#offsets.get(group)?.get(nameOf(place));
+  }
+
+  /** Call the result for another coordinator of the group. Until something is said to it, it tells nothing of what was committed after this call. */
+  coordinatorThatKnows(group: string): () => void {
+    const known = new Map(this.#offsets.get(group));
+    return () => this.#told.set(group, known);
+  }
+
+  tellNew(group: string): void {
+    this.#told.delete(group);
+  }
+
+  told(group: string, place: Place): Committed | undefined {
+    return (this.#told.get(group) ?? this.#offsets.get(group))?.get(nameOf(place));
   }
 
   commit(group: string, place: Place, offset: number, metadata: string | null = null): void {
@@ -324,6 +340,7 @@ export class FakeKafka {
           sendOffsets: async ({ consumerGroupId, topics }: { consumerGroupId: string; topics: TopicOffsets[] }) => {
             await broker.step('offsets', id);
             const { offsets } = begin();
+            broker.tellNew(consumerGroupId);
             for (const { topic, partitions } of topics)
               for (const { partition, offset, metadata } of partitions)
                 offsets.push([consumerGroupId, nameOf({ topic, partition }), { offset, metadata: metadata ?? null }]);
@@ -353,7 +370,7 @@ export class FakeKafka {
         return topics.map((topic) => ({
           topic,
           partitions: broker.partitionsOf(topic).map((partition) => {
-            const { offset, metadata } = broker.committed(groupId, { topic, partition }) ?? { offset: '-1', metadata: null };
+            const { offset, metadata } = broker.told(groupId, { topic, partition }) ?? { offset: '-1', metadata: null };
             return { partition, offset, metadata };
           }),
         }));

@@ -145,6 +145,25 @@ describe('a takeover (rule 3)', () => {
     expect(takeovers.map(({ labels, value }) => [labels.result, value])).toEqual([['ok', 1]]);
   });
 
+  it('reads what was committed last, though the group has a new coordinator that tells older offsets', async () => {
+    const old = await start();
+    add(10);
+    await drained();
+    const change = broker.coordinatorThatKnows(GROUP);
+    add(10);
+    await drained();
+    await old.stop();
+    change();
+    const metrics = createMetrics();
+    const heir = await start({ metrics });
+    await takenOver(heir);
+    add(10);
+    await drainedBy(heir);
+    expectExact(30);
+    const takeovers = (await metrics.callstream_task_takeovers_total.get()).values;
+    expect(takeovers.map(({ labels, value }) => [labels.result, value])).toEqual([['ok', 1]]);
+  });
+
   it('writes, and restores from, the share of the output that is the worker’s own', async () => {
     const own = { topic: 'out', partition: 1 };
     const share: Partial<StreamWorkerOptions> = {

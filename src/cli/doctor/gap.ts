@@ -142,12 +142,13 @@ export class Gaps {
   }
 
   /** Offsets are stable only once the task's old producer is fenced, so they are read again then. */
-  async #goOn({ worker, partition }: TaskPlace, now: number): Promise<Gap[]> {
+  async #goOn({ worker, partition, output }: TaskPlace, now: number): Promise<Gap[]> {
     const group = groupOf(this.#config, worker);
     const producer = await TaskProducer.fence({
       clients: this.#clients,
       transactionalId: `${group}-${partition}`,
       transactionTimeoutMs: 15_000,
+      readBarrier: { groupId: group, topic: output.topic, partition: output.partition },
     });
     try {
       const place = (await this.#places(worker)).find((p) => p.partition === partition);

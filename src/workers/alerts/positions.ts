@@ -37,11 +37,13 @@ export class Positions {
    */
   beginAtEnds(): Promise<void> {
     return guarded(async () => {
-      if (missing(await this.#reader.committed(this.#groupId, this.#topics)).length === 0) return;
+      const [first] = missing(await this.#reader.committed(this.#groupId, this.#topics));
+      if (first === undefined) return;
       const producer = await TaskProducer.fence({
         clients: this.#clients,
         transactionalId: `${this.#groupId}-begin`,
         transactionTimeoutMs: TRANSACTION_TIMEOUT_MS,
+        readBarrier: { groupId: this.#groupId, topic: first.topic, partition: first.partition },
       });
       try {
         // Asked again behind the fence: another may have written them meanwhile, and gone on from there.

@@ -31,7 +31,7 @@ export const TAKEOVER = [
     name: 'no transaction is begun before the offsets are read',
     guarantee: 'takeover: the old owner is fenced first',
     file: 'src/stream/task-producer.ts',
-    find: "        const transaction = await producer.transaction();\n        await fault?.('before-abort');\n        await transaction.abort();\n        await fault?.('after-abort');\n",
+    find: "        const transaction = await producer.transaction();\n        if (readBarrier !== undefined) {\n          const { groupId, topic, partition } = readBarrier;\n          await sendOffsets(transaction, groupId, [{ topic, partition, offset: 0, metadata: '' }]);\n        }\n        await fault?.('before-abort');\n        await transaction.abort();\n        await fault?.('after-abort');\n",
     replace: '',
     test: runtime('reads the committed offsets only once the old owner can move them no more'),
   },
@@ -44,12 +44,20 @@ export const TAKEOVER = [
     test: parts('is not committed when the answer to a send tells nothing'),
   },
   {
+    name: 'the transaction that fences says nothing',
+    guarantee: 'takeover: the last commit is read, also from a coordinator that has just come into office',
+    file: TAKEOVER_TS,
+    find: ', readBarrier: { groupId, topic: outputTopic, partition: outputPartition } }',
+    replace: ' }',
+    test: runtime('reads what was committed last, though the group has a new coordinator that tells older offsets'),
+  },
+  {
     name: 'committed offsets are read before the fence',
     guarantee: 'takeover: offsets are stable when they are read',
     edits: [
       {
         file: TAKEOVER_TS,
-        find: 'const producer = await TaskProducer.fence(request);',
+        find: 'const producer = await TaskProducer.fence({ ...request, readBarrier: { groupId, topic: outputTopic, partition: outputPartition } });',
         replace:
           'const early = await offsets.committed(groupId, [...inputs, outputTopic]);\n  const producer = await TaskProducer.fence(request);',
       },
