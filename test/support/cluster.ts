@@ -62,17 +62,14 @@ export async function startCluster(options: Pick<KafkaClusterOptions, 'advertise
         60_000,
       );
     },
-    lastWords: () =>
-      cluster.ports
-        .map(
-          (_, index) =>
-            `broker ${index + 1}:\n${readFileSync(join(dir, `kafka-${index + 1}.log`), 'utf8')
-              .trimEnd()
-              .split('\n')
-              .slice(-60)
-              .join('\n')}`,
-        )
-        .join('\n\n'),
+    lastWords: () => {
+      const logs = cluster.ports.map((_, index) =>
+        readFileSync(join(dir, `kafka-${index + 1}.log`), 'utf8')
+          .trimEnd()
+          .split('\n'),
+      );
+      return logs.map((lines, index) => `broker ${index + 1}:\n${lines.slice(-60).join('\n')}`).join('\n\n');
+    },
     close: async () => {
       await offsets.close();
       await cluster.close();

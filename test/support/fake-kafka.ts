@@ -143,7 +143,7 @@ export class FakeBroker {
     return this.#offsets.get(group)?.get(nameOf(place));
   }
 
-  /** Call the result for another coordinator of the group. Until something is said to it, it tells nothing of what was committed after this call. */
+  /** Call the result for another coordinator of the group. It tells nothing of what was committed after this call, until a transaction says an offset of the group. */
   coordinatorThatKnows(group: string): () => void {
     const known = new Map(this.#offsets.get(group));
     return () => this.#told.set(group, known);

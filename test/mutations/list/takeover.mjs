@@ -4,6 +4,7 @@ const TASK = 'src/stream/task.ts';
 const UNKNOWN_TS = 'src/stream/unknown-output.ts';
 const runtime = (name) => ({ file: 'test/unit/stream-runtime.test.ts', name });
 const parts = (name) => ({ file: 'test/unit/stream-parts.test.ts', name });
+const barrier = (name) => ({ file: 'test/unit/read-barrier.test.ts', name });
 
 export const TAKEOVER = [
   {
@@ -50,6 +51,22 @@ export const TAKEOVER = [
     find: ', readBarrier: { groupId, topic: outputTopic, partition: outputPartition } }',
     replace: ' }',
     test: runtime('reads what was committed last, though the group has a new coordinator that tells older offsets'),
+  },
+  {
+    name: 'the fence of who accepts a gap says nothing',
+    guarantee: 'accepting a gap: nothing is changed by an old answer',
+    file: 'src/cli/doctor/gap.ts',
+    find: '      readBarrier: { groupId: group, topic: output.topic, partition: output.partition },\n',
+    replace: '',
+    test: barrier('changes nothing where there is one only as long as the task’s commit is not told'),
+  },
+  {
+    name: 'the fence of a receiver that begins says nothing',
+    guarantee: 'alerts: a receiver skips nothing by an old answer',
+    file: 'src/workers/alerts/positions.ts',
+    find: '        readBarrier: { groupId: this.#groupId, topic: first.topic, partition: first.partition },\n',
+    replace: '',
+    test: barrier('keeps the position that it has, though it is not told of it'),
   },
   {
     name: 'committed offsets are read before the fence',
