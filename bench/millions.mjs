@@ -102,7 +102,7 @@ const ROLLED = {
   concurrency_minutes: `INSERT INTO concurrency_minutes SELECT app_id, bucket, 1, now(), now(), edges.1, edges.2, arraySum(edges.2),
       greatest(arrayMax(arrayCumSum(edges.2)), if(edges.1[1] > 0, 0, arrayMax(arrayCumSum(edges.2)))), arraySum(s -> s.2 * (60000 - s.1), edges)
     FROM (SELECT app_id, bucket, arraySort(groupArray((offset, change))) AS edges
-      FROM (SELECT app_id, bucket, offset, sum(step) AS change FROM (${EDGES.join(' UNION ALL ')}) GROUP BY app_id, bucket, offset HAVING change != 0)
+      FROM (SELECT app_id, bucket, offset, sum(step) AS change FROM (${EDGES.join(' UNION ALL ')}) GROUP BY app_id, bucket, offset, step)
       GROUP BY app_id, bucket)`,
 };
 

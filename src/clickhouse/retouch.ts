@@ -2,7 +2,7 @@ import type { ClickHouse } from './client.js';
 
 const TIMEOUT_MS = 600_000;
 
-/** What a minute weighs: how many calls, or steps, its rollup was made of. */
+/** What a minute weighs: of how many calls, or edges of calls, its rollup was made. */
 interface Rollup {
   /** Of a stored rollup. */
   stored: string;
@@ -20,16 +20,11 @@ const ROLLUPS: Readonly<Record<'metrics' | 'concurrency', Rollup>> = {
   },
   concurrency: {
     stored: 'arraySum(step -> abs(step), steps)',
-    present: `SELECT app_id, bucket, sum(abs(change)) AS present
+    present: `SELECT app_id, toDateTime(toStartOfMinute(edge), 'UTC') AS bucket, count() AS present
       FROM
       (
-          SELECT app_id, toDateTime(toStartOfMinute(edge.1), 'UTC') AS bucket, edge.1 AS at, sum(edge.2) AS change
-          FROM
-          (
-              SELECT app_id, arrayJoin([(assumeNotNull(accepted_at), toInt64(1)), (assumeNotNull(ended_at), toInt64(-1))]) AS edge
-              FROM calls_latest FINAL WHERE ${OVER} AND ended_at > accepted_at
-          )
-          GROUP BY app_id, bucket, at
+          SELECT app_id, arrayJoin([assumeNotNull(accepted_at), assumeNotNull(ended_at)]) AS edge
+          FROM calls_latest FINAL WHERE ${OVER} AND ended_at > accepted_at
       )
       GROUP BY app_id, bucket`,
   },

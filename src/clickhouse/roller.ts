@@ -170,6 +170,10 @@ const edges = (column: string, step: number): string => `
           AND app_id IN {apps:Array(String)} AND status = 'ended' AND end_reason != 'merged' AND ended_at > accepted_at
           AND (app_id, toDateTime(toStartOfMinute(assumeNotNull(${column})), 'UTC')) IN (SELECT app_id, bucket FROM dirty)`;
 
+/**
+ * Ends and beginnings at one moment stay two steps, ends first, for the count never to be above what it is before or after: a rollup tells of how many edges it was
+ * made (`retouch.ts`) and when the first of their calls was seen.
+ */
 const ROLL_CONCURRENCY = `INSERT INTO concurrency_minutes (app_id, bucket, n, first_rolled_at, rolled_at, offsets, steps, net, peak, area)
 WITH ${DIRTY}
 SELECT
@@ -188,8 +192,7 @@ LEFT JOIN
         (${edges('accepted_at', 1)}
         UNION ALL${edges('ended_at', -1)}
         )
-        GROUP BY app_id, bucket, offset
-        HAVING change != 0
+        GROUP BY app_id, bucket, offset, step
     )
     GROUP BY app_id, bucket
 ) AS e ON d.app_id = e.app_id AND d.bucket = e.bucket

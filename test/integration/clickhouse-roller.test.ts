@@ -17,8 +17,8 @@ describe('the roller beside the sink', () => {
   });
   afterAll(() => client.close());
 
-  /** A flush of the sink: a call that has ended, and then the touch of its minute. */
-  async function flush(app_id: string, call_id: string, first_seen_at = minute): Promise<void> {
+  /** A flush of the sink: a call that has ended, and then the touch of its minute. Accepted that many ms into it, for a second. */
+  async function flush(app_id: string, call_id: string, first_seen_at = minute, accepted = 0): Promise<void> {
     const chunk = new Chunk();
     const call = blankCall({
       app_id,
@@ -26,8 +26,8 @@ describe('the roller beside the sink', () => {
       status: 'ended',
       final: true,
       started_at: minute,
-      accepted_at: minute,
-      ended_at: minute + 1_000,
+      accepted_at: minute + accepted,
+      ended_at: minute + accepted + 1_000,
       first_seen_at,
       published_minutes: [minute],
     });
@@ -146,6 +146,22 @@ describe('the roller beside the sink', () => {
       expect(await retouched(app, minute)).toEqual(['concurrency', 'metrics']);
       await new Roller(client, KEEP).pass();
       expect(await counted(app)).toBe(1);
+    });
+
+    test('count every call, also where one ends at the very moment when another is accepted', async () => {
+      const app = 'one after another';
+      await flush(app, 'before');
+      // Seen before both, and no step is left of it where they are added up.
+      await flush(app, 'between', minute - 60_000, 1_000);
+      await flush(app, 'after', minute, 2_000);
+      await new Roller(client, KEEP).pass();
+      await client.command(`ALTER TABLE calls_latest DELETE WHERE app_id = '${app}' AND call_id = 'between' SETTINGS mutations_sync = 2`);
+      expect(await retouched(app, NEVER)).toEqual([]);
+      expect(await retouched(app, minute)).toEqual([]);
+      expect(await client.query('SELECT peak, average FROM concurrency_1m WHERE app_id = {app:String}', { app })).toEqual([
+        { peak: 1, average: 0.05 },
+      ]);
+      expect(await retouched(app, minute - 60_000)).toEqual(['concurrency', 'metrics']);
     });
 
     test('become newer than what was rolled, also where touches were lost', async () => {

@@ -46,13 +46,18 @@ describe('since when the calls topic has every call', () => {
       { low: 0, first: NOW - 9 * DAY },
       { low: 7, first: NOW - 3 * DAY },
       { low: 7, first: NOW - 5 * DAY },
-      { low: 7, first: null },
+      { low: 0, first: null },
     ];
     expect(reachOf(cut)).toBe(NOW - 3 * DAY);
   });
 
-  it('is unknown of an empty topic', () => {
-    expect(reachOf([{ low: 3, first: null }])).toBeNull();
+  it('is unknown where a log has lost all that it had, and of an empty topic', () => {
+    const lost = [
+      { low: 0, first: NOW - 9 * DAY },
+      { low: 7, first: null },
+    ];
+    expect(reachOf(lost)).toBeNull();
+    expect(reachOf([{ low: 0, first: null }])).toBeNull();
   });
 });
 

@@ -10,12 +10,13 @@ export interface Beginning {
 const LONGEST_BEFORE_PUBLISHED_MS = 3_600_000;
 
 /**
- * Since when every call that was first seen is on the topic, epoch ms; null: nothing is on it. Of a partition whose beginning is gone, it is since its first
- * record. One that has its beginning lacks nothing, but the topic may be younger than the tables, as when Kafka was made anew: then it is since the first record of all.
+ * Since when every call that was first seen is on the topic, epoch ms; null: of none is it known. Of a partition whose beginning is gone, it is since its first
+ * record, and unknown where it has none left. One that has its beginning lacks nothing, but the topic may be younger than the tables, as when Kafka was made anew: then
+ * it is since the first record of all.
  */
 export function reachOf(beginnings: readonly Beginning[]): number | null {
   const firsts = beginnings.flatMap(({ first }) => first ?? []);
-  if (firsts.length === 0) return null;
-  const cut = beginnings.flatMap(({ low, first }) => (low > 0 && first !== null ? [first] : []));
-  return Math.max(Math.min(...firsts) - LONGEST_BEFORE_PUBLISHED_MS, ...cut);
+  const cut = beginnings.filter(({ low }) => low > 0);
+  if (firsts.length === 0 || cut.some(({ first }) => first === null)) return null;
+  return Math.max(Math.min(...firsts) - LONGEST_BEFORE_PUBLISHED_MS, ...cut.flatMap(({ first }) => first ?? []));
 }

@@ -83,6 +83,22 @@ export const REBUILD = [
     test: roller('are not minutes of more calls than are there, unless all that were first seen since then are on the topic'),
   },
   {
+    name: 'edges of calls at one moment are added up, and count no more',
+    guarantee: 'rebuild: nothing is taken away',
+    file: 'src/clickhouse/roller.ts',
+    find: 'GROUP BY app_id, bucket, offset, step\n',
+    replace: 'GROUP BY app_id, bucket, offset\n        HAVING change != 0\n',
+    test: roller('count every call, also where one ends at the very moment when another is accepted'),
+  },
+  {
+    name: 'a log that has lost all that it had is taken for one that never had anything',
+    guarantee: 'rebuild: nothing is taken away',
+    file: 'src/cli/rebuild/reach.ts',
+    find: ' || cut.some(({ first }) => first === null)',
+    replace: '',
+    test: unit('is unknown where a log has lost all that it had, and of an empty topic'),
+  },
+  {
     name: 'a touch is worth one, whatever was rolled',
     guarantee: 'rebuild: rollups equal a recomputation',
     file: RETOUCH,
