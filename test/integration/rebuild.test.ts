@@ -92,9 +92,10 @@ function differences(now: Record<string, unknown[]>): Record<string, { gone: unk
   return found;
 }
 
+const FIRED_AT = Date.now() - 60_000;
 const alertOf = (over: Partial<Alert>): Alert => ({
   ...{ alert_id: 'a', rule: 'missed-rate', provider: 'tencent', app_id: APP, state: 'firing', metric: 'missed_rate', value: 0.7, n: 30 },
-  ...{ threshold: 0.5, window_ms: 900_000, fired_at: Date.now() - 60_000, resolved_at: null, silenced: false, ...over },
+  ...{ threshold: 0.5, window_ms: 900_000, fired_at: FIRED_AT, resolved_at: null, silenced: false, ...over },
 });
 
 beforeAll(async () => {
