@@ -223,14 +223,18 @@ export class RoleWorld {
     const { ingest } = this.proxies;
     // There is traffic as long as the play lasts; what is left of it then goes as fast as it is taken.
     ingest.delayMs = PACE_MS;
+    let ranDry = false;
+    let over = play === undefined;
     const played = play?.().finally(() => {
+      over = true;
       ingest.delayMs = 0;
     });
     // Told below; nothing is compared then.
     played?.catch(() => failed.abort());
     const { lag } = verification.deps;
-    // What is looked at first, and then again and again: faults of Kafka are the verifier's too.
+    // Asked for first when everything is sent, and then again and again: faults of Kafka are the verifier's too.
     const afterPlay = async (): ReturnType<typeof lag> => {
+      ranDry ||= !over;
       await played;
       return lag();
     };
@@ -250,6 +254,7 @@ export class RoleWorld {
       const [ended] = await Promise.allSettled([simulating]);
       await played;
       if (ended.status === 'rejected') throw ended.reason;
+      expect(ranDry, 'all was sent before the play was over: it ended without traffic').toBe(false);
       return ended.value as SimulationReport & { verify: VerifyReport };
     } finally {
       await verification.close();

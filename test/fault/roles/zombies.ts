@@ -62,7 +62,7 @@ class Round {
     }
     await this.#world.allReady();
     const { SIGSTOP, ...storm } = this.#faults;
-    const note = `longest time without progress in the storm while records waited: ${pauses.described}`;
+    const note = `longest time without progress in the storm while records waited: ${pauses.described || 'none seen'}`;
     expect(SIGSTOP).toBe(MEMBERS.length);
     expect(storm.joined + storm.SIGKILL + storm.SIGTERM, JSON.stringify(storm)).toBeGreaterThan(2);
     // Its group waits 10 s for a member that was killed, and up to 15 s more for those that have to join anew.
