@@ -331,7 +331,7 @@ polling: { sweepEvery: 1s, overlap: 2h, delay: 0s }
 /** From one callback of a sender to its next, while a scenario plays. */
 export const PACE_MS = 100;
 
-const saidBy = (one: RoleProcess): string => `${one.role}: ${one.text().slice(-2_000)}`;
+const saidBy = (one: RoleProcess): string => `${one.role}: ${one.text().slice(-20_000)}`;
 
 /** None of these has ended. The world forgets those that have: whom it is asked of, is asked for beforehand. */
 export function expectRunning(processes: readonly RoleProcess[]): void {
