@@ -92,6 +92,7 @@ function differences(now: Record<string, unknown[]>): Record<string, { gone: unk
   return found;
 }
 
+/** All records of an alert name one moment, and are one row for it. */
 const FIRED_AT = Date.now() - 60_000;
 const alertOf = (over: Partial<Alert>): Alert => ({
   ...{ alert_id: 'a', rule: 'missed-rate', provider: 'tencent', app_id: APP, state: 'firing', metric: 'missed_rate', value: 0.7, n: 30 },

@@ -57,6 +57,7 @@ describe('since when the calls topic has every call', () => {
       { low: 7, first: null },
     ];
     expect(reachOf(lost)).toBeNull();
+    expect(reachOf([{ low: 3, first: null }])).toBeNull();
     expect(reachOf([{ low: 0, first: null }])).toBeNull();
   });
 });
