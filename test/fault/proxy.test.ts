@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../src/local/index.js';
 import { type Broker, Scene, startBroker, until, untilReady } from '../integration/stream-kit.js';
 import { Load } from '../support/load.js';
-import { isFindCoordinator, isProduce, TcpProxy } from '../support/tcp-proxy.js';
+import { isFindCoordinator, isJoinByName, isProduce, TcpProxy } from '../support/tcp-proxy.js';
 import { sized } from '../support/torture.js';
 
 const LIMIT_MS = sized(120_000, 900_000);
@@ -120,6 +120,34 @@ describe('workers and producers whose connections to Kafka', () => {
       }
       await load.stop();
       await load.expectExact('answers of who the coordinator is torn', rounds * torn);
+      await untilReady([worker]);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'break while members join: each joins as the member that it was, and the group waits for none that is gone',
+    async () => {
+      scene = await new Scene(broker, 2).create();
+      // Longer than anything here may take: a group that waited for a member until its session is over would be waited for in vain.
+      const patient = { sessionTimeoutMs: 120_000 };
+      const worker = await scene.worker(patient);
+      const load = new Load(broker.addresses, scene);
+      await load.movesOn();
+      const rounds = sized(1, 10);
+      const torn = 4;
+      for (let round = 0; round < rounds; round += 1) {
+        const { cuts } = proxy;
+        proxy.cutAnswers(isJoinByName, { times: torn });
+        const another = await scene.worker(patient);
+        await until('answers to members that join are torn', () => proxy.cuts >= cuts + torn);
+        await untilReady([worker, another]);
+        await load.movesOn(30_000);
+        await another.stop();
+      }
+      await load.movesOn(30_000);
+      await load.stop();
+      await load.expectExact('answers to members that join torn', rounds * torn);
       await untilReady([worker]);
     },
     LIMIT_MS,

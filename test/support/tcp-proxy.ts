@@ -12,6 +12,14 @@ const isRequest =
     piece.length > 6 && piece.readInt16BE(4) === apiKey;
 export const isProduce = isRequest(0);
 export const isFindCoordinator = isRequest(10);
+const isJoinGroup = isRequest(11);
+/** A member joins its group by the name that the coordinator has given it: the name follows client, group and two timeouts. */
+export const isJoinByName: Matches = (piece) => {
+  if (!isJoinGroup(piece)) return false;
+  const client = 12;
+  const group = client + 2 + piece.readInt16BE(client);
+  return piece.readInt16BE(group + 2 + piece.readInt16BE(group) + 8) > 0;
+};
 /** A ClickHouse insert into a table, over HTTP. */
 export const isInsertInto =
   (table: string): Matches =>

@@ -366,4 +366,15 @@ export const TAKEOVER = [
       name: 'cannot be told over broken connections: a consumer begins again, as after any other broken connection',
     },
   },
+  {
+    name: 'a consumer that begins anew joins as a new member, as kafkajs does',
+    guarantee: 'a broken connection ends no worker',
+    file: 'src/stream/kafkajs-join.ts',
+    find: "memberId: this.memberId ?? names.get(cluster) ?? '',",
+    replace: "memberId: this.memberId ?? '',",
+    test: {
+      file: 'test/unit/stream-join.test.ts',
+      name: 'joins as the member that it was, when the connection is torn while the group makes up its mind',
+    },
+  },
 ];
