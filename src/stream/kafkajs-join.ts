@@ -66,7 +66,9 @@ export function joinAsBefore(require: NodeJS.Require): void {
   prototype[join] = async function (this: ConsumerGroup): Promise<void> {
     const { cluster, groupId, sessionTimeout, rebalanceTimeout, topicsSubscribed: topics } = this;
     this.coordinator = await cluster.findGroupCoordinator({ groupId });
-    const asked = telling(this.coordinator, (name) => void (name !== '' && names.set(cluster, name)));
+    const asked = telling(this.coordinator, (name) => {
+      if (name !== '') names.set(cluster, name);
+    });
     try {
       const { generationId, leaderId, memberId, members, groupProtocol } = await asked.joinGroup({
         groupId,

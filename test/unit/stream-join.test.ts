@@ -20,7 +20,8 @@ const { KafkaJSConnectionError, KafkaJSMemberIdRequired, KafkaJSProtocolError } 
 
 type Answer = (question: { memberId: string }) => unknown;
 const torn: Answer = () => Promise.reject(new KafkaJSConnectionError!('read ECONNRESET'));
-const call =
+/** To a newcomer: the name to ask with again. */
+const named =
   (memberId: string): Answer =>
   () =>
     Promise.reject(new KafkaJSMemberIdRequired!({ type: 'MEMBER_ID_REQUIRED', code: 79 }, { memberId }));
@@ -48,7 +49,7 @@ function consumer(...answers: Answer[]): { begins(): ConsumerGroup; asked: strin
 
 describe('a consumer that begins anew', () => {
   it('joins as the member that it was, when the connection is torn while the group makes up its mind', async () => {
-    const { begins, asked } = consumer(call('a'), torn, torn, taken, done);
+    const { begins, asked } = consumer(named('a'), torn, torn, taken, done);
     await expect(begins().joinAndSync()).rejects.toMatchObject({ name: 'KafkaJSConnectionError' });
     await expect(begins().joinAndSync()).rejects.toMatchObject({ name: 'KafkaJSConnectionError' });
     const group = begins();
@@ -58,14 +59,14 @@ describe('a consumer that begins anew', () => {
   });
 
   it('joins as the member that it was, when the connection is torn while it asks for its tasks', async () => {
-    const { begins, asked } = consumer(call('a'), taken, torn, taken, done);
+    const { begins, asked } = consumer(named('a'), taken, torn, taken, done);
     await expect(begins().joinAndSync()).rejects.toMatchObject({ name: 'KafkaJSConnectionError' });
     await begins().joinAndSync();
     expect(asked).toEqual(['', 'a', 'a', 'a', 'a']);
   });
 
   it('joins as a new member, when the group has forgotten it', async () => {
-    const { begins, asked } = consumer(call('a'), torn, unknown, call('b'), taken, done);
+    const { begins, asked } = consumer(named('a'), torn, unknown, named('b'), taken, done);
     await expect(begins().joinAndSync()).rejects.toMatchObject({ name: 'KafkaJSConnectionError' });
     const group = begins();
     await group.joinAndSync();
@@ -74,7 +75,7 @@ describe('a consumer that begins anew', () => {
   });
 
   it('joins as a new member, when it has left', async () => {
-    const { begins, asked } = consumer(call('a'), taken, done, done, call('b'), taken, done);
+    const { begins, asked } = consumer(named('a'), taken, done, done, named('b'), taken, done);
     const group = begins();
     await group.joinAndSync();
     await group.leave();
